@@ -1,0 +1,97 @@
+"""convproof: does a convolutional network fit, what does it cost and see, and is its gradient right.
+
+    >>> import convproof as cp
+    >>> found = cp.analyze(cp.network("INPUT[WxWx3] -> [CONV3-64 -> RELU]*2 -> POOL2"))
+    >>> found.rows[-1].output
+    (64, W//2, W//2)
+    >>> print(found.exact_sizes["W"])
+    all n >= 1 with n mod 2 = 0
+
+Names are fetched when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from convproof.errors import (
+    ConvproofError,
+    DtypeError,
+    InputError,
+    MissingRule,
+    NotationError,
+    ShapeError,
+    SpecError,
+    Undecided,
+)
+
+if TYPE_CHECKING:
+    from convproof import autograd as autograd
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "convproof.spec": (
+        "Add",
+        "AvgPool",
+        "BatchNorm",
+        "Concat",
+        "Conv",
+        "ConvTranspose",
+        "Dropout",
+        "Flatten",
+        "GlobalPool",
+        "Input",
+        "Linear",
+        "LocalResponseNorm",
+        "LpPool",
+        "MaxPool",
+        "Network",
+        "Node",
+        "ReLU",
+        "Softmax",
+    ),
+    "convproof.spec.notation": ("network",),
+    "convproof.symbolic": (
+        "FloorDiv",
+        "SizeSet",
+        "analyze",
+        "macs",
+        "output_shape",
+        "parameters",
+        "receptive_field",
+        "size_sets",
+        "symbols",
+        "values",
+        "weights",
+    ),
+    "convproof.lower": ("run",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("autograd", "check", "lower", "report", "spec", "symbolic")
+
+__all__ = [
+    "ConvproofError",
+    "DtypeError",
+    "InputError",
+    "MissingRule",
+    "NotationError",
+    "ShapeError",
+    "SpecError",
+    "Undecided",
+    *sorted(_HOME),
+    *_ROOMS,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"convproof.{name}")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'convproof' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

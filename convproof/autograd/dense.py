@@ -1,0 +1,49 @@
+"""Matrix products and fully connected layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convproof.autograd.elementwise import add
+from convproof.autograd.shaping import transpose
+from convproof.autograd.tape import Tensor, operand, record
+from convproof.errors import ShapeError
+
+
+def matmul(a: Any, b: Any) -> Tensor:
+    """The product of two matrices, (n, m) and (m, k).
+
+    >>> matmul([[1, 2]], [[3], [4]]).numpy().tolist()
+    [[11]]
+    """
+    a, b = operand(a, "matmul"), operand(b, "matmul")
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise ShapeError(
+            f"matmul: shapes {a.shape} and {b.shape}; the first's columns must be as many as the second's rows"
+        )
+    return record(
+        "matmul",
+        np.matmul(a.value, b.value),
+        (a, b),
+        (lambda g: matmul(g, transpose(b)), lambda g: matmul(transpose(a), g)),
+    )
+
+
+def linear(x: Any, w: Any, b: Any = None) -> Tensor:
+    """x (N, features) times w (units, features) transposed, plus b (units,): (N, units).
+
+    >>> linear([[1, 2]], [[3, 4], [5, 6]], [10, 20]).numpy().tolist()
+    [[21, 37]]
+    """
+    x, w = operand(x, "linear"), operand(w, "linear")
+    if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ShapeError(f"linear: input {x.shape} and weights {w.shape} must be (N, features) and (units, features)")
+    y = matmul(x, transpose(w))
+    if b is None:
+        return y
+    b = operand(b, "linear")
+    if b.shape != w.shape[:1]:
+        raise ShapeError(f"linear: bias of shape {b.shape} for {w.shape[0]} units; it must be ({w.shape[0]},)")
+    return add(y, b)

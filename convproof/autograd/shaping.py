@@ -1,0 +1,135 @@
+"""Operations that move elements: sums, reshapes, padding, concatenation. Each VJP is another of them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from convproof.autograd.tape import Tensor, operand, record
+from convproof.errors import ShapeError
+
+
+def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """The sum over `axis`, or over everything.
+
+    >>> int(sum([[1, 2], [3, 4]]).numpy())
+    10
+    """
+    x = operand(x, "sum")
+    try:
+        value = np.asarray(x.value.sum(axis=axis, keepdims=keepdims), dtype=x.dtype)
+    except np.exceptions.AxisError as error:
+        raise ShapeError(f"sum: {error}, the shape is {x.shape}") from None
+    kept = x.value.sum(axis=axis, keepdims=True).shape if x.ndim else ()
+    return record("sum", value, (x,), (lambda g: broadcast(reshape(g, kept), x.shape),))
+
+
+def broadcast(x: Any, shape: tuple[int, ...]) -> Tensor:
+    """x repeated along its axes of size 1 to `shape`."""
+    x = operand(x, "broadcast")
+    return record("broadcast", np.broadcast_to(x.value, shape), (x,), (lambda g: unbroadcast(g, x.shape),))
+
+
+def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The adjoint of `broadcast`: sums over the axes along which `shape` was repeated."""
+    if g.shape == shape:
+        return g
+    lead = len(g.shape) - len(shape)
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
+    total: Tensor = sum(g, axes)
+    return reshape(total, shape)
+
+
+def reshape(x: Any, shape: tuple[int, ...]) -> Tensor:
+    """The same elements in another shape; one size may be -1.
+
+    >>> reshape([1, 2, 3, 4], (2, 2)).shape
+    (2, 2)
+    """
+    source = operand(x, "reshape")
+    if source.shape == shape:
+        return source
+    try:
+        value = source.value.reshape(shape)
+    except ValueError:
+        raise ShapeError(f"reshape: {source.value.size} elements of shape {source.shape} do not fill {shape}") from None
+    return record("reshape", value, (source,), (lambda g: reshape(g, source.shape),))
+
+
+def flatten(x: Any) -> Tensor:
+    """(N, C, *spatial) -> (N, C*prod(spatial)).
+
+    >>> flatten(np.zeros((2, 3, 4, 5))).shape
+    (2, 60)
+    """
+    x = operand(x, "flatten")
+    if x.ndim < 1:
+        raise ShapeError("flatten: needs a batch axis, got a single number")
+    return reshape(x, (x.shape[0], int(np.prod(x.shape[1:]))))
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+    """x with its axes in another order, reversed by default."""
+    x = operand(x, "transpose")
+    order = tuple(axes) if axes is not None else tuple(reversed(range(x.ndim)))
+    back = tuple(int(i) for i in np.argsort(order))
+    return record("transpose", x.value.transpose(order), (x,), (lambda g: transpose(g, back),))
+
+
+def pad(x: Any, pads: Any) -> Tensor:
+    """x with zeros put before and after; a negative number takes elements away.
+
+    `pads`: (before, after) per axis of x, or per spatial axis of an (N, C, *spatial) array, or one number for all
+    spatial axes. Raises `ShapeError` for another number of axes, or where more is taken away than there is.
+
+    >>> pad([[[1, 2, 3]]], ((1, -1),)).numpy().tolist()
+    [[[0, 1, 2]]]
+    """
+    x = operand(x, "pad")
+    if isinstance(pads, int):
+        pads = ((pads, pads),) * (x.ndim - 2)
+    if len(pads) == x.ndim - 2:
+        pads = ((0, 0), (0, 0), *pads)
+    if len(pads) != x.ndim:
+        raise ShapeError(
+            f"pad: {len(pads)} pairs for {x.ndim} axes of shape {x.shape}; give one per axis or per spatial axis"
+        )
+    back = tuple((-before, -after) for before, after in pads)
+    return record("pad", padded(x.value, pads, "pad"), (x,), (lambda g: pad(g, back),))
+
+
+def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) -> np.ndarray[Any, Any]:
+    """The array with zeros before and after each axis; a negative number crops."""
+    if not any(before or after for before, after in pads):
+        return x
+    crops = [
+        slice(max(-before, 0), max(n - max(-after, 0), 0)) for n, (before, after) in zip(x.shape, pads, strict=True)
+    ]
+    if any(n + before + after < 0 for n, (before, after) in zip(x.shape, pads, strict=True)):
+        raise ShapeError(f"{op}: {tuple(pads)} takes away more than there is in shape {x.shape}")
+    return np.pad(x[tuple(crops)], [(max(before, 0), max(after, 0)) for before, after in pads])
+
+
+def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:
+    """The tensors one after the other along `axis` (by default the channels).
+
+    >>> concatenate([np.zeros((1, 2, 3)), np.zeros((1, 4, 3))], 1).shape
+    (1, 6, 3)
+    """
+    parts = [operand(t, "concatenate") for t in tensors]
+    try:
+        value = np.concatenate([t.value for t in parts], axis)
+    except ValueError as error:
+        raise ShapeError(f"concatenate: shapes {[t.shape for t in parts]} along axis {axis}: {error}") from None
+    axis %= value.ndim
+    ends = [int(e) for e in np.cumsum([t.shape[axis] for t in parts])]
+
+    def piece(t: Tensor, end: int) -> Any:
+        crop = (t.shape[axis] - end, end - value.shape[axis])
+        pads = [crop if i == axis else (0, 0) for i in range(value.ndim)]
+        return lambda g: pad(g, pads)
+
+    return record("concatenate", value, parts, [piece(t, end) for t, end in builtins.zip(parts, ends, strict=True)])

@@ -1,0 +1,179 @@
+"""Tensors that remember how they were made, and the backward pass.
+
+A tensor points at its operands, and nothing points the other way: what is no longer used is freed. `tape` lays that
+memory out as a networkx DiGraph, operand -> result, and `grad` walks it once in reverse topological order, without
+recursion. The vector-Jacobian product (VJP) of every operation is written in operations of this package, so gradients
+can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from convproof.errors import DtypeError, ShapeError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Vjp = Callable[["Tensor"], "Tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How a tensor was made: the operation's name, its operands, and for each a map from cotangent to cotangent."""
+
+    op: str
+    operands: tuple[Tensor, ...]
+    vjps: tuple[Vjp, ...]
+
+
+class Tensor:
+    """An array (any numeric dtype, or objects such as `Fraction`) and how it was made. Never modified in place."""
+
+    __slots__ = ("__weakref__", "grad", "leaf", "record", "value")
+
+    def __init__(self, value: Array, record: Record | None = None, leaf: bool = False) -> None:
+        self.value = value
+        self.record = record
+        self.leaf = leaf
+        self.grad: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        shape: tuple[int, ...] = self.value.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The array's dtype."""
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The array's number of axes."""
+        return self.value.ndim
+
+    def numpy(self) -> Array:
+        """The array itself, not a copy."""
+        return self.value
+
+    def backward(self, cotangent: Any = None) -> None:
+        """Adds the gradient of this tensor to `grad` of every tensor that `tensor(...)` made and that it depends on."""
+        leaves = [t for t in tape(self) if t.leaf]
+        for leaf, gradient in zip(leaves, grad(self, leaves, cotangent), strict=True):
+            leaf.grad = gradient if leaf.grad is None else _add(leaf.grad, gradient)
+
+    def __repr__(self) -> str:
+        made = f", made by {self.record.op}" if self.record else ""
+        return f"Tensor(shape={self.shape}, dtype={self.dtype}{made})"
+
+
+def tensor(array: Any) -> Tensor:
+    """`array` as a leaf that gradients can be asked for; a tensor is handed back as it is.
+
+    Raises `DtypeError` for text, booleans and other non-numbers.
+
+    >>> tensor([1.0, 2.0])
+    Tensor(shape=(2,), dtype=float64)
+    """
+    if isinstance(array, Tensor):
+        return array
+    return Tensor(_numbers(array, "tensor"), leaf=True)
+
+
+def operand(value: Any, op: str) -> Tensor:
+    """An operation's argument: a tensor as it is, a plain array as a constant."""
+    return value if isinstance(value, Tensor) else Tensor(_numbers(value, op))
+
+
+def _numbers(array: Any, op: str) -> Array:
+    try:
+        found = np.asarray(array)
+    except ValueError as error:
+        raise ShapeError(f"{op}: the argument is no array: {error}") from None
+    if found.dtype.kind not in "iufcO":
+        raise DtypeError(
+            f"{op}: an array of {found.dtype} holds no numbers; convert it, for example with astype(float)"
+        )
+    return found
+
+
+def record(op: str, value: Array, operands: Sequence[Tensor], vjps: Sequence[Vjp]) -> Tensor:
+    """The result of an operation, remembering its operands and a VJP for each."""
+    return Tensor(value, Record(op, tuple(operands), tuple(vjps)))
+
+
+def tape(*results: Tensor) -> nx.DiGraph[Tensor]:
+    """The graph of everything that `results` were made from; edges run from operand to result.
+
+    >>> from convproof import autograd as ag
+    >>> x = ag.tensor([1.0, 2.0])
+    >>> tape(ag.multiply(x, x)).number_of_edges()
+    1
+    """
+    graph: nx.DiGraph[Tensor] = nx.DiGraph()
+    graph.add_nodes_from(results)
+    pending = list(results)
+    while pending:
+        result = pending.pop()
+        for source in result.record.operands if result.record else ():
+            if source not in graph:
+                pending.append(source)
+            graph.add_edge(source, result)
+    return graph
+
+
+def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor]:
+    """The gradients of sum(cotangent * y) with respect to each tensor of `wrt`; they can be differentiated again.
+
+    `cotangent` has the shape of y; it may be left out where y is a single number. A tensor that y does not depend on
+    gets zeros. Raises `ShapeError` for a cotangent of another shape, and for `wrt` members that are no tensors.
+
+    >>> from convproof import autograd as ag
+    >>> x = ag.tensor([3])
+    >>> (g,) = ag.grad(ag.multiply(x, x), [x])
+    >>> g.numpy().tolist()
+    [6]
+    """
+    wanted = list(wrt)
+    if not all(isinstance(t, Tensor) for t in wanted) or not isinstance(y, Tensor):
+        raise ShapeError("grad: works on tensors; wrap arrays with tensor(...) before the computation")
+    order = list(nx.topological_sort(tape(y)))
+    needed = set(wanted)
+    for each in order:
+        if each.record and not needed.isdisjoint(each.record.operands):
+            needed.add(each)
+    cotangents: dict[Tensor, Tensor] = {y: _cotangent(y, cotangent)}
+    keep = set(wanted)
+    for result in reversed(order):
+        if result not in needed or result not in cotangents:
+            continue
+        g = cotangents[result] if result in keep else cotangents.pop(result)
+        if result.record:
+            for source, vjp in zip(result.record.operands, result.record.vjps, strict=True):
+                if source in needed:
+                    part = vjp(g)
+                    cotangents[source] = _add(cotangents[source], part) if source in cotangents else part
+    return [cotangents.get(t) or Tensor(np.zeros_like(t.value)) for t in wanted]
+
+
+def _cotangent(y: Tensor, cotangent: Any) -> Tensor:
+    if cotangent is None:
+        if y.value.size != 1:
+            raise ShapeError(f"grad: a result of shape {y.shape} needs a cotangent of the same shape")
+        return Tensor(np.ones_like(y.value))
+    g = operand(cotangent, "grad")
+    if g.shape != y.shape:
+        raise ShapeError(f"grad: the cotangent has shape {g.shape}, the result {y.shape}; they must be equal")
+    if g.record is None and g.dtype != y.dtype and np.can_cast(g.dtype, y.dtype, "same_kind"):
+        return Tensor(g.value.astype(y.dtype))
+    return g
+
+
+def _add(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of two cotangents of one tensor, which have its shape."""
+    return record("accumulate", a.value + b.value, (a, b), (lambda g: g, lambda g: g))

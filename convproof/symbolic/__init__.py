@@ -1,0 +1,34 @@
+"""Sizes, costs, receptive fields and size sets in numbers and letters."""
+
+from convproof.symbolic.analysis import Analysis, Row, Totals, analyze, output_shapes, size_sets
+from convproof.symbolic.costs import biases, macs, parameters, values, weights
+from convproof.symbolic.field import Field, receptive_field
+from convproof.symbolic.floordiv import FloorDiv, floordiv, normal, size, symbol, symbols
+from convproof.symbolic.shapes import output_shape
+from convproof.symbolic.sizesets import SizeSet, where_at_least, where_zero
+
+__all__ = [
+    "Analysis",
+    "Field",
+    "FloorDiv",
+    "Row",
+    "SizeSet",
+    "Totals",
+    "analyze",
+    "biases",
+    "floordiv",
+    "macs",
+    "normal",
+    "output_shape",
+    "output_shapes",
+    "parameters",
+    "receptive_field",
+    "size",
+    "size_sets",
+    "symbol",
+    "symbols",
+    "values",
+    "weights",
+    "where_at_least",
+    "where_zero",
+]

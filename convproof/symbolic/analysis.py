@@ -1,0 +1,225 @@
+"""All concerns of one network, layer by layer: what `convproof net` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import sympy
+
+from convproof.errors import ShapeError, SpecError, Undecided
+from convproof.spec import MERGES, AvgPool, Conv, ConvTranspose, LpPool, MaxPool, Network, Node
+from convproof.symbolic import costs, window
+from convproof.symbolic.field import Fields, receptive_field
+from convproof.symbolic.floordiv import Size, floordiv, normal, symbol
+from convproof.symbolic.shapes import Shape, output_shape
+from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer of a network with everything that is known about it.
+
+    `receptive_field`, `jump` and `offset` hold one entry per spatial axis of the input; they are None from a merge on
+    whose branches move at different paces.
+    """
+
+    name: str
+    op: str
+    output: Shape
+    params: Size
+    weights: Size
+    macs: Size
+    values: Size
+    receptive_field: tuple[Size, ...] | None
+    jump: tuple[Size, ...] | None
+    offset: tuple[Size, ...] | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all layers; `bytes` is 4 per activation value."""
+
+    params: Size
+    weights: Size
+    macs: Size
+    values: Size
+    bytes: Size
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a network costs and sees, and which inputs fit. Sizes are ints or expressions in the letters of the network.
+
+    `valid_sizes` and `exact_sizes` hold a set per input axis, or None where it is undecided; `undecided` says why.
+    `misfits` names the strides that leave a remainder at the given input.
+    """
+
+    rows: tuple[Row, ...]
+    totals: Totals
+    valid_sizes: dict[str, SizeSet | None]
+    exact_sizes: dict[str, SizeSet | None]
+    misfits: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `convproof net --format json`."""
+        return {
+            "schema": "convproof/1",
+            "layers": [{f.name: _plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows],
+            "totals": {f.name: _plain(getattr(self.totals, f.name)) for f in fields(self.totals)},
+            "valid_sizes": {axis: found and found.to_json() for axis, found in self.valid_sizes.items()},
+            "exact_sizes": {axis: found and found.to_json() for axis, found in self.exact_sizes.items()},
+            "misfits": list(self.misfits),
+            "undecided": list(self.undecided),
+        }
+
+
+def analyze(network: Network) -> Analysis:
+    """Sizes, costs, fields and fitting inputs of a network, in numbers or letters.
+
+    Raises a `ConvproofError` that names the layer where a window does not fit or shapes do not go together.
+
+    >>> from convproof.spec.notation import network
+    >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
+    >>> found.rows[3].output, found.totals.params
+    ((12, 16, 16), 31066)
+    """
+    undecided: list[str] = []
+    shapes = output_shapes(network)
+    seen = _fields(network, shapes, undecided)
+    rows = tuple(_row(node, [shapes[name] for name in node.operands], seen[node.name]) for node in network)
+    sums = {f: normal(sum(getattr(row, f) for row in rows)) for f in ("params", "weights", "macs", "values")}
+    valid: dict[str, SizeSet | None] = {}
+    exact: dict[str, SizeSet | None] = {}
+    for axis, name in enumerate(axis_names(network)):
+        try:
+            valid[name], exact[name] = size_sets(network, axis)
+        except Undecided as error:
+            valid[name] = exact[name] = None
+            undecided.append(f"sizes of {name}: {error}")
+    totals = Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
+    return Analysis(rows, totals, valid, exact, tuple(_misfits(network, shapes)), tuple(undecided))
+
+
+def output_shapes(network: Network) -> dict[str, Shape]:
+    """The shape of every layer's output, by name."""
+    shapes: dict[str, Shape] = {}
+    for node in network:
+        with _at(node):
+            shapes[node.name] = output_shape(node.layer, *(shapes[name] for name in node.operands))
+    return shapes
+
+
+def axis_names(network: Network) -> tuple[str, ...]:
+    """The names of the input's spatial axes: W; H, W; or D, H, W."""
+    rank = len(network.image.sizes)
+    return ("D", "H", "W")[-rank:] if rank <= 3 else tuple(f"axis{i}" for i in range(rank))
+
+
+def size_sets(network: Network, axis: int) -> tuple[SizeSet, SizeSet]:
+    """(valid, exact) along one input axis: every window fits and branches agree; moreover no stride leaves a remainder.
+
+    Raises `Undecided` where a kernel, stride, padding or dilation along this axis is a letter.
+
+    >>> from convproof.spec.notation import network
+    >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
+    ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
+    """
+    letter = symbol("size")
+    source = network.image
+    free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
+    shapes = output_shapes(network.with_input(free))
+    valid = exact = EVERY
+    for kind, condition in dict.fromkeys(_conditions(network, shapes, axis)):
+        if kind == "fits":
+            valid &= where_at_least(condition, 0, letter)
+        elif kind == "agrees":
+            valid &= where_zero(condition, letter)
+        else:
+            exact &= where_zero(condition, letter)
+    return valid, valid & exact
+
+
+_WINDOWED = (Conv, MaxPool, AvgPool, LpPool)
+
+
+def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterator[tuple[str, Size]]:
+    """What the layers ask of their inputs along one axis: ("fits", e) for e >= 0, "agrees" and "exact" for e = 0."""
+    for node in network:
+        inputs, output = [shapes[name] for name in node.operands], shapes[node.name]
+        if isinstance(node.layer, _WINDOWED):
+            along, n = node.layer.axes(len(inputs[0]) - 1)[axis], inputs[0][1 + axis]
+            ceil_mode = getattr(node.layer, "ceil_mode", False)
+            yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
+            yield "exact", window.remainder(along, n)
+        elif isinstance(node.layer, ConvTranspose):
+            yield "fits", normal(output[1 + axis] - 1)
+        elif isinstance(node.layer, MERGES):
+            place = 1 + axis if len(output) > 1 else 0
+            yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
+
+
+def _fields(network: Network, shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
+    """The receptive field of every layer's output; None where there is no single one, with the reason in `undecided`."""
+    seen: dict[str, Fields | None] = {}
+    for node in network:
+        operands = [field for name in node.operands if (field := seen[name]) is not None]
+        try:
+            with _at(node):
+                whole = len(operands) == len(node.operands)
+                inputs = [shapes[name] for name in node.operands]
+                seen[node.name] = receptive_field(node.layer, operands, inputs) if whole else None
+        except Undecided as error:
+            undecided.append(f"receptive field from {error}")
+            seen[node.name] = None
+    return seen
+
+
+def _row(node: Node, inputs: list[Shape], seen: Fields | None) -> Row:
+    with _at(node):
+        return Row(
+            name=node.name,
+            op=type(node.layer).__name__,
+            output=output_shape(node.layer, *inputs),
+            params=costs.parameters(node.layer, *inputs),
+            weights=costs.weights(node.layer, *inputs),
+            macs=costs.macs(node.layer, *inputs),
+            values=costs.values(node.layer, *inputs),
+            receptive_field=seen and tuple(floordiv(field.size, 1) for field in seen),
+            jump=seen and tuple(field.jump for field in seen),
+            offset=seen and tuple(field.offset for field in seen),
+        )
+
+
+def _misfits(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
+    """Where a stride leaves a remainder at the given (numeric) input, in words."""
+    names = axis_names(network)
+    for node in network:
+        if isinstance(node.layer, _WINDOWED):
+            x = shapes[node.operands[0]]
+            for name, along, n in zip(names, node.layer.axes(len(x) - 1), x[1:], strict=True):
+                left = window.remainder(along, n)
+                if isinstance(left, int) and left > 0:
+                    yield (
+                        f"{node.name}: along {name}, stride {along.stride} leaves {left} of the "
+                        f"{n} + {along.before} + {along.after} positions unread"
+                    )
+
+
+@contextmanager
+def _at(node: Node) -> Iterator[None]:
+    """Errors from within name the layer."""
+    try:
+        yield
+    except (ShapeError, SpecError, Undecided) as error:
+        raise type(error)(f"{node.name}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """JSON: ints as numbers, expressions as strings."""
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, sympy.Expr) else value

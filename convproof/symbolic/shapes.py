@@ -1,0 +1,162 @@
+"""Output sizes: one rule a layer kind. A shape is (C, *spatial) or, after flattening, (units,)."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+
+from convproof.errors import MissingRule, ShapeError
+from convproof.spec import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Input,
+    Layer,
+    Linear,
+    LocalResponseNorm,
+    LpPool,
+    MaxPool,
+    ReLU,
+    Softmax,
+)
+from convproof.symbolic import window
+from convproof.symbolic.floordiv import Size, normal, size
+
+Shape = tuple[Size, ...]
+
+
+@singledispatch
+def output_shape(layer: Layer, *inputs: Shape) -> Shape:
+    """The shape that `layer` makes of the shapes of its operands, in numbers or letters.
+
+    Raises `ShapeError` where they do not go together. For a letter, the formula holds wherever every window fits.
+
+    >>> from convproof.spec import Conv
+    >>> output_shape(Conv(96, 11, stride=4), (3, 227, 227))
+    (96, 55, 55)
+    >>> output_shape(Conv("K", "F", "S", "P"), ("C", "W"))
+    (K, (-F + 2*P + W)//S + 1)
+    """
+    raise MissingRule("output size", layer)
+
+
+@output_shape.register
+def _(layer: Input) -> Shape:
+    return (size(layer.channels), *map(size, layer.sizes))
+
+
+@output_shape.register
+def _(layer: Conv, x: Shape) -> Shape:
+    in_channels(layer, x)
+    return (size(layer.out_channels), *_windows(layer, x))
+
+
+@output_shape.register
+def _(layer: ConvTranspose, x: Shape) -> Shape:
+    in_channels(layer, x)
+    axes, extra = layer.axes(_rank(layer, x)), layer.output_paddings(len(x) - 1)
+    sizes = [window.transposed_count(*each) for each in zip(axes, map(size, x[1:]), extra, strict=True)]
+    for number, (axis, padding, out) in enumerate(zip(axes, extra, sizes, strict=True)):
+        place = f"{type(layer).__name__}, spatial axis {number}"
+        if isinstance(out, int) and out < 1:
+            raise ShapeError(f"{place}: the output size would be {out}; use less padding or a larger input")
+        limit = (
+            max(axis.stride, axis.dilation) if isinstance(axis.stride, int) and isinstance(axis.dilation, int) else 0
+        )
+        if limit and isinstance(padding, int) and padding >= limit:
+            raise ShapeError(
+                f"{place}: output_padding={padding} must be less than stride or dilation, at most {limit - 1}"
+            )
+    return (size(layer.out_channels), *sizes)
+
+
+@output_shape.register
+def _(layer: MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
+    return (size(x[0]), *_windows(layer, x))
+
+
+@output_shape.register
+def _(layer: GlobalPool, x: Shape) -> Shape:
+    return (size(x[0]), *(1 for _ in range(_rank(layer, x))))
+
+
+@output_shape.register
+def _(layer: Linear, x: Shape) -> Shape:
+    return (size(layer.out_features),)
+
+
+@output_shape.register
+def _(layer: Flatten, x: Shape) -> Shape:
+    return (product(x),)
+
+
+@output_shape.register
+def _(layer: ReLU | Dropout | Softmax | BatchNorm | LocalResponseNorm, x: Shape) -> Shape:
+    return tuple(map(size, x))
+
+
+@output_shape.register
+def _(layer: Add, *inputs: Shape) -> Shape:
+    first = inputs[0]
+    for other in inputs[1:]:
+        _agree(layer, first, other, range(len(first)))
+    return first
+
+
+@output_shape.register
+def _(layer: Concat, *inputs: Shape) -> Shape:
+    first = inputs[0]
+    for other in inputs[1:]:
+        _agree(layer, first, other, range(1, len(first)))
+    return (normal(sum(x[0] for x in inputs)), *first[1:])
+
+
+def product(shape: Shape) -> Size:
+    """The number of values of a shape."""
+    return normal(math.prod(map(size, shape)))
+
+
+def in_channels(layer: Conv | ConvTranspose, x: Shape) -> Size:
+    """The channels that one filter sees: C / groups. Raises `ShapeError` if the groups do not divide the channels."""
+    _rank(layer, x)
+    channels, groups = size(x[0]), size(layer.groups)
+    if isinstance(channels, int) and isinstance(groups, int):
+        if channels % groups:
+            raise ShapeError(f"{type(layer).__name__}: groups={groups} does not divide the {channels} input channels")
+        return channels // groups
+    return normal(channels / groups)
+
+
+def _rank(layer: Layer, x: Shape) -> int:
+    if len(x) < 2:
+        raise ShapeError(f"{type(layer).__name__}: needs an input with spatial axes, got a vector of {x[0]} units")
+    return len(x) - 1
+
+
+def _windows(layer: Conv | MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
+    sizes = []
+    ceil_mode = getattr(layer, "ceil_mode", False)
+    for number, (axis, n) in enumerate(zip(layer.axes(_rank(layer, x)), map(size, x[1:]), strict=True)):
+        out = window.count(axis, n, ceil_mode)
+        if not ceil_mode or (isinstance(out, int) and out < 1):
+            window.require_window(axis, n, f"{type(layer).__name__}, spatial axis {number}")
+        sizes.append(out)
+    return tuple(sizes)
+
+
+def _agree(layer: Layer, first: Shape, other: Shape, axes: range) -> None:
+    """Raises `ShapeError` if two shapes differ plainly; shapes in letters may still differ for some sizes."""
+    if len(first) != len(other):
+        raise ShapeError(f"{type(layer).__name__}: branches of shapes {first} and {other} have different ranks")
+    for axis in axes:
+        difference = normal(first[axis] - other[axis])
+        if isinstance(difference, int) and difference:
+            raise ShapeError(
+                f"{type(layer).__name__}: branches have shapes {first} and {other}, which differ on axis {axis}"
+            )

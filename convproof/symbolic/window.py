@@ -1,0 +1,109 @@
+"""The window law, once.
+
+Conv, pooling, transposed conv, im2col, receptive field and cost all come from one affine relation along an axis,
+
+    input = stride*output + dilation*tap - padding        0 <= tap < kernel,
+
+here `position`. Every function below solves it for one of its letters. Sizes may be numbers or expressions.
+Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning" (2016), relations 1 to 15.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+from convproof.errors import ShapeError, Undecided
+from convproof.spec import Axis
+from convproof.symbolic.floordiv import Size, floordiv, normal, size
+
+
+def position(axis: Axis, output: Size, tap: Size) -> Size:
+    """The input index that tap number `tap` of output number `output` reads; outside 0..size-1 lies padding."""
+    return size(axis.stride) * output + size(axis.dilation) * tap - size(axis.before)
+
+
+def span(axis: Axis) -> Size:
+    """How many input positions lie between the first and the last tap of a window, both included.
+
+    >>> span(Axis(kernel=3, dilation=2))
+    5
+    """
+    return normal(position(axis, 0, size(axis.kernel) - 1) - position(axis, 0, 0) + 1)
+
+
+def slack(axis: Axis, n: Size) -> Size:
+    """How far the first window can still move right before it leaves the padded input of size n."""
+    return normal(n - 1 + size(axis.after) - position(axis, 0, size(axis.kernel) - 1))
+
+
+def count(axis: Axis, n: Size, ceil_mode: bool = False) -> Size:
+    """The number of window positions on an input of size n: the output size.
+
+    The last output o satisfies position(o, kernel - 1) <= n - 1 + after, that is o <= slack / stride. With `ceil_mode`
+    a window may stick out at the end if it starts within the input or the padding before it, as in PyTorch.
+
+    >>> count(Axis(kernel=11, stride=4), 227)
+    55
+    >>> count(Axis(kernel=3, stride=2, before=1, after=1), size("W"))
+    (W + 1)//2
+    """
+    free, stride = slack(axis, n), size(axis.stride)
+    if not ceil_mode:
+        return normal(floordiv(free, stride) + 1)
+    starts_within = n - 1 - position(axis, 0, 0)  # the last place, counted from the first window, where one may start
+    stick_out = _smaller(free + stride - 1, starts_within)
+    return normal(floordiv(stick_out, stride) + 1)
+
+
+def _smaller(a: Size, b: Size) -> Size:
+    difference = normal(a - b)
+    if not isinstance(difference, int):
+        raise Undecided(
+            f"ceil_mode needs numbers for kernel, stride, padding and dilation: which of {a} and {b} is less?"
+        )
+    return a if difference < 0 else b
+
+
+def remainder(axis: Axis, n: Size) -> Size:
+    """The padded input positions after the last window: 0 exactly when the stride "fits".
+
+    >>> remainder(Axis(kernel=11, stride=4), 224)
+    1
+    """
+    free, stride = slack(axis, n), size(axis.stride)
+    return normal(free - stride * floordiv(free, stride))
+
+
+def least(axis: Axis) -> Size:
+    """The smallest input size that holds one window."""
+    return normal(-slack(axis, 0))
+
+
+def transposed_count(axis: Axis, n: Size, output_padding: Size = 0) -> Size:
+    """The output size of the transposed layer: one past the last position that the windows of n outputs reach.
+
+    >>> transposed_count(Axis(kernel=4, stride=2, before=1, after=1), size("W"))
+    2*W
+    """
+    return normal(position(axis, n - 1, size(axis.kernel) - 1) + 1 - size(axis.after) + size(output_padding))
+
+
+def transposed_reach(axis: Axis) -> tuple[Size, Size]:
+    """The first and the last input, as fractions, that output 0 of the transposed layer can read.
+
+    Output i is made by the inputs n with position(n, tap) = i for some tap; for i = 0, n = (padding - dilation*tap) /
+    stride.
+    """
+    step = sympy.Integer(1) / size(axis.stride)
+    return -position(axis, 0, size(axis.kernel) - 1) * step, -position(axis, 0, 0) * step
+
+
+def require_window(axis: Axis, n: Size, place: str) -> None:
+    """Raises `ShapeError` where n is a number too small for one window."""
+    free = slack(axis, n)
+    if isinstance(free, int) and free < 0:
+        padded = normal(n + size(axis.before) + size(axis.after))
+        raise ShapeError(
+            f"{place}: a window spans {span(axis)} positions but the padded input has only {padded} "
+            f"(size {n}, padding {axis.before}+{axis.after}); give it {least(axis)} or more, or pad by {-free} more"
+        )
