@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from convproof.autograd.elementwise import add, floating, multiply, softmax
-from convproof.autograd.pool import reciprocal
+from convproof.autograd.pooling import reciprocal
 from convproof.autograd.shaping import sum
 from convproof.autograd.tape import Array, Tensor, operand, record
 from convproof.errors import DtypeError, ShapeError

@@ -108,7 +108,9 @@ class Network:
         return hash(self.nodes)
 
     def __repr__(self) -> str:
-        return f"<Network of {len(self)} layers: {self.input.name} to {self.output.name}>"
+        shown = [f"{n.name}({', '.join(n.operands)})={n.layer!r}" for n in self.nodes[:8]]
+        more = f", ... {len(self) - 8} more" if len(self) > 8 else ""
+        return f"<Network {', '.join(shown)}{more}>"
 
 
 class Builder:

@@ -76,19 +76,28 @@ def parse(text: str) -> Item:
         raise _explained(text, error) from None
 
 
-def network(text: str) -> Network:
-    """The network that `text` describes. Raises `NotationError` or `SpecError`.
+def network(text: str, image: spec.Input | None = None) -> Network:
+    """The network that `text` describes, on `image` if that is given, else on the text's own INPUT.
+
+    Raises `NotationError` or `SpecError`.
 
     >>> len(network("INPUT[32x32x3] -> [CONV3-8 -> RELU]*2 -> POOL2 -> FC-10"))
     7
     """
-    builder = Builder()
-    _expand(parse(text), builder, text)
-    if not builder.nodes:
-        raise NotationError(text, 1, "there are no layers here; start with INPUT[WxHxD]")
-    if not isinstance(builder.nodes[0].layer, spec.Input):
+    tree, builder = parse(text), Builder()
+    if image is not None and not _starts_with_input(tree):
+        builder.add(image)
+    _expand(tree, builder, text)
+    if not builder.nodes or not isinstance(builder.nodes[0].layer, spec.Input):
         raise NotationError(text, 1, "a network starts with INPUT[WxHxD], for example INPUT[224x224x3]")
-    return builder.network()
+    found = builder.network()
+    return found if image is None else found.with_input(image)
+
+
+def _starts_with_input(item: Item) -> bool:
+    while isinstance(item, Chain) and item.items:
+        item = item.items[0]
+    return isinstance(item, spec.Input)
 
 
 def _expand(item: Item, builder: Builder, text: str) -> None:

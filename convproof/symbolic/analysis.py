@@ -163,7 +163,7 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
 
 
 def _fields(network: Network, shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
-    """The receptive field of every layer's output; None where there is no single one, with the reason in `undecided`."""
+    """The receptive field of every layer; None where there is no single one, with the reason in `undecided`."""
     seen: dict[str, Fields | None] = {}
     for node in network:
         operands = [field for name in node.operands if (field := seen[name]) is not None]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from convproof.autograd.conv import _per_axis, pairs
+from convproof.autograd.convolution import _per_axis, pairs
 from convproof.autograd.elementwise import multiply, power
 from convproof.autograd.tape import Array, Tensor, operand, record
 from convproof.errors import ShapeError

@@ -1,0 +1,304 @@
+"""The command line. Every verb imports what it needs when it runs, so that `--help` and `--version` are quick.
+
+Exit status: 0 clean, 1 something was found, 2 bad usage or bad input (one line on stderr).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import convproof
+from convproof.errors import ConvproofError, InputError
+
+if TYPE_CHECKING:
+    from convproof.spec import Input, Network
+    from convproof.symbolic import Analysis
+
+_NETWORK_HELP = """
+SPEC is one of
+
+\b
+  notation text    "INPUT[32x32x3] -> [CONV3-64 -> RELU]*2 -> POOL2 -> FC-10"
+  a classic        vgg16
+  module:object    a Network, or notation text, in a Python module
+
+\b
+CONV3-64                  64 filters of 3x3, stride 1, padding (F-1)/2
+CONV(K=96, F=11, S=4)     K filters of size F; stride S=1, padding P=0,
+                          dilation D=1 (dense), groups G=1 where left out
+POOL2  POOL(F=3, S=2)     max pooling; AVGPOOL(F=7, S=1), GLOBALAVGPOOL
+FC-1000                   fully connected
+RELU LRN BN DROPOUT SOFTMAX FLATTEN
+[A -> B]*3                repetition
+{ A | B | ID } ADD        branches, added or joined by CONCAT
+
+Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
+Exit status 1: at the given input a stride leaves a remainder.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(convproof.__version__, prog_name="convproof")
+def cli() -> None:
+    """Does a convolutional network fit, what does it cost and see, and is its gradient right?"""
+
+
+@cli.command()
+@click.option(
+    "-o",
+    "--output",
+    default="convproof-report",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write to.",
+)
+@click.option(
+    "--cases", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Cases drawn a relation."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the drawn cases.")
+@click.option(
+    "--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="What to print."
+)
+def report(output: Path, cases: int, seed: int, form: str) -> None:
+    """Derive everything and write the report.
+
+    Judges every bundled theory, holds the formulas against running code, and writes index.html, report.md, report.tex
+    and report.json. Wrong claims of the notes are what the report shows; they do not change the exit status. Exit
+    status 1: a statement of the report itself is refuted, or formulas and running code disagree.
+    """
+    from convproof import assemble
+    from convproof.report import to_json, write_report
+
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; give a folder with -o")
+    with _Progress(assemble.steps()) as progress:
+        outcome = assemble.derive(progress, cases, seed)
+        document = assemble.report(outcome)
+        files = write_report(document, output)
+    if form == "json":
+        click.echo(to_json(document), nl=False)
+    else:
+        _print_tables(document.summary)
+        click.echo(f"{outcome.summary()}\nwritten: {', '.join(str(file) for file in files)}")
+    sys.exit(0 if outcome.sound else 1)
+
+
+@cli.command(epilog=_NETWORK_HELP)
+@click.argument("spec")
+@click.option(
+    "--input", "image", metavar="HxWxC", help="Another input, height first; numbers or letters (224x224x3, HxWx3)."
+)
+@click.option(
+    "--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="Output format."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
+def net(spec: str, image: str | None, form: str, output: Path | None) -> None:
+    """One network: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
+    from convproof.symbolic import analyze
+
+    found = analyze(_network(spec, _image(image)))
+    if form == "json":
+        text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = _rendered(lambda console: _show(found, console), to_file=output is not None)
+    _write(text, output)
+    sys.exit(1 if found.misfits else 0)
+
+
+def main() -> None:
+    """The entry point: errors become one line on stderr and exit status 2; Ctrl-C ends with 130."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ConvproofError as error:
+        click.echo(f"convproof: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("convproof: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+# --- reading what was asked -------------------------------------------------------------------------------------------
+
+
+def _network(spec: str, image: Input | None) -> Network:
+    """The network that a SPEC names."""
+    from convproof.spec import notation
+    from convproof.spec.classics import CLASSICS
+
+    text = spec.strip()
+    if text in CLASSICS:
+        return notation.network(CLASSICS[text], image)
+    if text.lower().endswith(".onnx"):
+        raise InputError(f"{text}: ONNX files are not read yet; write the network in notation")
+    if re.fullmatch(r"[\w.]+:[\w.]+", text):
+        found = _imported(text)
+        return notation.network(found, image) if isinstance(found, str) else _checked(found, text, image)
+    if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
+        raise InputError(
+            f"no classic is named {text!r}; there are {', '.join(CLASSICS)}, or write the network in notation"
+        )
+    return notation.network(text, image)
+
+
+def _checked(found: object, text: str, image: Input | None) -> Network:
+    from convproof.spec import Network
+
+    if not isinstance(found, Network):
+        raise InputError(f"{text} is a {type(found).__name__}; it must be a convproof.Network or notation text")
+    return found if image is None else found.with_input(image)
+
+
+def _imported(text: str) -> Any:
+    """The object that `module:object` names; the current folder counts."""
+    import importlib
+
+    module, _, path = text.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except Exception as error:
+        raise InputError(f"cannot import {text}: {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.pop(0)
+    return found
+
+
+def _image(text: str | None) -> Input | None:
+    """`HxWxC` (or WxC, DxHxWxC) as an Input layer."""
+    from convproof.spec import Input
+
+    if text is None:
+        return None
+    parts = text.split("x")
+    if len(parts) < 2 or not all(re.fullmatch(r"[0-9]{1,12}|[A-Za-z][A-Za-z0-9_]*", part) for part in parts):
+        raise InputError(f"--input {text!r} is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3")
+    *sizes, channels = (int(part) if part.isdecimal() else part for part in parts)
+    return Input(channels, tuple(sizes))
+
+
+# --- showing what was found -------------------------------------------------------------------------------------------
+
+
+def _show(found: Analysis, console: Any) -> None:
+    """The table of layers, the totals, and in words which inputs fit."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(_COLUMNS):
+        table.add_column(heading, justify="left" if number < 2 else "right", overflow="fold")
+    for row in found.rows:
+        size = "x".join(_bracketed(n) for n in (*reversed(row.output[1:]), row.output[0]))
+        numbers = (row.params, row.macs, row.values)
+        table.add_row(row.name, row.op, size, *map(_shown, numbers), _joined(row.receptive_field), _joined(row.jump))
+    console.print(table)
+    totals = found.totals
+    console.print(f"\nparameters {_shown(totals.params)} (weights {_shown(totals.weights)})", highlight=False)
+    console.print(f"multiply-adds {_shown(totals.macs)}", highlight=False)
+    console.print(f"activations {_shown(totals.values)} values, {_shown(totals.bytes)} bytes", highlight=False)
+    for axis, valid in found.valid_sizes.items():
+        exact = found.exact_sizes[axis]
+        if valid is not None and exact is not None:
+            console.print(
+                f"{axis} fits for {_named(valid, axis)}; without remainder for {_named(exact, axis)}", highlight=False
+            )
+    for line in (*found.misfits, *(f"undecided, {reason}" for reason in found.undecided)):
+        console.print(line, highlight=False, markup=False)
+
+
+_COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
+
+
+def _named(found: Any, axis: str) -> str:
+    return str(found).replace("n >=", f"{axis} >=").replace("n mod", f"{axis} mod")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _bracketed(value: Any) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"\w+", text) else f"({text})"
+
+
+def _joined(values: tuple[Any, ...] | None) -> str:
+    """Per axis in the notation's order, or one number where all axes are alike."""
+    if values is None:
+        return "?"
+    return str(values[0]) if len(set(values)) == 1 else "x".join(_bracketed(v) for v in reversed(values))
+
+
+def _rendered(show: Callable[[Any], None], to_file: bool) -> str:
+    """What `show` prints: as wide as the terminal, or as wide as needed where there is none."""
+    import io
+
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty() and not to_file
+    buffer = io.StringIO()
+    width = None if terminal else 400
+    show(Console(file=buffer, force_terminal=terminal, width=width, soft_wrap=False))
+    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
+
+
+def _print_tables(blocks: Any) -> None:
+    """The first table of a report's summary, on the terminal."""
+    from rich.table import Table
+
+    from convproof.report import Table as Block
+
+    block = next(b for b in blocks if isinstance(b, Block))
+    table = Table(*block.columns, box=None, pad_edge=False, header_style="bold")
+    for index, row in enumerate(block.rows):
+        table.add_row(*map(_shown, row), style="red" if index in block.marked else None)
+    click.echo(_rendered(lambda console: console.print(table), to_file=False))
+
+
+def _write(text: str, output: Path | None) -> None:
+    from convproof.report import write_file
+
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_file(output, text)
+
+
+class _Progress:
+    """A progress bar on stderr that is called with the name of what comes next; silent where stderr is no terminal."""
+
+    def __init__(self, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=steps)
+        self._begun = False
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, name: str) -> None:
+        self._bar.update(self._task, description=name, advance=1 if self._begun else 0)
+        self._begun = True

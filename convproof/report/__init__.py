@@ -1,0 +1,32 @@
+"""Reports: one model, rendered as HTML, Markdown, LaTeX and JSON."""
+
+from convproof.report.model import (
+    Bars,
+    Derivation,
+    Equation,
+    Line,
+    Report,
+    Section,
+    Table,
+    Text,
+    Windows,
+)
+from convproof.report.render import to_html, to_json, to_latex, to_markdown, write_file, write_report
+
+__all__ = [
+    "Bars",
+    "Derivation",
+    "Equation",
+    "Line",
+    "Report",
+    "Section",
+    "Table",
+    "Text",
+    "Windows",
+    "to_html",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+    "write_file",
+    "write_report",
+]

@@ -1,0 +1,105 @@
+"""The backward pass of a convolution, worked out in one dimension with letters."""
+
+import numpy as np
+import sympy
+
+from convproof import autograd as ag
+from convproof.check import relation
+from convproof.report import Equation, Text
+from convproof.theory import Finding, Step, Theory
+
+X, WEIGHTS, G = (sympy.symbols(f"{name}_0:{n}") for name, n in (("x", 4), ("w", 3), ("g", 2)))
+
+
+def _array(letters: tuple[sympy.Symbol, ...]) -> np.ndarray:
+    array = np.empty((1, 1, len(letters)), dtype=object)
+    array[0, 0, :] = letters
+    return array
+
+
+def theory() -> Theory:
+    x, w, g = _array(X), _array(WEIGHTS), _array(G)
+    y = _row(ag.conv(x, w))
+    loss = sum(a * b for a, b in zip(G, y, strict=True))
+    to_x = _row(ag.conv(ag.pad(g, ((2, 2),)), w[:, :, ::-1]))
+    to_w = _row(ag.conv(x, g))
+    to_w_flipped = _row(ag.conv(x, g[:, :, ::-1]))
+    o, t, P, S, D = sympy.symbols("o t P S D", integer=True)
+    W2, F = sympy.symbols("W_2 F", integer=True, positive=True)
+    gs, ws, xs = map(sympy.IndexedBase, "gwx")
+    return Theory(
+        id="conv-backward",
+        order=70,
+        title="The backward pass of a convolution",
+        statement=(
+            "The gradient to the input slides the spatially flipped filter over the zero-padded "
+            "cotangent; the gradient to the "
+            "weights slides the cotangent, not flipped, over the input. With a stride the cotangent "
+            "is stuffed with zeros for "
+            "the first and taken with dilation S for the second; with channels the filters' axes C and K change places."
+        ),
+        equations=(
+            Equation(sympy.Symbol("y_o"), sympy.Sum(ws[t] * xs[S * o + D * t - P], (t, 0, F - 1))),
+            Equation(sympy.Symbol("dw_t"), sympy.Sum(gs[o] * xs[S * o + D * t - P], (o, 0, W2 - 1))),
+        ),
+        steps=(
+            *(
+                Step(
+                    y[o],
+                    sum(WEIGHTS[t] * X[o + t] for t in range(3)),
+                    f"output {o} of the layer as it runs, F = 3, W = 4",
+                )
+                for o in range(2)
+            ),
+            *(
+                Step(
+                    sympy.diff(loss, X[i]),
+                    to_x[i],
+                    f"d/dx_{i} of g_0 y_0 + g_1 y_1: the flipped filter over 0, 0, g_0, g_1, 0, 0",
+                )
+                for i in range(4)
+            ),
+            *(
+                Step(
+                    sympy.diff(loss, WEIGHTS[t]),
+                    to_w[t],
+                    f"d/dw_{t}: the cotangent g_0, g_1 slides over the input, as it is",
+                )
+                for t in range(3)
+            ),
+        ),
+        relations=(
+            relation("conv adjoints, letters"),
+            relation("conv adjoints"),
+            relation("conv algorithms, letters"),
+        ),
+        exhibits=(
+            Text(
+                "The relations below check the same, for stride, dilation, asymmetric padding and "
+                "groups, in one and two "
+                "dimensions, against the transposed matrix of the layer."
+            ),
+        ),
+        findings=(
+            Finding(
+                "the input's gradient is a convolution with the flipped filter",
+                "flipped",
+                "equal, all 4 entries",
+                all(sympy.expand(sympy.diff(loss, v) - e) == 0 for v, e in zip(X, to_x, strict=True)),
+            ),
+            Finding(
+                "the weights' gradient is one with a flipped filter too, read as: the flipped "
+                "cotangent slides over the input",
+                "flipped",
+                f"the first entry would be {to_w_flipped[0]} and is {to_w[0]}",
+                all(sympy.expand(sympy.diff(loss, v) - e) == 0 for v, e in zip(WEIGHTS, to_w_flipped, strict=True)),
+            ),
+        ),
+        source=(
+            "the notes, section `Backpropagation` of the conv layer, which leaves the 1-dimensional case to the reader"
+        ),
+    )
+
+
+def _row(y: ag.Tensor) -> list[sympy.Expr]:
+    return [sympy.expand(entry) for entry in y.numpy()[0, 0]]

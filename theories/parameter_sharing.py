@@ -1,0 +1,58 @@
+"""Parameters of a conv layer, and what sharing saves."""
+
+from convproof.check import relation
+from convproof.report import Equation
+from convproof.spec import Conv
+from convproof.symbolic import output_shape, parameters, symbols, weights
+from convproof.symbolic.shapes import product
+from convproof.theory import Finding, Step, Theory
+
+C, K, F, S, P, H, W = symbols("C K F S P H W")
+LAYER, X = Conv("K", "F", "S", "P"), (C, H, W)
+ALEXNET, IMAGE = Conv(96, 11, stride=4), (3, 227, 227)
+
+
+def theory() -> Theory:
+    neurons, shared = product(output_shape(LAYER, X)), parameters(LAYER, X)
+    a_neuron = F * F * C + 1
+    first_neurons = product(output_shape(ALEXNET, IMAGE))
+    first_unshared = first_neurons * (weights(ALEXNET, IMAGE) // 96 + 1)
+    return Theory(
+        id="parameter-sharing",
+        order=40,
+        title="Parameters and sharing",
+        statement=(
+            "With sharing a conv layer has K (F F C + 1) parameters, whatever the image; without, "
+            "that many at every output "
+            "position. A shared weight's gradient is the sum of its gradients over all positions."
+        ),
+        equations=(Equation(symbols("params")[0], shared),),
+        hypotheses=(Equation(W + 2 * P, F, ">="), Equation(H + 2 * P, F, ">=")),
+        witness=(("W", 227), ("H", 227), ("F", 11), ("P", 0)),
+        steps=(
+            Step(weights(LAYER, X), F * F * C * K, "each of K filters has F F C weights"),
+            Step(shared, K * a_neuron, "and one bias"),
+            Step(
+                neurons * a_neuron,
+                shared * product(output_shape(LAYER, X)[1:]),
+                "every neuron its own: the shared number times the number of output positions, the sharing factor",
+            ),
+            Step(first_neurons, 55 * 55 * 96, "AlexNet's first layer: its neurons"),
+            Step(first_unshared, 290400 * 364, "its parameters without sharing"),
+        ),
+        relations=(relation("network parameters"), relation("shared weights, letters")),
+        findings=(
+            _finding("neurons in AlexNet's first layer", 290400, first_neurons),
+            _finding("weights of one neuron", 363, weights(ALEXNET, IMAGE) // 96),
+            _finding("parameters without sharing", 105705600, first_unshared),
+            _finding("weights with sharing", 34848, weights(ALEXNET, IMAGE)),
+            _finding("parameters with sharing", 34944, parameters(ALEXNET, IMAGE)),
+            _finding("weights of a 5x5 filter on 32x32x3", 75, weights(Conv(1, 5), (3, 32, 32))),
+            _finding("weights of a 3x3 filter on 16x16x20", 180, weights(Conv(1, 3), (20, 16, 16))),
+        ),
+        source="the notes, sections `Local connectivity` and `Parameter sharing`",
+    )
+
+
+def _finding(claim: str, printed: int, computed: int) -> Finding:
+    return Finding(claim, f"{printed:,}", computed, printed == computed)

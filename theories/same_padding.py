@@ -1,0 +1,64 @@
+"""Same padding: which padding keeps the size."""
+
+from hypothesis import strategies as st
+
+from convproof.check import Relation, oracle
+from convproof.check.relations import equal
+from convproof.report import Equation
+from convproof.spec import Axis
+from convproof.symbolic import symbols, window
+from convproof.theory import Finding, Step, Theory
+from convproof.verdicts import Rung
+
+W, F, P, D = symbols("W F P D")
+STRIDE_1 = Axis("F", 1, "P", "P", "D")
+
+
+def theory() -> Theory:
+    grown = window.count(STRIDE_1, W) - W
+    return Theory(
+        id="same-padding",
+        order=30,
+        title="Same padding",
+        statement=(
+            "At stride 1 a layer keeps every size exactly when 2P = D (F - 1); for dense filters, P = (F "
+            "- 1)/2 and F odd."
+        ),
+        equations=(Equation(2 * P, D * (F - 1)),),
+        hypotheses=(Equation(W + 2 * P, D * (F - 1) + 1, ">="),),
+        witness=(("W", 5), ("F", 3), ("P", 1), ("D", 1)),
+        steps=(
+            Step(grown, 2 * P - D * (F - 1), "what the layer adds to the size; it does not depend on W"),
+            Step(
+                window.count(Axis(2 * P + 1, 1, P, P), W), W, "with F = 2P + 1, that is P = (F - 1)/2, nothing is added"
+            ),
+            Step(
+                window.count(Axis(2 * P + 2, 1, P, P), W),
+                W - 1,
+                "with F = 2P + 2 one position is lost: no P serves an even F",
+            ),
+        ),
+        relations=(_KEPT,),
+        findings=(_finding(3, 1), _finding(5, 2)),
+        source="the notes, sections `Use of zero-padding` and `Layer Sizing Patterns`",
+    )
+
+
+def _finding(kernel: int, padding: int) -> Finding:
+    size = window.count(Axis(kernel, 1, padding, padding), W)
+    return Finding(f"F = {kernel} with P = {padding} keeps the size", "W", size, size == W)
+
+
+def _check(case: tuple[int, int, int, int]) -> None:
+    size, kernel, padding, dilation = case
+    walked = len(oracle.places(size, kernel, 1, (padding, padding), dilation))
+    equal("size kept", int(walked == size), int(2 * padding == dilation * (kernel - 1)))
+
+
+_KEPT = Relation(
+    "size kept",
+    "windows walked one by one are W in number exactly when 2P = D (F - 1)",
+    st.tuples(st.integers(1, 30), st.integers(1, 9), st.integers(0, 9), st.integers(1, 4)),
+    _check,
+    Rung.EXACT_SAMPLE,
+)

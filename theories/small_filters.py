@@ -1,0 +1,56 @@
+"""Three 3x3 layers against one 7x7 layer."""
+
+from convproof.check import relation
+from convproof.report import Equation, Table
+from convproof.spec import Conv, Input, Network
+from convproof.symbolic import analyze, symbols, values, weights
+from convproof.symbolic.costs import parameters
+from convproof.theory import Finding, Step, Theory
+
+C, W = symbols("C W")
+SMALL, LARGE = Conv("C", 3, padding=1), Conv("C", 7, padding=3)
+X = (C, W, W)
+
+
+def theory() -> Theory:
+    stack = analyze(Network.chain([Input("C", ("W", "W")), SMALL, SMALL, SMALL])).rows[-1]
+    single = analyze(Network.chain([Input("C", ("W", "W")), LARGE])).rows[-1]
+    return Theory(
+        id="small-filters",
+        order=60,
+        title="Three 3x3 layers against one 7x7 layer",
+        statement="With C channels throughout, both see 7x7; the stack has 27 C^2 weights, the single layer 49 C^2.",
+        equations=(Equation(3 * weights(SMALL, X), weights(LARGE, X), "<"),),
+        hypotheses=(Equation(C, 1, ">="), Equation(W, 1, ">=")),
+        witness=(("C", 64), ("W", 224)),
+        steps=(
+            Step(stack.receptive_field[0], single.receptive_field[0], "the same receptive field"),
+            Step(3 * weights(SMALL, X), 27 * C**2, "three times C filters of 3 x 3 x C"),
+            Step(weights(LARGE, X), 49 * C**2, "C filters of 7 x 7 x C"),
+            Step(weights(LARGE, X) - 3 * weights(SMALL, X), 22 * C**2, "the stack saves 22 C^2, which is positive"),
+            Step(
+                parameters(LARGE, X) - 3 * parameters(SMALL, X),
+                22 * C * (C - 1) + 20 * C,
+                "with biases (3C against C) it saves 22 C^2 - 2C, still positive for every C from 1 on",
+            ),
+            Step(3 * values(SMALL, X) - values(LARGE, X), 2 * C * W**2, "and it keeps 2 C W^2 more activation values"),
+        ),
+        relations=(relation("network parameters"), relation("network field")),
+        exhibits=(
+            Table(
+                "Weights for C channels",
+                ("C", "three 3x3", "one 7x7"),
+                tuple(
+                    (c, *(int(e.subs(C, c)) for e in (3 * weights(SMALL, X), weights(LARGE, X))))
+                    for c in (1, 3, 64, 256, 512)
+                ),
+            ),
+        ),
+        findings=(
+            Finding("weights of the 7x7 layer", "49 C^2", weights(LARGE, X), weights(LARGE, X) == 49 * C**2),
+            Finding(
+                "weights of the three 3x3 layers", "27 C^2", 3 * weights(SMALL, X), 3 * weights(SMALL, X) == 27 * C**2
+            ),
+        ),
+        source="the notes, section `Layer Patterns`",
+    )

@@ -1,0 +1,125 @@
+"""What fits: when a stride leaves no remainder."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from convproof import autograd as ag
+from convproof.check import Mismatch, Relation, oracle
+from convproof.report import Equation, Table, Text, Windows
+from convproof.spec import Axis
+from convproof.symbolic import FloorDiv, SizeSet, symbols, where_zero, window
+from convproof.theory import Finding, Step, Theory
+from convproof.verdicts import Rung
+
+W, F, S, P = symbols("W F S P")
+AXIS = Axis("F", "S", "P", "P")
+
+# The notes' examples: (W, F, P, S) and the size they print, None where they say that it does not fit.
+EXAMPLES = (
+    (7, 3, 0, 1, 5),
+    (7, 3, 0, 2, 3),
+    (5, 3, 1, 1, 5),
+    (5, 3, 1, 2, 3),
+    (5, 3, 1, 3, None),
+    (10, 3, 0, 2, None),
+    (11, 5, 0, 2, 4),
+)
+
+
+def theory() -> Theory:
+    return Theory(
+        id="what-fits",
+        order=20,
+        title="What fits",
+        statement="A stride fits exactly when it divides W - F + 2P; otherwise the remainder is what no window reads.",
+        equations=(Equation(symbols("r")[0], window.remainder(AXIS, W)),),
+        hypotheses=(Equation(W + 2 * P, F, ">="), Equation(S, 1, ">=")),
+        witness=(("W", 7), ("F", 3), ("S", 2), ("P", 0)),
+        steps=(
+            Step(window.slack(AXIS, W), W - F + 2 * P, "what the first window can still move"),
+            Step(
+                window.remainder(AXIS, W),
+                (W - F + 2 * P) - S * FloorDiv(W - F + 2 * P, S),
+                "what is left of it after the last whole stride; 0 exactly when S divides it",
+            ),
+            Step(
+                window.position(AXIS, window.count(AXIS, W) - 1, F - 1),
+                (W - 1 + P) - window.remainder(AXIS, W),
+                "the last window ends that far before the end of the padded input",
+            ),
+        ),
+        relations=(_UNREAD,),
+        exhibits=(
+            Table(
+                "Sizes that fit, decided by one period",
+                ("layer", "fits"),
+                tuple(
+                    (f"F={f}, S={s}, P={p}", str(_fitting(f, s, p)))
+                    for f, s, p in ((3, 2, 0), (3, 3, 1), (11, 4, 0), (7, 2, 3))
+                ),
+            ),
+            *(
+                Windows(
+                    f"W = 5, F = 3, P = 1, S = {stride}",
+                    5,
+                    (1, 1),
+                    tuple(map(tuple, oracle.places(5, 3, stride, (1, 1)))),
+                )
+                for stride in (1, 2, 3)
+            ),
+            Text(
+                f"The notes' neuron [1, 0, -1] on x = {X} with P = 1 gives {_run(1)} at stride 1 and "
+                f"{_run(2)} at stride 2."
+            ),
+        ),
+        findings=tuple(_finding(*example) for example in EXAMPLES),
+        source="the notes, section `Spatial arrangement`, its figure and `Constraints on strides`",
+    )
+
+
+X = [1, 2, -1, 1, -3]
+
+
+def _run(stride: int) -> list[int]:
+    y = ag.conv(np.array([[X]]), np.array([[[1, 0, -1]]]), stride=stride, padding=1)
+    return [int(v) for v in y.numpy()[0, 0]]
+
+
+def _fitting(kernel: int, stride: int, padding: int) -> SizeSet:
+    (n,) = symbols("n")
+    return where_zero(window.remainder(Axis(kernel, stride, padding, padding), n), n)
+
+
+def _finding(size: int, kernel: int, padding: int, stride: int, printed: int | None) -> Finding:
+    axis = Axis(kernel, stride, padding, padding)
+    count, left = window.count(axis, size), window.remainder(axis, size)
+    return Finding(
+        f"W = {size}, F = {kernel}, P = {padding}, S = {stride}",
+        "does not fit" if printed is None else str(printed),
+        f"{count}, remainder {left}",
+        left != 0 if printed is None else (count, left) == (printed, 0),
+    )
+
+
+def _check(case: tuple[int, Axis]) -> None:
+    """The gradient's support ends where the remainder says, for an image that is all inside (no padding)."""
+    size, axis = case
+    if window.slack(axis, size) < 0:
+        return
+    x = ag.tensor(np.ones((1, 1, size)))
+    y = ag.conv(x, np.ones((1, 1, axis.kernel)), stride=axis.stride)
+    (gradient,) = ag.grad(y, [x], np.ones(y.shape))
+    unread = size - 1 - int(np.flatnonzero(gradient.numpy())[-1])
+    if unread != window.remainder(axis, size):
+        raise Mismatch(
+            f"{unread} positions at the end have no gradient, the formula says {window.remainder(axis, size)}"
+        )
+
+
+_UNREAD = Relation(
+    "unread positions",
+    "the remainder = the input positions at the end whose gradient is 0",
+    st.tuples(st.integers(1, 40), st.builds(Axis, kernel=st.integers(1, 8), stride=st.integers(1, 8))),
+    _check,
+    Rung.EXACT_SAMPLE,
+)
