@@ -18,18 +18,22 @@ import sympy
 
 from convproof.check import Evidence, Relation, examine
 from convproof.errors import InputError
-from convproof.report.model import Block, Derivation, Equation, Expr, Line, Section, Table, Text
+from convproof.report.model import Block, Derivation, Equation, Expr, Folded, Line, Section, Table, Text
 from convproof.symbolic import normal, symbol
 from convproof.verdicts import MEANING, Rung, Verdict
 
 
 @dataclass(frozen=True)
 class Step:
-    """left = right, because. Verified by bringing both sides into normal form."""
+    """left = right, because. Verified by bringing both sides into normal form.
+
+    Where the left side is worked out by the program, `shown` says in words what it is.
+    """
 
     left: Expr
     right: Expr
     because: str
+    shown: str = ""
 
     def holds(self) -> bool:
         """Whether the normal form of left - right is 0."""
@@ -89,14 +93,17 @@ class Judgement:
             blocks += [Text(f"Provided that (satisfied, for example, by {witness}):"), *t.hypotheses]
         if t.steps:
             lines = (
-                Line(Equation(step.left, step.right), step.because, holds)
+                Line(Equation(step.shown or step.left, step.right), step.because, holds)
                 for step, holds in zip(t.steps, self.steps, strict=True)
             )
             blocks.append(Derivation(tuple(lines)))
         blocks += t.exhibits
         if t.findings:
-            blocks.append(_findings_table(t.findings))
-        blocks += [Text(f"Checked: {evidence.statement}. {evidence}.") for evidence in self.evidence]
+            blocks.append(_findings(t.findings))
+        if self.evidence:
+            ran = sum(e.cases for e in self.evidence)
+            checked = tuple(Text(f"{e.statement}. {e}.") for e in self.evidence)
+            blocks.append(Folded(f"Checked by running: {ran} cases", checked))
         return Section(t.id, t.title, t.source, tuple(blocks), self.word, self.rung.value, self.reason)
 
     @property
@@ -162,10 +169,12 @@ def _compare(a: Any, sign: str, b: Any) -> bool:
     return {"=": a == b, "!=": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[sign]
 
 
-def _findings_table(findings: tuple[Finding, ...]) -> Table:
+def _findings(findings: tuple[Finding, ...]) -> Folded:
+    """The figures of the notes; the title tells how many are wrong."""
     rows = tuple((f.claim, f.printed, f.computed, "agrees" if f.agrees else "REFUTED") for f in findings)
     marked = frozenset(i for i, f in enumerate(findings) if not f.agrees)
-    return Table("What the notes print, and what comes out", ("claim", "printed", "computed", ""), rows, marked)
+    table = Table("What the notes print, and what comes out", ("claim", "printed", "computed", ""), rows, marked)
+    return Folded(f"Figures and claims of the notes: {len(rows)}, of which {len(marked)} wrong", (table,))
 
 
 def bundled_folder() -> Path:

@@ -47,7 +47,8 @@ def theory() -> Theory:
                 Step(
                     y[o],
                     sum(WEIGHTS[t] * X[o + t] for t in range(3)),
-                    f"output {o} of the layer as it runs, F = 3, W = 4",
+                    f"output {o} as the layer computes it, F = 3, W = 4",
+                    f"y_{o}",
                 )
                 for o in range(2)
             ),
@@ -56,6 +57,7 @@ def theory() -> Theory:
                     sympy.diff(loss, X[i]),
                     to_x[i],
                     f"d/dx_{i} of g_0 y_0 + g_1 y_1: the flipped filter over 0, 0, g_0, g_1, 0, 0",
+                    f"dx_{i}",
                 )
                 for i in range(4)
             ),
@@ -64,6 +66,7 @@ def theory() -> Theory:
                     sympy.diff(loss, WEIGHTS[t]),
                     to_w[t],
                     f"d/dw_{t}: the cotangent g_0, g_1 slides over the input, as it is",
+                    f"dw_{t}",
                 )
                 for t in range(3)
             ),

@@ -30,15 +30,21 @@ def theory() -> Theory:
         hypotheses=(Equation(W + 2 * P, F, ">="), Equation(H + 2 * P, F, ">=")),
         witness=(("W", 227), ("H", 227), ("F", 11), ("P", 0)),
         steps=(
-            Step(weights(LAYER, X), F * F * C * K, "each of K filters has F F C weights"),
-            Step(shared, K * a_neuron, "and one bias"),
+            Step(weights(LAYER, X), F * F * C * K, "each of K filters has F F C weights", "weights"),
+            Step(shared, K * a_neuron, "and one bias", "parameters with sharing"),
             Step(
                 neurons * a_neuron,
                 shared * product(output_shape(LAYER, X)[1:]),
                 "every neuron its own: the shared number times the number of output positions, the sharing factor",
+                "parameters without sharing",
             ),
-            Step(first_neurons, 55 * 55 * 96, "AlexNet's first layer: its neurons"),
-            Step(first_unshared, 290400 * 364, "its parameters without sharing"),
+            Step(first_neurons, 55 * 55 * 96, "AlexNet's first layer", "its neurons"),
+            Step(
+                first_unshared,
+                290400 * 364,
+                "290,400 neurons, 363 weights and a bias each",
+                "its parameters without sharing",
+            ),
         ),
         relations=(relation("network parameters"), relation("shared weights, letters")),
         findings=(

@@ -28,14 +28,15 @@ def theory() -> Theory:
         hypotheses=(Equation(W + 2 * P, D * (F - 1) + 1, ">="),),
         witness=(("W", 5), ("F", 3), ("P", 1), ("D", 1)),
         steps=(
-            Step(grown, 2 * P - D * (F - 1), "what the layer adds to the size; it does not depend on W"),
+            Step(grown, 2 * P - D * (F - 1), "it does not depend on W", "what the layer adds to the size"),
             Step(
                 window.count(Axis(2 * P + 1, 1, P, P), W), W, "with F = 2P + 1, that is P = (F - 1)/2, nothing is added"
             ),
             Step(
                 window.count(Axis(2 * P + 2, 1, P, P), W),
                 W - 1,
-                "with F = 2P + 2 one position is lost: no P serves an even F",
+                "with F = 2P + 2 one position is lost, and a larger P adds two: no P serves an even F",
+                "size for even F",
             ),
         ),
         relations=(_KEPT,),

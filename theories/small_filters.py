@@ -24,16 +24,27 @@ def theory() -> Theory:
         hypotheses=(Equation(C, 1, ">="), Equation(W, 1, ">=")),
         witness=(("C", 64), ("W", 224)),
         steps=(
-            Step(stack.receptive_field[0], single.receptive_field[0], "the same receptive field"),
-            Step(3 * weights(SMALL, X), 27 * C**2, "three times C filters of 3 x 3 x C"),
-            Step(weights(LARGE, X), 49 * C**2, "C filters of 7 x 7 x C"),
-            Step(weights(LARGE, X) - 3 * weights(SMALL, X), 22 * C**2, "the stack saves 22 C^2, which is positive"),
+            Step(stack.receptive_field[0], single.receptive_field[0], "the same receptive field", "field of the stack"),
+            Step(3 * weights(SMALL, X), 27 * C**2, "three times C filters of 3 x 3 x C", "weights of the stack"),
+            Step(weights(LARGE, X), 49 * C**2, "C filters of 7 x 7 x C", "weights of the 7x7 layer"),
+            Step(
+                weights(LARGE, X) - 3 * weights(SMALL, X),
+                22 * C**2,
+                "the stack saves 22 C^2, which is positive",
+                "weights saved",
+            ),
             Step(
                 parameters(LARGE, X) - 3 * parameters(SMALL, X),
                 22 * C * (C - 1) + 20 * C,
                 "with biases (3C against C) it saves 22 C^2 - 2C, still positive for every C from 1 on",
+                "parameters saved",
             ),
-            Step(3 * values(SMALL, X) - values(LARGE, X), 2 * C * W**2, "and it keeps 2 C W^2 more activation values"),
+            Step(
+                3 * values(SMALL, X) - values(LARGE, X),
+                2 * C * W**2,
+                "and it keeps 2 C W^2 more activation values",
+                "values more",
+            ),
         ),
         relations=(relation("network parameters"), relation("network field")),
         exhibits=(

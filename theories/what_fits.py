@@ -36,16 +36,18 @@ def theory() -> Theory:
         hypotheses=(Equation(W + 2 * P, F, ">="), Equation(S, 1, ">=")),
         witness=(("W", 7), ("F", 3), ("S", 2), ("P", 0)),
         steps=(
-            Step(window.slack(AXIS, W), W - F + 2 * P, "what the first window can still move"),
+            Step(window.slack(AXIS, W), W - F + 2 * P, "what the first window can still move", "room"),
             Step(
                 window.remainder(AXIS, W),
                 (W - F + 2 * P) - S * FloorDiv(W - F + 2 * P, S),
-                "what is left of it after the last whole stride; 0 exactly when S divides it",
+                "what is left of the room after the last whole stride; 0 exactly when S divides it",
+                "r",
             ),
             Step(
                 window.position(AXIS, window.count(AXIS, W) - 1, F - 1),
                 (W - 1 + P) - window.remainder(AXIS, W),
-                "the last window ends that far before the end of the padded input",
+                "it ends r before the end of the padded input, W - 1 + P",
+                "last position that any window reads",
             ),
         ),
         relations=(_UNREAD,),

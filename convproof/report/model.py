@@ -72,7 +72,15 @@ class Windows:
     windows: tuple[tuple[int, ...], ...]
 
 
-Block = Text | Equation | Derivation | Table | Bars | Windows
+@dataclass(frozen=True)
+class Folded:
+    """Blocks behind a title that a reader may open."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+Block = Folded | Text | Equation | Derivation | Table | Bars | Windows
 
 
 @dataclass(frozen=True)

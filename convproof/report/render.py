@@ -18,9 +18,10 @@ from markupsafe import Markup
 from convproof.errors import InputError
 from convproof.report import typeset
 from convproof.report.figures import bars_svg, windows_svg
-from convproof.report.model import Bars, Derivation, Equation, Line, Report, Table, Text, Windows
+from convproof.report.model import Bars, Derivation, Equation, Folded, Line, Report, Table, Text, Windows
 
 _KINDS = {
+    "folded_block": Folded,
     "text_block": Text,
     "equation_block": Equation,
     "derivation_block": Derivation,
@@ -56,7 +57,8 @@ def to_latex(report: Report) -> str:
     delimiters = {"block_start_string": "((*", "block_end_string": "*))", "variable_start_string": "(((",
                   "variable_end_string": ")))", "comment_start_string": "((=", "comment_end_string": "=))"}  # fmt: skip
     environment = _environment(**delimiters)
-    environment.filters |= {"tex": _tex_prose, "tex_cell": _tex_cell, "latex_equation": _latex_equation}
+    environment.filters |= {"tex": _tex_prose, "tex_cell": _tex_cell, "tex_columns": _tex_columns}
+    environment.filters["latex_equation"] = _latex_equation
     text = environment.get_template("page.tex.j2").render(report=report)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -172,6 +174,15 @@ def _tex_cell(value: Any) -> str:
     if typeset.is_math(value):
         return f"${typeset.latex(value)}$"
     return _tex_prose(value) if isinstance(value, str) else _number(value)
+
+
+def _tex_columns(table: Table) -> str:
+    """Numbers to the right, words to the left, long words wrapped."""
+    kinds = []
+    for column in zip(*table.rows, strict=True):
+        longest = max((len(cell) for cell in column if isinstance(cell, str)), default=0)
+        kinds.append("p{4cm}" if longest > 32 else "l" if isinstance(column[0], str) else "r")
+    return "".join(kinds) or "l" * len(table.columns)
 
 
 def _latex_equation(equation: Equation) -> str:
