@@ -9,14 +9,14 @@ from convproof.theory import Finding, Step, Theory
 
 C, K, F, S, P, H, W = symbols("C K F S P H W")
 LAYER, X = Conv("K", "F", "S", "P"), (C, H, W)
-ALEXNET, IMAGE = Conv(96, 11, stride=4), (3, 227, 227)
+ALEXNET, NEURON, IMAGE = Conv(96, 11, stride=4), Conv(1, 11, stride=4), (3, 227, 227)
 
 
 def theory() -> Theory:
     neurons, shared = product(output_shape(LAYER, X)), parameters(LAYER, X)
     a_neuron = F * F * C + 1
     first_neurons = product(output_shape(ALEXNET, IMAGE))
-    first_unshared = first_neurons * (weights(ALEXNET, IMAGE) // 96 + 1)
+    first_unshared = first_neurons * parameters(NEURON, IMAGE)
     return Theory(
         id="parameter-sharing",
         order=40,
@@ -49,7 +49,7 @@ def theory() -> Theory:
         relations=(relation("network parameters"), relation("shared weights, letters")),
         findings=(
             _finding("neurons in AlexNet's first layer", 290400, first_neurons),
-            _finding("weights of one neuron", 363, weights(ALEXNET, IMAGE) // 96),
+            _finding("weights of one neuron", 363, weights(NEURON, IMAGE)),
             _finding("parameters without sharing", 105705600, first_unshared),
             _finding("weights with sharing", 34848, weights(ALEXNET, IMAGE)),
             _finding("parameters with sharing", 34944, parameters(ALEXNET, IMAGE)),

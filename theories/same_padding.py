@@ -30,7 +30,10 @@ def theory() -> Theory:
         steps=(
             Step(grown, 2 * P - D * (F - 1), "it does not depend on W", "what the layer adds to the size"),
             Step(
-                window.count(Axis(2 * P + 1, 1, P, P), W), W, "with F = 2P + 1, that is P = (F - 1)/2, nothing is added"
+                window.count(Axis(2 * P + 1, 1, P, P), W),
+                W,
+                "with F = 2P + 1, that is P = (F - 1)/2, nothing is added",
+                "size for odd F",
             ),
             Step(
                 window.count(Axis(2 * P + 2, 1, P, P), W),

@@ -102,9 +102,9 @@ def _numbers(array: Any, op: str) -> Array:
     return found
 
 
-def record(op: str, value: Array, operands: Sequence[Tensor], vjps: Sequence[Vjp]) -> Tensor:
+def record(op: str, value: Any, operands: Sequence[Tensor], vjps: Sequence[Vjp]) -> Tensor:
     """The result of an operation, remembering its operands and a VJP for each."""
-    return Tensor(value, Record(op, tuple(operands), tuple(vjps)))
+    return Tensor(np.asarray(value), Record(op, tuple(operands), tuple(vjps)))
 
 
 def tape(*results: Tensor) -> nx.DiGraph[Tensor]:
@@ -142,7 +142,9 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
     wanted = list(wrt)
     if not all(isinstance(t, Tensor) for t in wanted) or not isinstance(y, Tensor):
         raise ShapeError("grad: works on tensors; wrap arrays with tensor(...) before the computation")
-    order = list(nx.topological_sort(tape(y)))
+    graph = tape(y)
+    order = list(nx.topological_sort(graph))
+    graph.clear()  # its views refer back to it, which would keep every tensor until the next garbage collection
     needed = set(wanted)
     for each in order:
         if each.record and not needed.isdisjoint(each.record.operands):

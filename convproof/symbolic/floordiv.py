@@ -136,7 +136,8 @@ class FloorDiv(sympy.Function):  # type: ignore[misc]
         whole, rest = _whole_part(terms, divisor)
         smaller = _unnested(rest, b) or _reduced(rest, divisor)
         if smaller is None and not whole:
-            return sympy.Integer(0) if not rest else None
+            expanded = (_sum(terms), _sum(divisor))
+            return sympy.Integer(0) if not rest else None if expanded == (a, b) else cls(*expanded)
         return _sum(whole) + (cls(*(smaller or (_sum(rest), b))) if rest else 0)
 
     def _sympystr(self, printer: Any) -> str:
@@ -148,8 +149,8 @@ class FloorDiv(sympy.Function):  # type: ignore[misc]
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         a, b = (printer._print(arg) for arg in self.args)
-        floor = rf"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor"
-        return floor if exp is None else f"{floor}^{{{exp}}}"
+        whole = rf"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor"
+        return whole if exp is None else f"{whole}^{{{exp}}}"
 
 
 def _sum(terms: Terms) -> Any:

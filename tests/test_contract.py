@@ -1,0 +1,54 @@
+"""The matrix of layer kinds and concerns: every kind has a rule in every concern, or says loudly that it has none."""
+
+import numpy as np
+import pytest
+
+from cases import LAYERS
+from convproof import autograd as ag
+from convproof import lower, spec
+from convproof.errors import MissingRule
+from convproof.symbolic import costs, field, shapes
+
+CONCERNS = {
+    "output size": lambda layer, inputs: shapes.output_shape(layer, *inputs),
+    "weights": lambda layer, inputs: costs.weights(layer, *inputs),
+    "biases": lambda layer, inputs: costs.biases(layer, *inputs),
+    "multiply-adds": lambda layer, inputs: costs.macs(layer, *inputs),
+    "activation values": lambda layer, inputs: costs.values(layer, *inputs),
+    "receptive field": lambda layer, inputs: field.receptive_field(
+        layer, [(field.Field(), field.Field())] * len(inputs), list(inputs)
+    ),
+    "numeric run": lambda layer, inputs: lower.lower(
+        layer,
+        [ag.tensor(np.ones((1, *shape))) for shape in inputs or [(4, 8, 8)]],
+        lambda _, shape: ag.tensor(np.ones(shape)),
+        "auto",
+    ),
+}
+
+WITHOUT_RULE = {("numeric run", spec.BatchNorm), ("numeric run", spec.LocalResponseNorm)}
+
+
+def test_the_cases_name_every_kind():
+    assert set(LAYERS) == set(spec.KINDS)
+
+
+@pytest.mark.parametrize("kind", spec.KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("concern", CONCERNS)
+def test_a_rule_or_a_loud_gap(concern, kind):
+    layer, inputs = LAYERS[kind]
+    if (concern, kind) in WITHOUT_RULE:
+        with pytest.raises(MissingRule, match=f"^no rule for {kind.__name__} under '{concern}'$"):
+            CONCERNS[concern](layer, inputs)
+    else:
+        assert CONCERNS[concern](layer, inputs) is not None
+
+
+class Unheard:
+    """No layer kind."""
+
+
+@pytest.mark.parametrize("concern", CONCERNS)
+def test_an_unknown_kind_is_refused(concern):
+    with pytest.raises(MissingRule, match=f"^no rule for Unheard under '{concern}'$"):
+        CONCERNS[concern](Unheard(), [(4, 8, 8)])
