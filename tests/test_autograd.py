@@ -184,6 +184,7 @@ LINEAR = {
     "broadcast": (lambda x: ag.broadcast(x, (4, 2, 3)), (1, 3)),
     "pad": (lambda x: ag.pad(x, ((1, 2), (0, 3))), (1, 1, 2, 2)),
     "crop": (lambda x: ag.pad(x, ((-1, 2), (0, -1))), (1, 1, 3, 2)),
+    "crop beyond the array": (lambda x: ag.pad(x, ((-2, 3), (4, -3))), (1, 1, 1, 2)),
     "pad all axes": (lambda x: ag.pad(x, ((0, 1), (1, 0))), (2, 2)),
     "concatenate": (lambda x: ag.concatenate([x, ag.multiply(x, 3), np.ones((2, 1), np.int64)], 1), (2, 3)),
     "matmul left": (lambda x: ag.matmul(x, np.arange(6).reshape(3, 2)), (2, 3)),

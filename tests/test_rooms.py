@@ -101,9 +101,12 @@ def unsound_names(source: str, integer_division_allowed: bool) -> list[str]:
             wrong.append(f"line {node.lineno}: {node.id}")
         elif isinstance(node, ast.alias) and node.name in UNSOUND | EVALUATING:
             wrong.append(f"imports {node.name}")
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.FloorDiv, ast.Mod)):
-            if not integer_division_allowed and not _literal(node):
-                wrong.append(f"line {node.lineno}: // or %")
+        elif (
+            not integer_division_allowed
+            and isinstance(node, ast.BinOp)
+            and isinstance(node.op, (ast.FloorDiv, ast.Mod))
+        ):
+            wrong.extend([] if _literal(node) else [f"line {node.lineno}: // or %"])
     return wrong
 
 

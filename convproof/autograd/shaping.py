@@ -105,12 +105,15 @@ def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) ->
     """The array with zeros before and after each axis; a negative number crops."""
     if not any(before or after for before, after in pads):
         return x
-    crops = [
-        slice(max(-before, 0), max(n - max(-after, 0), 0)) for n, (before, after) in zip(x.shape, pads, strict=True)
-    ]
-    if any(n + before + after < 0 for n, (before, after) in zip(x.shape, pads, strict=True)):
+    sizes = [n + before + after for n, (before, after) in zip(x.shape, pads, strict=True)]
+    if min(sizes) < 0:
         raise ShapeError(f"{op}: {tuple(pads)} takes away more than there is in shape {x.shape}")
-    return np.pad(x[tuple(crops)], [(max(before, 0), max(after, 0)) for before, after in pads])
+    kept = [(max(0, -before), min(n, n + after)) for n, (before, after) in zip(x.shape, pads, strict=True)]
+    y: np.ndarray[Any, Any] = np.zeros(sizes, x.dtype)
+    if all(first < end for first, end in kept):
+        places = tuple(slice(first + b, end + b) for (first, end), (b, _) in zip(kept, pads, strict=True))
+        y[places] = x[tuple(slice(first, end) for first, end in kept)]
+    return y
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:

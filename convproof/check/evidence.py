@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, Phase, configuration
 from hypothesis.strategies import SearchStrategy
 
 from convproof.check.cases import DRAW_SET
-from convproof.errors import ConvproofError
 from convproof.verdicts import Rung
 
 Case = TypeVar("Case")
@@ -90,8 +89,9 @@ def examine(relation: Relation[Any], cases: int = 100, seed: int = 0) -> Evidenc
     with _no_files():
         try:
             body()
-        except (Mismatch, ConvproofError) as error:
-            found = f"{last!r}: {error}"
+        except Exception as error:  # code under test that breaks has failed the case
+            reason = str(error) if isinstance(error, Mismatch) else f"{type(error).__name__}: {error}"
+            found = f"{last!r}: {' '.join(reason.split())}"
             return Evidence(relation.name, relation.statement, relation.rung, False, run, 0.0, found)
     return Evidence(relation.name, relation.statement, relation.rung, True, run, relation.miss_probability)
 

@@ -1,0 +1,272 @@
+"""The bridge holds, says what it is worth, and notices when either side is wrong."""
+
+import os
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from convproof import autograd as ag
+from convproof.autograd import convolution, pooling
+from convproof.check import RELATIONS, Mismatch, Relation, examine, oracle, relation
+from convproof.check.cases import DRAW_SET, ConvCase, conv_cases, pool_cases
+from convproof.check.printed import printed_value, rounds_to
+from convproof.check.relations import equal
+from convproof.errors import InputError
+from convproof.symbolic import costs, field, shapes, window
+from convproof.verdicts import Rung
+
+
+@pytest.mark.parametrize("each", RELATIONS, ids=lambda r: r.name)
+def test_relations_hold(each):
+    evidence = examine(each, cases=150, seed=1)
+    assert evidence.holds, evidence.counterexample
+    assert evidence.cases >= 100
+
+
+def caught(cases=100):
+    """The relations that fail now."""
+    return {each.name for each in RELATIONS if not examine(each, cases).holds}
+
+
+def _wrong_windows(monkeypatch):
+    right = window.slack
+    monkeypatch.setattr(window, "slack", lambda axis, n: right(axis, n) + 1)
+
+
+def _wrong_ceil(monkeypatch):
+    monkeypatch.setattr(window, "_smaller", lambda a, b: a)
+
+
+def _unflipped(monkeypatch):
+    right = convolution._flipped
+    monkeypatch.setattr(convolution, "_flipped", lambda w, groups: right(w, groups)[..., ::-1])
+
+
+def _channels_not_swapped(monkeypatch):
+    right = convolution._flipped
+    monkeypatch.setattr(
+        convolution, "_flipped", lambda w, groups: right(w, groups).swapaxes(0, 1) if groups == 1 else right(w, 1)
+    )
+
+
+def _not_stuffed(monkeypatch):
+    monkeypatch.setattr(convolution, "_stuffed", lambda g, stride: g)
+
+
+def _stride_and_dilation_swapped(monkeypatch):
+    right = convolution._slide_im2col
+    monkeypatch.setitem(convolution._ALGORITHMS, "auto", lambda x, w, s, d: right(x, w, d, s))
+
+
+def _groups_read_the_first_channels(monkeypatch):
+    right = convolution._slide
+
+    def wrong(x, w, stride, dilation, groups, algorithm):
+        first = np.concatenate([x[:, : w.shape[1]]] * groups, axis=1)
+        return right(first, w, stride, dilation, groups, algorithm)
+
+    monkeypatch.setattr(convolution, "_slide", wrong)
+
+
+def _begin_padding_for_both(monkeypatch):
+    right = convolution.pairs
+    monkeypatch.setattr(convolution, "pairs", lambda op, p, rank: tuple((a, a) for a, _ in right(op, p, rank)))
+
+
+def _direct_misses_the_last_window(monkeypatch):
+    right = convolution._slide_direct
+
+    def wrong(x, w, stride, dilation):
+        y = right(x, w, stride, dilation)
+        y[..., -1] = 0
+        return y
+
+    monkeypatch.setitem(convolution._ALGORITHMS, "direct", wrong)
+
+
+def _last_maximum_wins(monkeypatch):
+    right = pooling.max_pool
+
+    def wrong(x, *args, **options):
+        flipped = ag.tensor(-np.asarray(ag.tensor(x).numpy()))
+        return right(flipped, *args, **options)
+
+    monkeypatch.setattr(ag, "max_pool", wrong)
+
+
+def _switches_overwrite(monkeypatch):
+    def wrong(g, switches, shape):
+        value = np.zeros((int(np.prod(shape[:2])), int(np.prod(shape[2:]))), g.dtype)
+        for plane, row, each in zip(
+            value, switches.reshape(len(value), -1), g.numpy().reshape(len(value), -1), strict=True
+        ):
+            plane[row] = each
+        return ag.tensor(value.reshape(shape))
+
+    monkeypatch.setattr(pooling, "_scatter", wrong)
+
+
+def _field_too_large(monkeypatch):
+    right = field.Field.through
+    monkeypatch.setattr(field.Field, "through", lambda self, first, count, step: right(self, first, count + 1, step))
+
+
+def _field_ignores_jump(monkeypatch):
+    monkeypatch.setattr(
+        field.Field,
+        "through",
+        lambda self, first, count, step: field.Field(
+            self.size + count - 1, self.jump * step, self.offset + first * self.jump
+        ),
+    )
+
+
+def _biases_forgotten(monkeypatch):
+    monkeypatch.setattr(costs, "biases", lambda layer, *inputs: 0)
+
+
+def _groups_forgotten(monkeypatch):
+    monkeypatch.setattr(shapes.window, "count", lambda axis, n, ceil_mode=False: n)
+
+
+@pytest.mark.parametrize(
+    ("fault", "found_by"),
+    [
+        (_wrong_windows, "conv extents"),
+        (_wrong_ceil, "pool extents"),
+        (_unflipped, "conv adjoints"),
+        (_channels_not_swapped, "conv adjoints"),
+        (_not_stuffed, "conv adjoints, letters"),
+        (_stride_and_dilation_swapped, "conv adjoints"),
+        (_groups_read_the_first_channels, "conv algorithms, letters"),
+        (_begin_padding_for_both, "conv algorithms"),
+        (_direct_misses_the_last_window, "conv algorithms"),
+        (_last_maximum_wins, "max pool switches"),
+        (_switches_overwrite, "max pool switches"),
+        (_field_too_large, "network field"),
+        (_field_ignores_jump, "network field"),
+        (_biases_forgotten, "network parameters"),
+        (_groups_forgotten, "network extents"),
+    ],
+)
+def test_faults_on_either_side_are_noticed(fault, found_by, monkeypatch):
+    fault(monkeypatch)
+    assert found_by in caught()
+
+
+def test_a_failing_case_is_shrunk_and_shown():
+    failing = Relation("small", "n is small", st.integers(0, 1000), lambda n: equal("n", n // 17, 0), Rung.EXACT_SAMPLE)
+    evidence = examine(failing)
+    assert not evidence.holds
+    assert evidence.counterexample == "17: n: 1 of 1 entries differ, at (): 1 instead of 0"
+    assert str(evidence) == f"small: fails, {evidence.counterexample}"
+
+
+def test_the_same_seed_draws_the_same_cases():
+    def drawn(seed):
+        seen = []
+        examine(Relation("seen", "", conv_cases(), seen.append, Rung.EXACT_SAMPLE), 30, seed)
+        return seen
+
+    assert drawn(3) == drawn(3) != drawn(4)
+
+
+def test_cases_cover_what_breaks_kernels():
+    seen = []
+    examine(Relation("seen", "", conv_cases(), seen.append, Rung.EXACT_SAMPLE), 300)
+    for trigger in (
+        lambda c: max(c.stride) > 1 and any(map(sum, c.padding)),
+        lambda c: c.groups > 1 and max(c.stride) > 1,
+        lambda c: any(a != b for a, b in c.padding),
+        lambda c: len(set(c.kernel)) > 1,
+        lambda c: max(c.dilation) > 1,
+        lambda c: c.batch > 1,
+        lambda c: c.c == 1 and c.groups == 1,
+        lambda c: any(window.remainder(axis, n) for axis, n in zip(c.layer.axes(len(c.sizes)), c.sizes, strict=True)),
+        lambda c: len(c.sizes) == 3,
+    ):
+        assert sum(map(trigger, seen)) >= 10
+    pools = []
+    examine(Relation("seen", "", pool_cases(), pools.append, Rung.EXACT_SAMPLE), 300)
+    assert sum(p.ceil_mode for p in pools) >= 30
+    assert sum(any(s < k for s, k in zip(p.stride, p.kernel, strict=True)) for p in pools) >= 30
+
+
+def test_the_miss_probability_is_the_degree_over_the_draw_set():
+    assert relation("conv adjoints").miss_probability == 3 / DRAW_SET
+    assert relation("conv adjoints, letters").miss_probability == 0
+    evidence = examine(relation("conv algorithms"), 10)
+    assert str(evidence) == (
+        "conv algorithms: 10 cases (exact sample, a wrong polynomial survives one draw with probability <= 3e-05)"
+    )
+
+
+def test_drawn_numbers_have_both_signs_and_the_whole_range():
+    (numbers,) = ConvCase(1, 1, 1, 1, (1,), (1,), (1,), ((0, 0),), (1,), seed=5).integers((10_000,))
+    assert numbers.min() < -32_000 < 32_000 < numbers.max()
+
+
+def test_no_files_are_left_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    examine(relation("conv extents"), 20)
+    assert os.listdir(tmp_path) == []
+
+
+def test_oracle_by_hand():
+    case = ConvCase(1, 1, 1, 1, (4,), (2,), (1,), ((1, 0),), (1,))
+    matrix, outputs = oracle.conv_matrix(case, np.array([[[5, 7]]]))
+    assert outputs == (4,)
+    assert matrix.tolist() == [[7, 0, 0, 0], [5, 7, 0, 0], [0, 5, 7, 0], [0, 0, 5, 7]]
+
+
+def test_equal_sees_shapes_and_entries():
+    equal("same", [1, 2], (1, 2))
+    with pytest.raises(Mismatch, match=r"^y: shape \(2,\) instead of \(3,\)$"):
+        equal("y", [1, 2], [1, 2, 3])
+    with pytest.raises(Mismatch, match=r"^y: 1 of 2 entries differ, at \(1,\): 2 instead of 5$"):
+        equal("y", [1, 2], [1, 5])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("138M", 138_000_000),
+        ("3.2M", 3_200_000),
+        ("93MB", 93_000_000),
+        ("1MiB", 2**20),
+        ("4096", 4096),
+        ("1,728", 1728),
+    ],
+)
+def test_printed_numbers(text, value):
+    assert printed_value(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "agrees"),
+    [
+        (138_357_544, "138M", True),
+        (138_500_000, "138M", False),
+        (138_499_999, "138M", True),
+        (150_528, "150K", True),
+        (802_816, "800K", True),
+        (25_088, "25K", True),
+        (3_211_264, "3.2M", True),
+        (3_211_264, "3.21M", True),
+        (3_211_264, "3.20M", False),
+        (15_237_608, "24M", False),
+        (60_950_432, "93MiB", False),
+        (60_950_432, "58MiB", True),
+        (Fraction(1, 2), "1", True),
+    ],
+)
+def test_rounding(value, text, agrees):
+    assert rounds_to(value, text) is agrees
+
+
+@pytest.mark.parametrize("text", ["", "M", "12X", "1e6", "-5", "12 KB x", "B"])
+def test_no_printed_numbers(text):
+    with pytest.raises(InputError, match="is no printed number"):
+        printed_value(text)
