@@ -113,7 +113,7 @@ def test_unused_tensors_are_freed():
         ),
         (
             lambda: ag.grad(ag.tensor([1]), [np.ones(1)]),
-            "grad: works on tensors; wrap arrays with tensor(...) before the computation",
+            "grad: works on a tensor and a list of tensors; wrap arrays with tensor(...) before the computation",
         ),
         (
             lambda: ag.add([1, 2], [1, 2, 3]),
@@ -129,6 +129,29 @@ def test_unused_tensors_are_freed():
         (lambda: ag.cross_entropy([[1.0, 2.0]], [2]), "cross_entropy: label 2 is outside 0..1"),
         (lambda: ag.hinge_loss([[1.0, 2.0]], [-1]), "hinge_loss: label -1 is outside 0..1"),
         (lambda: ag.hinge_loss([1.0, 2.0], [1]), None),
+        (lambda: ag.pad([1.0, 2.0], 1), "pad: shape (2,) has no spatial axes; give (before, after) for every axis"),
+        (lambda: ag.pad(np.ones((1, 1, 2)), None), None),
+        (lambda: ag.pad(np.ones((1, 1, 2)), ((1, 2, 3),)), None),
+        (lambda: ag.concatenate([[1]], None), None),
+        (lambda: ag.sum([1, 2], 0.5), None),
+        (lambda: ag.sum([1, 2], 3), None),
+        (lambda: ag.softmax([[1.0]], None), None),
+        (lambda: ag.broadcast([1, 2], (3,)), None),
+        (lambda: ag.transpose([[1, 2]], (0,)), None),
+        (lambda: ag.conv(np.ones((1, 1, 3)), np.ones((1, 1, 1)), groups=[1]), None),
+        (lambda: ag.conv(np.ones((1, 1, 3)), np.ones((1, 1, 1)), algorithm=[1]), None),
+        (lambda: ag.conv(np.ones((1, 1, 3)), np.ones((1, 1, 1)), padding=10**15), None),
+        (lambda: ag.conv(np.ones((1, 1, 0)), np.ones((1, 1, 1))), None),
+        (lambda: ag.conv_input_gradient([[[1, 1]]], [[[1, 2, 3]]], (2,)), None),
+        (lambda: ag.conv_input_gradient([[[1, 1]]], [[[1, 2, 3]]], (4, 4)), None),
+        (lambda: ag.conv_weight_gradient([[[1, 1]]], [[[1, 2, 3, 4]]], 2), None),
+        (lambda: ag.max_pool(np.ones((1, 1, 0)), 2, 1, 1), None),
+        (lambda: ag.lp_pool(np.ones((1, 1, 2)), "2", 2), None),
+        (lambda: ag.lp_pool(np.ones((1, 1, 2)), np.inf, 2), None),
+        (lambda: ag.power([1.0], "a"), None),
+        (lambda: ag.cross_entropy([[1.0], [2.0]], [[0], [0, 1]]), None),
+        (lambda: ag.grad(ag.tensor([1]), None), None),
+        (lambda: ag.tensor([[1, 2], [3]]), None),
     ],
 )
 def test_errors_are_one_tree(call, message):
@@ -144,6 +167,9 @@ def test_errors_are_one_tree(call, message):
     [
         lambda: ag.tensor(["a"]),
         lambda: ag.tensor([True]),
+        lambda: ag.tensor(None),
+        lambda: ag.tensor(np.array(["a"], object)),
+        lambda: ag.relu([1j]),
         lambda: ag.softmax(np.array([[Fraction(1)]])),
         lambda: ag.cross_entropy([[1.0, 2.0]], [0.5]),
     ],
@@ -180,6 +206,7 @@ LINEAR = {
     "sum, axis kept": (lambda x: ag.sum(x, (0, 2), keepdims=True), (2, 3, 2)),
     "reshape": (lambda x: ag.reshape(x, (3, 2)), (2, 3)),
     "flatten": (ag.flatten, (2, 3, 4)),
+    "transpose, negative axes": (lambda x: ag.transpose(x, (-1, 0, 1)), (2, 3, 4)),
     "transpose": (lambda x: ag.transpose(x, (1, 2, 0)), (2, 3, 4)),
     "broadcast": (lambda x: ag.broadcast(x, (4, 2, 3)), (1, 3)),
     "pad": (lambda x: ag.pad(x, ((1, 2), (0, 3))), (1, 1, 2, 2)),
@@ -251,6 +278,86 @@ def test_softmax_second_derivative():
     assert np.allclose(second.numpy()[0], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (lambda: ag.multiply(ag.tensor([2, 4]), 0.5), [1.0, 2.0]),
+        (lambda: ag.add(1, 0.5), 1.5),
+        (lambda: ag.avg_pool(np.array([[[200, 200]]], np.uint8), 2), [[[200.0]]]),
+        (lambda: ag.lp_pool(np.array([[[16, 0]]], np.uint8), 2, 2), [[[16.0]]]),
+        (lambda: ag.lp_pool([[[-3.0, -4.0]]], 1, 2), [[[7.0]]]),
+        (lambda: ag.hinge_loss(np.array([[100, -100]], np.int8), [1]), 201.0),
+        (lambda: ag.sum(np.array([100, 100], np.int8)), 200),
+        (lambda: ag.cross_entropy([[0.0, -np.inf]], [0]), 0.0),
+        (lambda: ag.hinge_loss([[0.0, -np.inf]], [0]), 0.0),
+        (lambda: ag.avg_pool(np.ones((1, 1, 7, 7)), 7), [[[[1.0]]]]),
+        (lambda: ag.power([2], -1), [0.5]),
+        (lambda: ag.cross_entropy(np.zeros((1, 1)), ag.tensor([0])), 0.0),
+    ],
+)
+def test_values_that_are_easily_spoilt(found, expected):
+    assert found().numpy().tolist() == expected
+
+
+def test_exact_numbers_stay_exact_without_axes():
+    big = ag.tensor(np.array(2**61, object))
+    y = ag.add(big, big)
+    assert ag.multiply(y, y).numpy() == 2**124
+    assert ag.grad(ag.relu(big), [big])[0].dtype == object
+
+
+def test_hinge_loss_does_not_cancel():
+    scores = (np.random.default_rng(0).standard_normal((64, 100)) + 1e5).astype(np.float32)
+    labels = np.arange(64)
+    wide = scores.astype(np.float64)
+    margins = np.maximum(0, wide - wide[np.arange(64), labels][:, None] + 1)
+    margins[np.arange(64), labels] = 0
+    assert float(ag.hinge_loss(scores, labels).numpy()) == pytest.approx(margins.sum(axis=1).mean(), rel=1e-6)
+
+
+def test_cotangents_take_part_in_gradients_whatever_their_dtype():
+    x, v = ag.tensor(np.ones(2, np.float32)), ag.tensor([3.0, 4.0])
+    (g,) = ag.grad(ag.multiply(x, x), [x], v)
+    assert g.dtype == np.float32
+    assert ag.grad(g, [v], [1.0, 1.0])[0].numpy().tolist() == [2.0, 2.0]
+    mixed = ag.multiply(x, np.ones(2))
+    assert ag.grad(mixed, [x], np.ones(2))[0].dtype == np.float32
+
+
+def test_backward_keeps_no_history():
+    x = ag.tensor([1.0, 2.0])
+    for _ in range(3):
+        ag.sum(ag.multiply(x, x)).backward()
+    assert x.grad.numpy().tolist() == [6.0, 12.0]
+    assert x.grad.record is None
+
+
+def test_infinite_cotangents_stay_behind_dead_units():
+    x = ag.tensor([0.0, 1.0])
+    assert ag.grad(ag.relu(x), [x], [np.inf, 1.0])[0].numpy().tolist() == [0.0, 1.0]
+
+
+def test_higher_derivatives_of_integer_powers():
+    x = ag.tensor([3])
+    y = ag.power(x, 2)
+    for expected in (6, 2, 0):
+        (y,) = ag.grad(y, [x], np.ones_like(y.numpy()))
+        assert y.numpy().tolist() == [expected]
+
+
+def test_a_large_stride_costs_no_memory():
+    x = ag.tensor(np.ones((1, 1, 4, 4)))
+    y = ag.conv(x, np.ones((1, 1, 2, 2)), stride=10**7)
+    assert ag.grad(y, [x], y)[0].numpy().sum() == 16
+
+
+def test_an_empty_batch_passes():
+    x = ag.tensor(np.zeros((0, 2, 5)))
+    for y in (ag.conv(x, np.ones((3, 2, 2))), ag.max_pool(x, 2), ag.avg_pool(x, 2)):
+        assert y.shape[0] == 0
+        assert ag.grad(y, [x], np.zeros(y.shape))[0].shape == x.shape
+
+
 # --- dtypes -----------------------------------------------------------------------------------------------------------
 
 OPERATIONS = {
@@ -260,7 +367,6 @@ OPERATIONS = {
     "relu": ag.relu,
     "add": lambda x: ag.add(x, 1),
     "multiply": lambda x: ag.multiply(x, x),
-    "sum": ag.sum,
     "pad": lambda x: ag.pad(x, 1),
     "concatenate": lambda x: ag.concatenate([x, x]),
     "linear": lambda x: ag.linear(ag.flatten(x), np.ones((3, 18), x.dtype)),
@@ -471,9 +577,9 @@ def test_l2_pooling():
         (lambda x: ag.max_pool(x, 2, padding=-1), "max_pool: padding=-1 must not be negative"),
         (
             lambda x: ag.max_pool(x[0], 2),
-            "max_pool: shape (1, 3) must be (N, C, *spatial), with one spatial axis at least",
+            "max_pool: shape (1, 3) must be (N, C, *spatial), with one spatial axis at least, none empty",
         ),
-        (lambda x: ag.lp_pool(x, 0, 2), "lp_pool: p=0 must be positive"),
+        (lambda x: ag.lp_pool(x, 0, 2), "lp_pool: p=0 must be positive and finite"),
     ],
 )
 def test_pool_errors(call, message):

@@ -18,7 +18,7 @@ Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep le
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -27,12 +27,11 @@ from typing import Any
 import numpy as np
 
 from convproof.autograd import shaping
+from convproof.autograd.arguments import Pairs, one, pairs, per_axis
 from convproof.autograd.elementwise import add
 from convproof.autograd.shaping import padded
-from convproof.autograd.tape import Array, Tensor, operand, record
+from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import ShapeError
-
-Pairs = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Geometry:
     algorithm: str
 
 
+@operation
 def conv(
     x: Any,
     w: Any,
@@ -67,11 +67,12 @@ def conv(
     """
     x, w = operand(x, "conv"), operand(w, "conv")
     geometry = _geometry("conv", x, w, stride, padding, dilation, groups, algorithm)
-    _check_channels("conv", x.shape, w.shape, groups)
+    _check_channels("conv", x.shape, w.shape, geometry.groups)
     y = _conv(x, w, geometry)
     return _biased("conv", y, b)
 
 
+@operation
 def conv_transpose(
     x: Any,
     w: Any,
@@ -91,8 +92,8 @@ def conv_transpose(
     """
     x, w = operand(x, "conv_transpose"), operand(w, "conv_transpose")
     geometry = _geometry("conv_transpose", x, w, stride, padding, dilation, groups, "auto")
-    _check_cotangent("conv_transpose", x.shape, w.shape, groups)
-    extra = _per_axis("conv_transpose", "output_padding", output_padding, len(geometry.stride), 0)
+    _check_cotangent("conv_transpose", x.shape, w.shape, geometry.groups)
+    extra = per_axis("conv_transpose", "output_padding", output_padding, len(geometry.stride), 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation, strict=True)):
         raise ShapeError(f"conv_transpose: output_padding={extra} must be less than stride or dilation on each axis")
     sizes = tuple(
@@ -112,6 +113,7 @@ def conv_transpose(
     return _biased("conv_transpose", y, b)
 
 
+@operation
 def conv_input_gradient(
     g: Any,
     w: Any,
@@ -130,10 +132,13 @@ def conv_input_gradient(
     """
     g, w = operand(g, "conv_input_gradient"), operand(w, "conv_input_gradient")
     geometry = _geometry("conv_input_gradient", g, w, stride, padding, dilation, groups, algorithm)
-    _check_cotangent("conv_input_gradient", g.shape, w.shape, groups)
-    return _input_gradient(g, w, tuple(sizes), geometry)
+    _check_cotangent("conv_input_gradient", g.shape, w.shape, geometry.groups)
+    extents = per_axis("conv_input_gradient", "sizes", sizes, len(geometry.stride), 1)
+    _check_windows("conv_input_gradient", extents, w.shape[2:], g.shape[2:], geometry)
+    return _input_gradient(g, w, extents, geometry)
 
 
+@operation
 def conv_weight_gradient(
     g: Any,
     x: Any,
@@ -151,11 +156,13 @@ def conv_weight_gradient(
     """
     g, x = operand(g, "conv_weight_gradient"), operand(x, "conv_weight_gradient")
     geometry = _geometry("conv_weight_gradient", x, g, stride, padding, dilation, groups, algorithm)
-    if g.shape[0] != x.shape[0] or g.shape[1] % groups or x.shape[1] % groups:
+    if g.shape[0] != x.shape[0] or g.shape[1] % geometry.groups or x.shape[1] % geometry.groups:
         raise ShapeError(
             f"conv_weight_gradient: cotangent {g.shape}, input {x.shape} and groups={groups} do not go together"
         )
-    return _weight_gradient(g, x, tuple(kernel_size), geometry)
+    kernel = per_axis("conv_weight_gradient", "kernel_size", kernel_size, len(geometry.stride), 1)
+    _check_windows("conv_weight_gradient", x.shape[2:], kernel, g.shape[2:], geometry)
+    return _weight_gradient(g, x, kernel, geometry)
 
 
 def _biased(op: str, y: Tensor, b: Any) -> Tensor:
@@ -271,7 +278,8 @@ def _columns(
     windows = windows[_at(..., *(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))]
     extent = windows.shape[2 : 2 + rank]
     order = (0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
-    return windows.transpose(order).reshape(x.shape[0], x.shape[1] * int(np.prod(kernel)), -1), extent
+    columns = (x.shape[0], x.shape[1] * math.prod(kernel), math.prod(extent))
+    return windows.transpose(order).reshape(columns), extent
 
 
 _ALGORITHMS: dict[str, Callable[[Array, Array, Sequence[int], Sequence[int]], Array]] = {
@@ -306,10 +314,11 @@ def _stuffed(g: Array, stride: Sequence[int]) -> Array:
     """g with stride-1 zeros between neighbours along each spatial axis."""
     if all(s == 1 for s in stride):
         return g
-    wide: Array = np.zeros((*g.shape[:2], *(n * s for n, s in zip(g.shape[2:], stride, strict=True))), g.dtype)
+    wide: Array = np.zeros(
+        (*g.shape[:2], *((n - 1) * s + 1 for n, s in zip(g.shape[2:], stride, strict=True))), g.dtype
+    )
     wide[_at(..., *(slice(None, None, s) for s in stride))] = g
-    trimmed: Array = wide[_at(..., *(slice(None, n * s - s + 1) for n, s in zip(g.shape[2:], stride, strict=True)))]
-    return trimmed
+    return wide
 
 
 def _flipped(w: Array, groups: int) -> Array:
@@ -334,38 +343,15 @@ def _geometry(
     if 0 in x.shape[1:] or 0 in w.shape:
         raise ShapeError(f"{op}: shapes {x.shape} and {w.shape} have an empty axis")
     rank = x.ndim - 2
-    if algorithm not in _ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
         raise ShapeError(f"{op}: algorithm={algorithm!r} is none of {', '.join(_ALGORITHMS)}")
     return Geometry(
-        _per_axis(op, "stride", stride, rank, 1),
+        per_axis(op, "stride", stride, rank, 1),
         pairs(op, padding, rank),
-        _per_axis(op, "dilation", dilation, rank, 1),
-        _per_axis(op, "groups", groups, 1, 1)[0],
+        per_axis(op, "dilation", dilation, rank, 1),
+        one(op, "groups", groups, 1),
         algorithm,
     )
-
-
-def _per_axis(op: str, name: str, value: Any, rank: int, least: int | None) -> tuple[int, ...]:
-    """One int per spatial axis, from one for all or a sequence."""
-    values = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value,) * rank
-    try:
-        numbers = tuple(operator.index(v) for v in values)
-    except TypeError:
-        raise ShapeError(f"{op}: {name}={value!r} must be a whole number or one per spatial axis") from None
-    if len(numbers) != rank:
-        raise ShapeError(f"{op}: {name}={value!r} is for {len(numbers)} spatial axes, the input has {rank}")
-    if least is not None and min(numbers) < least:
-        raise ShapeError(f"{op}: {name}={value!r} must be at least {least}")
-    return numbers
-
-
-def pairs(op: str, padding: Any, rank: int) -> Pairs:
-    """(before, after) per spatial axis, from one number, one per axis, or one pair per axis."""
-    values = tuple(padding) if isinstance(padding, (tuple, list, np.ndarray)) else (padding,) * rank
-    if len(values) != rank:
-        raise ShapeError(f"{op}: padding={padding!r} is for {len(values)} spatial axes, the input has {rank}")
-    both = [_per_axis(op, "padding", v, 2, None) for v in values]
-    return tuple((before, after) for before, after in both)
 
 
 def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int) -> None:
@@ -381,4 +367,16 @@ def _check_cotangent(op: str, g: tuple[int, ...], w: tuple[int, ...], groups: in
     if g[1] != w[0] or w[0] % groups:
         raise ShapeError(
             f"{op}: {g} has {g[1]} channels, filters {w} in {groups} groups want {w[0]}, divided by groups"
+        )
+
+
+def _check_windows(
+    op: str, sizes: Sequence[int], kernel: Sequence[int], output: tuple[int, ...], geometry: Geometry
+) -> None:
+    """Raises `ShapeError` unless an input of these sizes has as many windows as the cotangent has positions."""
+    axes = zip(sizes, kernel, geometry.stride, geometry.padding, geometry.dilation, strict=True)
+    windows = tuple(len(range(-before, n + after - d * (k - 1), s)) for n, k, s, (before, after), d in axes)
+    if windows != output:
+        raise ShapeError(
+            f"{op}: an input of sizes {tuple(sizes)} has {windows} windows of kernel {tuple(kernel)}, the cotangent {output}"
         )

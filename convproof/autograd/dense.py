@@ -8,10 +8,11 @@ import numpy as np
 
 from convproof.autograd.elementwise import add
 from convproof.autograd.shaping import transpose
-from convproof.autograd.tape import Tensor, operand, record
+from convproof.autograd.tape import Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
 
+@operation
 def matmul(a: Any, b: Any) -> Tensor:
     """The product of two matrices, (n, m) and (m, k).
 
@@ -31,6 +32,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     )
 
 
+@operation
 def linear(x: Any, w: Any, b: Any = None) -> Tensor:
     """x (N, features) times w (units, features) transposed, plus b (units,): (N, units).
 

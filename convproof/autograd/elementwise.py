@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from convproof.autograd import shaping
-from convproof.autograd.tape import Tensor, operand, record
+from convproof.autograd.tape import Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
+@operation
 def add(a: Any, b: Any) -> Tensor:
     """a + b.
 
@@ -26,6 +29,7 @@ def add(a: Any, b: Any) -> Tensor:
     )
 
 
+@operation
 def multiply(a: Any, b: Any) -> Tensor:
     """a * b, element by element.
 
@@ -44,25 +48,67 @@ def multiply(a: Any, b: Any) -> Tensor:
     )
 
 
+@operation
 def power(x: Any, exponent: float) -> Tensor:
     """x ** exponent for a number `exponent`; where the derivative is infinite at 0, the VJP takes 0 there.
 
     >>> power([2, 3], 2).numpy().tolist()
     [4, 9]
     """
-    x = operand(x, "power")
-    value = x.value**exponent
+    e = _plain_number(exponent, "power")
+    x = floating(x, "power") if e < 0 and operand(x, "power").dtype.kind in "iu" else operand(x, "power")
+    value = x.value**e
 
     def vjp(g: Tensor) -> Tensor:
-        if exponent >= 1:
-            return multiply(g, multiply(power(x, exponent - 1), exponent))
-        alive = np.where(x.value != 0, 1, 0).astype(value.dtype)
-        away_from_zero = add(x, (1 - alive).astype(x.dtype))
-        return multiply(g, multiply(multiply(power(away_from_zero, exponent - 1), exponent), alive))
+        if e in (0, 1):
+            return multiply(g, e)
+        if e > 1:
+            return multiply(g, multiply(power(x, e - 1), e))
+        alive = np.asarray(x.value != 0, dtype=bool)
+        away_from_zero = add(x, np.where(alive, 0, 1).astype(x.dtype))
+        return masked(multiply(g, multiply(power(away_from_zero, e - 1), e)), alive)
 
     return record("power", value, (x,), (vjp,))
 
 
+def _plain_number(value: Any, op: str) -> int | float:
+    """A Python number, which leaves the dtype of what it meets as it is."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ShapeError(f"{op}: {value!r} is no number") from None
+    if not math.isfinite(number):
+        raise ShapeError(f"{op}: {value!r} is not finite")
+    return int(number) if number == int(number) else number
+
+
+def masked(x: Tensor, kept: Any) -> Tensor:
+    """x where the array `kept` is true, else 0, whatever stood there."""
+    value = np.where(kept, x.value, np.zeros((), x.dtype))
+    return record("masked", value, (x,), (lambda g: masked(g, kept),))
+
+
+def divide(x: Tensor, count: Any) -> Tensor:
+    """x divided by whole numbers: exactly for objects; integers become float64."""
+    if x.dtype.kind == "O":
+        share = np.asarray(np.vectorize(lambda n: Fraction(1, int(n)), otypes=[object])(count), dtype=object)
+        return multiply(x, share)
+    counts = np.asarray(count, dtype=x.dtype if x.dtype.kind == "f" else np.float64)
+    return record("divide", x.value / counts, (x,), (lambda g: divide(g, count),))
+
+
+@operation
+def absolute(x: Any) -> Tensor:
+    """|x|; its derivative at 0 is taken as 1.
+
+    >>> absolute([-2, 3]).numpy().tolist()
+    [2, 3]
+    """
+    x = operand(x, "absolute")
+    return multiply(x, np.where(np.asarray(x.value < 0, dtype=bool), -1, 1).astype(x.dtype))
+
+
+@operation
 def relu(x: Any) -> Tensor:
     """max(0, x); its derivative at 0 is 0, and NaN stays NaN.
 
@@ -70,11 +116,11 @@ def relu(x: Any) -> Tensor:
     [0, 3]
     """
     x = operand(x, "relu")
-    dead = np.asarray(x.value <= 0, dtype=bool)
-    alive = np.where(dead, 0, 1).astype(x.dtype)
-    return record("relu", np.where(dead, np.zeros((), x.dtype), x.value), (x,), (lambda g: multiply(g, alive),))
+    alive = ~np.asarray(x.value <= 0, dtype=bool)
+    return record("relu", np.where(alive, x.value, np.zeros((), x.dtype)), (x,), (lambda g: masked(g, alive),))
 
 
+@operation
 def softmax(x: Any, axis: int = 1) -> Tensor:
     """exp(x) / sum(exp(x)) along `axis`, computed after subtracting the largest entry. Floats; integers become float64.
 
@@ -107,12 +153,14 @@ def floating(x: Any, op: str) -> Tensor:
 
 
 def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
-    """Both operands; a plain number takes the other's dtype, so that float32 stays float32."""
-    a, b = (operand(v, op) if not isinstance(v, (int, float)) else v for v in (a, b))
-    if not isinstance(a, Tensor):
-        a = operand(np.asarray(a, getattr(b, "dtype", None)), op)
-    if not isinstance(b, Tensor):
-        b = operand(np.asarray(b, a.dtype), op)
+    """Both operands; a bare Python number leaves the other's dtype as it is where it can (float32 + 1 is float32)."""
+    if isinstance(b, (int, float)) and not isinstance(a, (int, float)):
+        a = operand(a, op)
+        b = _constant(b, a.dtype)
+    elif isinstance(a, (int, float)) and not isinstance(b, (int, float)):
+        b = operand(b, op)
+        a = _constant(a, b.dtype)
+    a, b = operand(a, op), operand(b, op)
     try:
         np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
@@ -120,3 +168,9 @@ def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
             f"{op}: shapes {a.shape} and {b.shape} do not go together; equal sizes or 1 on each axis do"
         ) from None
     return a, b
+
+
+def _constant(number: float, dtype: np.dtype[Any]) -> Tensor:
+    """A Python number as NumPy would combine it with an array of `dtype`."""
+    plain = float(number) if isinstance(number, float) else int(number)
+    return Tensor(np.asarray(plain, object if dtype.kind == "O" else np.result_type(dtype, plain)))

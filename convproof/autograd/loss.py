@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from convproof.autograd.elementwise import add, floating, multiply, softmax
-from convproof.autograd.pooling import reciprocal
-from convproof.autograd.shaping import sum
-from convproof.autograd.tape import Array, Tensor, operand, record
+from convproof.autograd.elementwise import add, divide, floating, multiply, softmax
+from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
+@operation
 def cross_entropy(scores: Any, labels: Any) -> Tensor:
     """The mean over the batch of -log softmax(scores)[label]; scores (N, classes), labels (N,) whole numbers.
 
@@ -24,15 +23,15 @@ def cross_entropy(scores: Any, labels: Any) -> Tensor:
     """
     s, chosen = floating(scores, "cross_entropy"), _labels(scores, labels, "cross_entropy")
     top = s.value.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(s.value - top).sum(axis=1)) - ((s.value - top) * chosen).sum(axis=1)
-    share = reciprocal(len(chosen), s.dtype)
+    losses = np.log(np.exp(s.value - top).sum(axis=1)) - (s.value - top)[chosen]
 
     def vjp(g: Tensor) -> Tensor:
-        return multiply(multiply(g, share), add(softmax(s, 1), -chosen.astype(s.dtype)))
+        return multiply(divide(g, len(losses)), add(softmax(s, 1), -chosen.astype(s.dtype)))
 
-    return record("cross_entropy", np.asarray(losses.sum() * share, dtype=s.dtype), (s,), (vjp,))
+    return record("cross_entropy", np.asarray(losses.mean(dtype=s.dtype)), (s,), (vjp,))
 
 
+@operation
 def hinge_loss(scores: Any, labels: Any) -> Tensor:
     """The mean over the batch of sum over other classes j of max(0, score_j - score_label + 1), the multi-class SVM
     loss.
@@ -42,20 +41,23 @@ def hinge_loss(scores: Any, labels: Any) -> Tensor:
     >>> float(hinge_loss([[3.0, 2.5, 0.0]], [0]).numpy())
     0.5
     """
-    s, chosen = operand(scores, "hinge_loss"), _labels(scores, labels, "hinge_loss")
-    own = (s.value * chosen).sum(axis=1, keepdims=True)
-    margins = s.value - own + 1
-    active = np.asarray(margins > 0, dtype=bool) & (chosen == 0)
-    slope = np.where(active, 1, 0) - chosen * active.sum(axis=1, keepdims=True)  # d(loss of a row) / d(scores)
-    share = reciprocal(len(chosen), s.dtype)
-    constant = np.asarray(active.sum()).astype(s.dtype)
-    return multiply(add(sum(multiply(s, slope.astype(s.dtype))), constant), share)
+    given = operand(scores, "hinge_loss")
+    s, chosen = (
+        given if given.dtype.kind == "O" else floating(given, "hinge_loss"),
+        _labels(given, labels, "hinge_loss"),
+    )
+    margins = s.value - s.value[chosen][:, None] + 1
+    active = np.asarray(margins > 0, dtype=bool) & ~chosen
+    losses = np.where(active, margins, np.zeros((), s.dtype)).sum(axis=1)
+    slope = np.where(chosen, -active.sum(axis=1, keepdims=True), active).astype(s.dtype)  # of each row, by its scores
+    total = record("hinge_loss", losses.sum(), (s,), (lambda g: multiply(slope, g),))
+    return divide(total, len(losses))
 
 
 def _labels(scores: Any, labels: Any, op: str) -> Array:
-    """The labels as rows of 0 and one 1."""
+    """The labels as rows of False with one True."""
     shape = operand(scores, op).shape
-    found = np.asarray(labels)
+    found = labels.value if isinstance(labels, Tensor) else np.asarray(labels)
     if found.dtype.kind not in "iu":
         raise DtypeError(f"{op}: labels of dtype {found.dtype}; they must be integers")
     if len(shape) != 2 or found.shape != shape[:1] or 0 in shape:
@@ -63,4 +65,4 @@ def _labels(scores: Any, labels: Any, op: str) -> Array:
     if found.min() < 0 or found.max() >= shape[1]:
         wrong = found[(found < 0) | (found >= shape[1])][0]
         raise ShapeError(f"{op}: label {wrong} is outside 0..{shape[1] - 1}")
-    return np.asarray(found[:, None] == np.arange(shape[1]), dtype=np.int64)
+    return np.asarray(found[:, None] == np.arange(shape[1]))

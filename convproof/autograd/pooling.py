@@ -6,17 +6,17 @@ first maximum wins a tie, NaN wins over numbers, and padding never wins.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from convproof.autograd.convolution import _per_axis, pairs
-from convproof.autograd.elementwise import multiply, power
-from convproof.autograd.tape import Array, Tensor, operand, record
+from convproof.autograd.arguments import pairs, per_axis
+from convproof.autograd.elementwise import absolute, divide, floating, power
+from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
 
@@ -76,12 +76,12 @@ def _windows(
 ) -> Windows:
     """The windows that lie within the padded plane; with `ceil_mode` also those that stick out at the end, as long as
     the one before did not reach the end and they start within the plane or the padding before it."""
-    if x.ndim < 3:
-        raise ShapeError(f"{op}: shape {x.shape} must be (N, C, *spatial), with one spatial axis at least")
+    if x.ndim < 3 or 0 in x.shape[1:]:
+        raise ShapeError(f"{op}: shape {x.shape} must be (N, C, *spatial), with one spatial axis at least, none empty")
     rank = x.ndim - 2
-    kernels = _per_axis(op, "kernel_size", kernel_size, rank, 1)
-    strides = kernels if stride is None else _per_axis(op, "stride", stride, rank, 1)
-    dilations = _per_axis(op, "dilation", dilation, rank, 1)
+    kernels = per_axis(op, "kernel_size", kernel_size, rank, 1)
+    strides = kernels if stride is None else per_axis(op, "stride", stride, rank, 1)
+    dilations = per_axis(op, "dilation", dilation, rank, 1)
     pads = pairs(op, padding, rank)
     starts, taps, ends = [], [], []
     for axis, (n, k, s, d, (before, after)) in enumerate(
@@ -103,6 +103,7 @@ def _windows(
     return Windows(x.shape[2:], tuple(starts), tuple(taps), tuple(ends))
 
 
+@operation
 def max_pool(
     x: Any,
     kernel_size: Any,
@@ -134,29 +135,29 @@ def max_pool(
         better = inside & ((switches < 0) | larger)
         best, switches = np.where(better, value, best), np.where(better, index, switches)
     if best is None or (switches < 0).any():
-        raise ShapeError(
-            f"max_pool: with padding={padding!r} a window lies wholly in padding; pad by less than the kernel"
-        )
+        raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
     y = record("max_pool", best, (x,), (lambda g: _scatter(g, switches, x.shape),))
     return (y, np.array(switches)) if return_switches else y
 
 
 def _scatter(g: Tensor, switches: Array, shape: tuple[int, ...]) -> Tensor:
     """Adds every element of g (N, C, *windows) to the place in a plane that its switch names."""
-    planes = int(np.prod(shape[:2]))
-    value: Array = np.zeros((planes, int(np.prod(shape[2:]))), g.dtype)
-    index: Any = (np.arange(planes)[:, None], switches.reshape(planes, -1))
-    np.add.at(value, index, g.value.reshape(planes, -1))
+    planes, windows = math.prod(shape[:2]), math.prod(switches.shape[2:])
+    value: Array = np.zeros((planes, math.prod(shape[2:])), g.dtype)
+    index: Any = (np.arange(planes)[:, None], switches.reshape(planes, windows))
+    np.add.at(value, index, g.value.reshape(planes, windows))
     return record("scatter", value.reshape(shape), (g,), (lambda h: _gather(h, switches),))
 
 
 def _gather(h: Tensor, switches: Array) -> Tensor:
     """The elements of h (N, C, *spatial) that the switches name."""
-    flat = h.value.reshape(*h.shape[:2], -1)
-    value = np.take_along_axis(flat, switches.reshape(*h.shape[:2], -1), axis=2).reshape(switches.shape)
+    flat = h.value.reshape(*h.shape[:2], math.prod(h.shape[2:]))
+    places = switches.reshape(*h.shape[:2], math.prod(switches.shape[2:]))
+    value = np.take_along_axis(flat, places, axis=2).reshape(switches.shape)
     return record("gather", value, (h,), (lambda g: _scatter(g, switches, h.shape),))
 
 
+@operation
 def avg_pool(
     x: Any,
     kernel_size: Any,
@@ -173,36 +174,35 @@ def avg_pool(
     >>> avg_pool([[[1.0, 3.0, 5.0, 7.0]]], 2).numpy().tolist()
     [[[2.0, 6.0]]]
     """
-    x = operand(x, "avg_pool")
+    x = _exact_or_floating(x, "avg_pool")
     windows = _windows("avg_pool", x, kernel_size, stride, padding, 1, ceil_mode)
     count = windows.count(count_include_pad)
     if (count == 0).any():
-        raise ShapeError(
-            f"avg_pool: with padding={padding!r} a window lies wholly in padding; pad by less than the kernel"
-        )
-    return multiply(_window_sum(x, windows), reciprocal(count, x.dtype))
+        raise ShapeError(f"avg_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
+    return divide(_window_sum(x, windows), count)
 
 
-def reciprocal(count: Any, dtype: np.dtype[Any]) -> Array:
-    """1 / count, exactly for objects, else as a float (of `dtype` where that is one)."""
-    if dtype.kind == "O":
-        return np.asarray(np.vectorize(lambda n: Fraction(1, int(n)), otypes=[object])(count), dtype=object)
-    return np.asarray(1 / np.asarray(count), dtype=dtype if dtype.kind in "fc" else np.float64)
-
-
+@operation
 def lp_pool(x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """(sum of x**p)**(1/p) over every window of x (N, C, *spatial); p = 2 is the L2 norm. Its derivative at 0 is taken
-    as 0.
+    """(sum of abs(x)**p)**(1/p) over every window of x (N, C, *spatial); p = 2 is the L2 norm. Its derivative at 0 is
+    taken as 0.
 
     >>> lp_pool([[[3.0, 4.0]]], 2, 2).numpy().tolist()
     [[[5.0]]]
     """
-    if not p > 0:
-        raise ShapeError(f"lp_pool: p={p!r} must be positive")
-    x = operand(x, "lp_pool")
+    if not isinstance(p, (int, float, np.number)) or not 0 < p < np.inf:
+        raise ShapeError(f"lp_pool: p={p!r} must be positive and finite")
+    x = _exact_or_floating(x, "lp_pool")
     windows = _windows("lp_pool", x, kernel_size, stride, 0, 1, ceil_mode)
-    total = _window_sum(power(x, p), windows)
+    sizes = x if p % 2 == 0 else absolute(x)
+    total = _window_sum(power(sizes, p), windows)
     return total if p == 1 else power(total, 1 / p)
+
+
+def _exact_or_floating(x: Any, op: str) -> Tensor:
+    """x, with integers as float64, in which sums of small integers do not wrap round."""
+    x = operand(x, op)
+    return x if x.dtype.kind == "O" else floating(x, op)
 
 
 def _window_sum(x: Tensor, windows: Windows) -> Tensor:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from convproof.autograd.tape import Tensor, operand, record
+from convproof.autograd.arguments import Pairs, pairs
+from convproof.autograd.tape import Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
 
+@operation
 def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`, or over everything.
 
@@ -20,13 +22,14 @@ def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fals
     """
     x = operand(x, "sum")
     try:
-        value = np.asarray(x.value.sum(axis=axis, keepdims=keepdims), dtype=x.dtype)
+        value = x.value.sum(axis=axis, keepdims=keepdims)
     except np.exceptions.AxisError as error:
         raise ShapeError(f"sum: {error}, the shape is {x.shape}") from None
-    kept = x.value.sum(axis=axis, keepdims=True).shape if x.ndim else ()
+    kept = np.empty(x.shape, np.bool_).any(axis=axis, keepdims=True).shape if x.ndim else ()
     return record("sum", value, (x,), (lambda g: broadcast(reshape(g, kept), x.shape),))
 
 
+@operation
 def broadcast(x: Any, shape: tuple[int, ...]) -> Tensor:
     """x repeated along its axes of size 1 to `shape`."""
     x = operand(x, "broadcast")
@@ -43,6 +46,7 @@ def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return reshape(total, shape)
 
 
+@operation
 def reshape(x: Any, shape: tuple[int, ...]) -> Tensor:
     """The same elements in another shape; one size may be -1.
 
@@ -59,6 +63,7 @@ def reshape(x: Any, shape: tuple[int, ...]) -> Tensor:
     return record("reshape", value, (source,), (lambda g: reshape(g, source.shape),))
 
 
+@operation
 def flatten(x: Any) -> Tensor:
     """(N, C, *spatial) -> (N, C*prod(spatial)).
 
@@ -71,34 +76,38 @@ def flatten(x: Any) -> Tensor:
     return reshape(x, (x.shape[0], int(np.prod(x.shape[1:]))))
 
 
+@operation
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in another order, reversed by default."""
     x = operand(x, "transpose")
-    order = tuple(axes) if axes is not None else tuple(reversed(range(x.ndim)))
+    order = tuple(a % x.ndim for a in axes) if axes is not None else tuple(reversed(range(x.ndim)))
     back = tuple(int(i) for i in np.argsort(order))
     return record("transpose", x.value.transpose(order), (x,), (lambda g: transpose(g, back),))
 
 
+@operation
 def pad(x: Any, pads: Any) -> Tensor:
     """x with zeros put before and after; a negative number takes elements away.
 
-    `pads`: (before, after) per axis of x, or per spatial axis of an (N, C, *spatial) array, or one number for all
-    spatial axes. Raises `ShapeError` for another number of axes, or where more is taken away than there is.
+    `pads`: a number, one per spatial axis, or (before, after) per spatial axis, of an (N, C, *spatial) array; or
+    (before, after) for every axis. Raises `ShapeError` for another number of axes, or where more is taken away than
+    there is.
 
     >>> pad([[[1, 2, 3]]], ((1, -1),)).numpy().tolist()
     [[[0, 1, 2]]]
     """
     x = operand(x, "pad")
-    if isinstance(pads, int):
-        pads = ((pads, pads),) * (x.ndim - 2)
-    if len(pads) == x.ndim - 2:
-        pads = ((0, 0), (0, 0), *pads)
-    if len(pads) != x.ndim:
-        raise ShapeError(
-            f"pad: {len(pads)} pairs for {x.ndim} axes of shape {x.shape}; give one per axis or per spatial axis"
-        )
+    all_axes = isinstance(pads, (tuple, list)) and len(pads) == x.ndim
+    if x.ndim < 3 and not all_axes:
+        raise ShapeError(f"pad: shape {x.shape} has no spatial axes; give (before, after) for every axis")
+    spatial = pairs("pad", pads, x.ndim if all_axes else x.ndim - 2)
+    return _pad(x, spatial if all_axes else ((0, 0), (0, 0), *spatial))
+
+
+def _pad(x: Tensor, pads: Pairs) -> Tensor:
+    """`pad` with a pair for every axis."""
     back = tuple((-before, -after) for before, after in pads)
-    return record("pad", padded(x.value, pads, "pad"), (x,), (lambda g: pad(g, back),))
+    return record("pad", padded(x.value, pads, "pad"), (x,), (lambda g: _pad(g, back),))
 
 
 def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) -> np.ndarray[Any, Any]:
@@ -116,6 +125,7 @@ def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) ->
     return y
 
 
+@operation
 def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:
     """The tensors one after the other along `axis` (by default the channels).
 
@@ -132,7 +142,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:
 
     def piece(t: Tensor, end: int) -> Any:
         crop = (t.shape[axis] - end, end - value.shape[axis])
-        pads = [crop if i == axis else (0, 0) for i in range(value.ndim)]
-        return lambda g: pad(g, pads)
+        pads = tuple(crop if i == axis else (0, 0) for i in range(value.ndim))
+        return lambda g: _pad(g, pads)
 
     return record("concatenate", value, parts, [piece(t, end) for t, end in builtins.zip(parts, ends, strict=True)])

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import networkx as nx
 import numpy as np
 
-from convproof.errors import DtypeError, ShapeError
+from convproof.errors import ConvproofError, DtypeError, ShapeError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Vjp = Callable[["Tensor"], "Tensor"]
@@ -31,7 +32,10 @@ class Record:
 
 
 class Tensor:
-    """An array (any numeric dtype, or objects such as `Fraction`) and how it was made. Never modified in place."""
+    """An array (any real dtype, or objects such as `Fraction`) and how it was made. Never modified in place.
+
+    The array is not copied: change it afterwards, and gradients are those of the changed one.
+    """
 
     __slots__ = ("__weakref__", "grad", "leaf", "record", "value")
 
@@ -62,10 +66,13 @@ class Tensor:
         return self.value
 
     def backward(self, cotangent: Any = None) -> None:
-        """Adds the gradient of this tensor to `grad` of every tensor that `tensor(...)` made and that it depends on."""
+        """Adds the gradient of this tensor to `grad` of every tensor that `tensor(...)` made and that it depends on.
+
+        What is stored has no memory of how it came about; for gradients that can be differentiated use `grad`.
+        """
         leaves = [t for t in tape(self) if t.leaf]
         for leaf, gradient in zip(leaves, grad(self, leaves, cotangent), strict=True):
-            leaf.grad = gradient if leaf.grad is None else _add(leaf.grad, gradient)
+            leaf.grad = Tensor(np.array(gradient.value if leaf.grad is None else leaf.grad.value + gradient.value))
 
     def __repr__(self) -> str:
         made = f", made by {self.record.op}" if self.record else ""
@@ -92,19 +99,45 @@ def operand(value: Any, op: str) -> Tensor:
 
 def _numbers(array: Any, op: str) -> Array:
     try:
-        found = np.asarray(array)
-    except ValueError as error:
-        raise ShapeError(f"{op}: the argument is no array: {error}") from None
-    if found.dtype.kind not in "iufcO":
+        found: Array = np.asarray(array)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ShapeError(f"{op}: the argument is no array: {' '.join(str(error).split())}") from None
+    if found.dtype.kind not in "iufO":
         raise DtypeError(
-            f"{op}: an array of {found.dtype} holds no numbers; convert it, for example with astype(float)"
+            f"{op}: an array of {found.dtype} holds no real numbers; convert it, for example with astype(float)"
         )
+    if found.dtype.kind == "O" and (wrong := {type(entry) for entry in found.flat} & _NO_NUMBERS):
+        raise DtypeError(f"{op}: objects of type {wrong.pop().__name__} are no numbers")
     return found
+
+
+_NO_NUMBERS = {str, bytes, type(None), dict, list, tuple, set, Tensor}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def operation(function: Callable[P, R]) -> Callable[P, R]:
+    """Makes NumPy's own complaints about arguments a `ShapeError` that names the operation."""
+
+    @wraps(function)
+    def checked(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*args, **options)
+        except ConvproofError:
+            raise
+        except (TypeError, ValueError, IndexError, OverflowError, MemoryError) as error:
+            raise ShapeError(f"{function.__name__}: {' '.join(str(error).split())}") from error
+
+    return checked
 
 
 def record(op: str, value: Any, operands: Sequence[Tensor], vjps: Sequence[Vjp]) -> Tensor:
     """The result of an operation, remembering its operands and a VJP for each."""
-    return Tensor(np.asarray(value), Record(op, tuple(operands), tuple(vjps)))
+    if not isinstance(value, np.ndarray):  # NumPy hands out a bare number where no axis is left
+        exact = any(t.value.dtype.kind == "O" for t in operands)
+        value = np.asarray(value, dtype=object if exact else None)
+    return Tensor(value, Record(op, tuple(operands), tuple(vjps)))
 
 
 def tape(*results: Tensor) -> nx.DiGraph[Tensor]:
@@ -139,9 +172,11 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
     >>> g.numpy().tolist()
     [6]
     """
-    wanted = list(wrt)
+    wanted = list(wrt) if isinstance(wrt, Iterable) else [wrt]
     if not all(isinstance(t, Tensor) for t in wanted) or not isinstance(y, Tensor):
-        raise ShapeError("grad: works on tensors; wrap arrays with tensor(...) before the computation")
+        raise ShapeError(
+            "grad: works on a tensor and a list of tensors; wrap arrays with tensor(...) before the computation"
+        )
     graph = tape(y)
     order = list(nx.topological_sort(graph))
     graph.clear()  # its views refer back to it, which would keep every tensor until the next garbage collection
@@ -158,7 +193,7 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
         if result.record:
             for source, vjp in zip(result.record.operands, result.record.vjps, strict=True):
                 if source in needed:
-                    part = vjp(g)
+                    part = cast(vjp(g), source.dtype)
                     cotangents[source] = _add(cotangents[source], part) if source in cotangents else part
     return [cotangents.get(t) or Tensor(np.zeros_like(t.value)) for t in wanted]
 
@@ -171,9 +206,19 @@ def _cotangent(y: Tensor, cotangent: Any) -> Tensor:
     g = operand(cotangent, "grad")
     if g.shape != y.shape:
         raise ShapeError(f"grad: the cotangent has shape {g.shape}, the result {y.shape}; they must be equal")
-    if g.record is None and g.dtype != y.dtype and np.can_cast(g.dtype, y.dtype, "same_kind"):
-        return Tensor(g.value.astype(y.dtype))
-    return g
+    if g.dtype.kind in "iu" and y.dtype.kind == "f":
+        return _as_type(g, y.dtype)
+    return cast(g, y.dtype)
+
+
+def cast(g: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """g with the precision of `dtype`, where both are floats or both integers; else g as it is."""
+    same_kind = g.dtype.kind == dtype.kind or {g.dtype.kind, dtype.kind} == {"i", "u"}
+    return _as_type(g, dtype) if same_kind and g.dtype != dtype else g
+
+
+def _as_type(g: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    return record("cast", g.value.astype(dtype), (g,), (lambda h: cast(h, g.dtype),))
 
 
 def _add(a: Tensor, b: Tensor) -> Tensor:
