@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -41,7 +41,7 @@ RELU LRN BN DROPOUT SOFTMAX FLATTEN
 { A | B | ID } ADD        branches, added or joined by CONCAT
 
 Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
-Exit status 1: at the given input a stride leaves a remainder.
+Exit status 1: at the given input a stride leaves a remainder, or no input fits.
 """
 
 
@@ -75,19 +75,18 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
     status 1: a statement of the report itself is refuted, or formulas and running code disagree.
     """
     from convproof import assemble
-    from convproof.report import to_json, write_report
+    from convproof.report import prepare_folder, to_json, write_report
 
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; give a folder with -o")
+    prepare_folder(output)
     with _Progress(assemble.steps()) as progress:
         outcome = assemble.derive(progress, cases, seed)
         document = assemble.report(outcome)
         files = write_report(document, output)
     if form == "json":
-        click.echo(to_json(document), nl=False)
+        _write(to_json(document), None)
     else:
-        _print_tables(document.summary)
-        click.echo(f"{outcome.summary()}\nwritten: {', '.join(str(file) for file in files)}")
+        written = f"{outcome.summary()}\nwritten: {', '.join(str(file) for file in files)}\n"
+        _write(f"{_first_table(document.summary)}\n{written}", None)
     sys.exit(0 if outcome.sound else 1)
 
 
@@ -110,7 +109,7 @@ def net(spec: str, image: str | None, form: str, output: Path | None) -> None:
     else:
         text = _rendered(lambda console: _show(found, console), to_file=output is not None)
     _write(text, output)
-    sys.exit(1 if found.misfits else 0)
+    sys.exit(0 if found.fits else 1)
 
 
 def main() -> None:
@@ -118,17 +117,19 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        _fail(f"{error.format_message()} (see convproof --help)")
     except ConvproofError as error:
-        click.echo(f"convproof: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
         click.echo("convproof: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename or 'the output'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"convproof: {' '.join(message.split())}", err=True)
+    sys.exit(2)
 
 
 # --- reading what was asked -------------------------------------------------------------------------------------------
@@ -140,18 +141,40 @@ def _network(spec: str, image: Input | None) -> Network:
     from convproof.spec.classics import CLASSICS
 
     text = spec.strip()
-    if text in CLASSICS:
-        return notation.network(CLASSICS[text], image)
+    if text.lower() in CLASSICS:
+        return _on(notation.network(CLASSICS[text.lower()]), image)
     if text.lower().endswith(".onnx"):
         raise InputError(f"{text}: ONNX files are not read yet; write the network in notation")
     if re.fullmatch(r"[\w.]+:[\w.]+", text):
         found = _imported(text)
-        return notation.network(found, image) if isinstance(found, str) else _checked(found, text, image)
+        return _from_text(found, image) if isinstance(found, str) else _checked(found, text, image)
     if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
         raise InputError(
             f"no classic is named {text!r}; there are {', '.join(CLASSICS)}, or write the network in notation"
         )
-    return notation.network(text, image)
+    return _from_text(text, image)
+
+
+def _from_text(text: str, image: Input | None) -> Network:
+    """The network of a text, which may leave out its INPUT where --input gives one."""
+    from convproof.spec import notation
+
+    if image is not None and "INPUT" not in text:
+        return notation.network(text, image)
+    return _on(notation.network(text), image)
+
+
+def _on(network: Network, image: Input | None) -> Network:
+    """`network` on another input, which must have as many axes as its own."""
+    if image is None:
+        return network
+    own = network.image
+    if len(image.sizes) != len(own.sizes):
+        example = "x".join(map(str, (*own.sizes, own.channels)))
+        raise InputError(
+            f"--input has {len(image.sizes)} spatial axes, the network {len(own.sizes)}; write it like {example}"
+        )
+    return network.with_input(image)
 
 
 def _checked(found: object, text: str, image: Input | None) -> Network:
@@ -159,7 +182,7 @@ def _checked(found: object, text: str, image: Input | None) -> Network:
 
     if not isinstance(found, Network):
         raise InputError(f"{text} is a {type(found).__name__}; it must be a convproof.Network or notation text")
-    return found if image is None else found.with_input(image)
+    return _on(found, image)
 
 
 def _imported(text: str) -> Any:
@@ -172,7 +195,7 @@ def _imported(text: str) -> Any:
         found: Any = importlib.import_module(module)
         for name in path.split("."):
             found = getattr(found, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"cannot import {text}: {type(error).__name__}: {error}") from None
     finally:
         sys.path.pop(0)
@@ -217,7 +240,8 @@ def _show(found: Analysis, console: Any) -> None:
             console.print(
                 f"{axis} fits for {_named(valid, axis)}; without remainder for {_named(exact, axis)}", highlight=False
             )
-    for line in (*found.misfits, *(f"undecided, {reason}" for reason in found.undecided)):
+    notes = (*(f"requires {r}" for r in found.requires), *(f"undecided, {reason}" for reason in found.undecided))
+    for line in (*found.misfits, *notes):
         console.print(line, highlight=False, markup=False)
 
 
@@ -250,15 +274,15 @@ def _rendered(show: Callable[[Any], None], to_file: bool) -> str:
 
     from rich.console import Console
 
-    terminal = sys.stdout.isatty() and not to_file
+    terminal = sys.stdout is not None and sys.stdout.isatty() and not to_file
     buffer = io.StringIO()
     width = None if terminal else 400
     show(Console(file=buffer, force_terminal=terminal, width=width, soft_wrap=False))
     return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
 
 
-def _print_tables(blocks: Any) -> None:
-    """The first table of a report's summary, on the terminal."""
+def _first_table(blocks: Any) -> str:
+    """The first table of a report's summary, for the terminal."""
     from rich.table import Table
 
     from convproof.report import Table as Block
@@ -267,16 +291,20 @@ def _print_tables(blocks: Any) -> None:
     table = Table(*block.columns, box=None, pad_edge=False, header_style="bold")
     for index, row in enumerate(block.rows):
         table.add_row(*map(_shown, row), style="red" if index in block.marked else None)
-    click.echo(_rendered(lambda console: console.print(table), to_file=False))
+    return _rendered(lambda console: console.print(table), to_file=False)
 
 
 def _write(text: str, output: Path | None) -> None:
     from convproof.report import write_file
 
-    if output is None:
-        click.echo(text, nl=False)
-    else:
+    if output is not None:
         write_file(output, text)
+    elif sys.stdout is not None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Progress:

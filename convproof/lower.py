@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
@@ -50,12 +51,15 @@ def run(
     ((1, 4, 4, 4), (4, 3, 3, 3))
     """
     known: Parameters = {name: dict(fields) for name, fields in (parameters or {}).items()}
+    _check_numbers(network)
     image = x if isinstance(x, Tensor) else ag.tensor(x)
     _check_input(network, image)
     activations: dict[str, Tensor] = {}
+    used: dict[tuple[str, str], None] = {}
     for node in network:
 
         def parameter(field: str, shape: tuple[int, ...], name: str = node.name) -> Tensor:
+            used[(name, field)] = None
             return _parameter(known, name, field, shape, draw)
 
         operands = [activations[name] for name in node.operands] or [image]
@@ -63,6 +67,11 @@ def run(
             activations[node.name] = lower(node.layer, operands, parameter, algorithm)
         except ShapeError as error:
             raise ShapeError(f"{node.name}: {error}") from None
+    unused = [f"{name}.{field}" for name in known for field in known[name] if (name, field) not in used]
+    if unused:
+        raise ShapeError(
+            f"the network has no parameter {unused[0]}; it has {', '.join('.'.join(each) for each in used)}"
+        )
     return activations, known
 
 
@@ -72,10 +81,19 @@ def _parameter(known: Parameters, name: str, field: str, shape: tuple[int, ...],
         if draw is None:
             raise ShapeError(f"no {field} is given, shape {shape}; pass it in parameters, or a draw function")
         fields[field] = ag.tensor(draw(shape))
-    found = ag.tensor(fields[field])
+    fields[field] = found = ag.tensor(fields[field])
     if found.shape != shape:
         raise ShapeError(f"{field} has shape {found.shape}, the layer needs {shape}")
     return found
+
+
+def _check_numbers(network: Network) -> None:
+    """Refuses letters anywhere but in the input's sizes, which are those of the array."""
+    for node in network:
+        for field, value in vars(node.layer).items():
+            nested = str(value) if not isinstance(value, (int, float)) else ""
+            if field not in ("kind", "sizes", "channels") and re.search(r"[A-Za-z]", nested.replace("None", "")):
+                raise ShapeError(f"{node.name}: {field} is {value}; a run needs numbers")
 
 
 def _check_input(network: Network, image: Tensor) -> None:

@@ -27,9 +27,17 @@ from convproof.spec.notation import MAX_LAYERS, Branches, Chain, Optional, Repea
         (lambda: Conv(64, (3, 0)), "Conv: kernel_size=0 is too small; it must be at least 1"),
         (lambda: Conv(64, ()), "Conv: kernel_size=() is empty; give one value, or one per axis"),
         (lambda: Input(3, (0, 4)), "Input: sizes=0 is too small; it must be at least 1"),
-        (lambda: Input(3, 4), "Input: sizes=4 must be a tuple, one size per spatial axis"),
+        (lambda: Input(3, 4), "Input: sizes=4 must be a tuple of one to three sizes, one per spatial axis"),
         (lambda: spec.GlobalPool("sum"), "GlobalPool: kind='sum' must be 'avg' or 'max'"),
         (lambda: spec.ConvTranspose(64, 3, groups=5), "ConvTranspose: out_channels=64 is not divisible by groups=5"),
+        (lambda: spec.Linear((3, 4)), "Linear: out_features=(3, 4) must be one number or letter"),
+        (lambda: Conv(3, 3, stride=((1, 2), 3)), "Conv: stride=(1, 2) must be one number or letter"),
+        (lambda: Conv(3, 3, padding="same"), "Conv: padding='same' is no letter; use a number or a name such as 'W'"),
+        (lambda: spec.LpPool(float("inf"), 2), "LpPool: p=inf must be a positive number"),
+        (
+            lambda: Input(3, (4,) * 4),
+            "Input: sizes=(4, 4, 4, 4) must be a tuple of one to three sizes, one per spatial axis",
+        ),
         (lambda: spec.Linear(0), "Linear: out_features=0 is too small; it must be at least 1"),
     ],
 )
@@ -144,6 +152,7 @@ def test_notation_of_networks():
         ("avgpool1", ("add1",)),
         ("concat1", ("maxpool1", "avgpool1")),
     ]
+    assert network("[INPUT[4x4x3] -> CONV3-3]*1", Input(3, (4, 4))) == network("INPUT[4x4x3] -> CONV3-3")
     assert network("CONV3-3", Input(3, (4, 4))) == network("INPUT[4x4x3] -> CONV3-3")
 
 
@@ -178,7 +187,10 @@ def test_notation_of_networks():
         ("INPUT[nanx3x3]", 1, "Input: sizes='nan' is no letter; use a number or a name such as 'W'"),
         ("INPUT[3x3x3] -> [[RELU]*99999]*99999", 1, f"this describes more than {MAX_LAYERS} layers, the limit"),
         ("[" * 60, 51, "brackets nest deeper than 50, the limit"),
-        ("INPUT[3x3x3] -> RELU" + "*1" * 60, 21, "more than 50 repetitions of one item, the limit"),
+        ("INPUT[3x3x3] -> RELU" + "*1" * 60, 121, "more than 50 repetitions of one item, the limit"),
+        ("INPUT[3x3x3] -> RELU" + "? " * 60, 121, "more than 50 repetitions of one item, the limit"),
+        ("INPUT[8x8x3] -> [{ID|ID} ADD]*999999999999", 1, f"this describes more than {MAX_LAYERS} layers, the limit"),
+        ("INPUT[8x8x3] -> FC-3x4", 17, "Linear: out_features=(4, 3) must be one number or letter"),
         ("R" * 100_001, 100_000, "the text has 100001 characters; 100000 is the limit"),
     ],
 )  # fmt: skip

@@ -78,7 +78,7 @@ def test_a_kernel_larger_than_the_input_is_refused(layer):
     ("layer", "shapes", "message"),
     [
         (Conv(8, 3, groups=4), [(6, 9, 9)], "Conv: groups=4 does not divide the 6 input channels"),
-        (Conv(8, 3), [(6,)], "Conv: needs an input with spatial axes, got a vector of 6 units"),
+        (Conv(8, 3), [(6,)], "Conv: needs an input with spatial axes, got shape (6,)"),
         (
             spec.Add(),
             [(6, 9, 9), (6, 9, 8)],
@@ -310,7 +310,7 @@ def test_errors_name_the_layer():
 
 def test_misfits_are_named():
     found = analyze(network("INPUT[224x227x3] -> CONV(K=96, F=11, S=4)"))
-    assert found.misfits == ("conv1: along W, stride 4 leaves 1 of the 224 + 0 + 0 positions unread",)
+    assert found.misfits == ("conv1: along W, stride 4 leaves unread 1 of the 224 + 0 + 0 positions",)
 
 
 def test_one_and_three_axes():
@@ -340,3 +340,75 @@ def test_transposed_conv_undoes_the_size():
         left = window.remainder(Axis(kernel, stride, padding, padding), size)
         back = ConvTranspose(1, kernel, stride, padding, output_padding=left)
         assert output_shape(back, (1, small)) == (1, size)
+
+
+# --- what a reader's attack found -------------------------------------------------------------------------------------
+
+
+def test_vectors_may_be_joined():
+    valid, exact = size_sets(network("INPUT[8x8x3] -> { FC-10 | FC-20 } CONCAT"), 0)
+    assert str(valid) == str(exact) == "all n >= 1"
+
+
+def test_no_letter_is_taken_for_the_size():
+    found = analyze(network("INPUT[8x8x3] -> CONV(K=8, F=size)"))
+    assert found.valid_sizes["W"] is None
+    assert "of size of W alone" in found.undecided[1]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"), [(2, 4, 1, 2), (4, 3, 1, 2), (2, 1, 2, 3), (3, 2, 2, 4), (2, 3, 1, 5)]
+)
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_sizes_at_which_a_window_lies_in_padding_are_left_out(kernel, stride, padding, dilation, ceil_mode):
+    from convproof import autograd as ag
+
+    layer = MaxPool(kernel, stride, padding, dilation, ceil_mode)
+    valid, _ = size_sets(Network.chain([Input(1, (64,)), layer]), 0)
+    for size in range(1, 40):
+        try:
+            ag.max_pool(np.zeros((1, 1, size)), kernel, stride, padding, dilation, ceil_mode)
+            runs = True
+        except ShapeError:
+            runs = False
+        assert (size in valid) == runs
+
+
+def test_padding_as_long_as_the_window_is_refused():
+    with pytest.raises(ShapeError, match="a window lies wholly in padding; pad or dilate less"):
+        output_shape(MaxPool(1, 1, 1), (3, 8, 8))
+
+
+def test_letters_must_satisfy_what_layers_require():
+    assert analyze(network("INPUT[8x8xK] -> { CONV3-3 | ID } ADD")).requires == ("add1: 3 = K",)
+    grouped = analyze(network("INPUT[8x8x3] -> CONV(K=K, F=3, G=G)"))
+    assert grouped.requires == ("conv1: G divides 3", "conv1: G divides K")
+    assert analyze(network(VGG16)).requires == ()
+
+
+def test_a_letter_as_the_stride_of_a_transposed_conv():
+    row = analyze(Network.chain([Input(3, (8, 8)), ConvTranspose(3, 2, "S")])).rows[-1]
+    assert row.output == (3, 7 * S + 2, 7 * S + 2)
+    assert row.receptive_field == (1 + 1 / S,) * 2
+
+
+def test_axes_are_counted_from_zero():
+    for axis in (-1, 2):
+        with pytest.raises(ConvproofError, match=f"axis {axis} is none of the input's 2 spatial axes"):
+            size_sets(network("INPUT[8x8x3]"), axis)
+
+
+def test_merges_of_single_outputs_have_a_field():
+    found = analyze(network("INPUT[8x8x3] -> {GLOBALAVGPOOL | POOL2 -> GLOBALAVGPOOL} CONCAT"))
+    assert found.rows[-1].receptive_field == (8, 8)
+
+
+def test_many_letters_are_refused():
+    text = "INPUT[WxHx3]" + "".join(f" -> CONV(K=K{i}, F=F{i}, P=P{i})" for i in range(6))
+    with pytest.raises(ConvproofError, match="the network has 20 letters; 16 is the limit"):
+        analyze(network(text))
+
+
+def test_a_network_that_fits_nowhere():
+    found = analyze(network("INPUT[WxWx3] -> { POOL2 | ID } ADD"))
+    assert (str(found.valid_sizes["W"]), found.fits) == ("none", False)

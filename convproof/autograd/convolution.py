@@ -378,5 +378,6 @@ def _check_windows(
     windows = tuple(len(range(-before, n + after - d * (k - 1), s)) for n, k, s, (before, after), d in axes)
     if windows != output:
         raise ShapeError(
-            f"{op}: an input of sizes {tuple(sizes)} has {windows} windows of kernel {tuple(kernel)}, the cotangent {output}"
+            f"{op}: an input of sizes {tuple(sizes)} has {windows} windows of kernel {tuple(kernel)}, "
+            f"the cotangent {output} positions"
         )

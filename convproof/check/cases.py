@@ -98,10 +98,11 @@ def conv_cases(draw: st.DrawFn, max_rank: int = 3, largest: int = 4, symbolic: b
 
 def _axis(draw: st.DrawFn, largest: int) -> tuple[int, int, int, tuple[int, int], int]:
     """(size, kernel, stride, (before, after), dilation) with room for one window."""
-    kernel, stride, dilation = (draw(st.integers(1, m)) for m in (largest, largest, min(largest, 3)))
+    kernel, stride, dilation = (draw(st.integers(1, m)) for m in (largest, largest + 2, min(largest, 3)))
     before, after = draw(st.integers(0, largest - 1)), draw(st.integers(0, largest - 1))
     needed = dilation * (kernel - 1) + 1 - before - after
-    return max(1, needed) + draw(st.integers(0, largest)), kernel, stride, (before, after), dilation
+    more = draw(st.sampled_from((0, 1)) | st.integers(0, largest))
+    return max(1, needed) + more, kernel, stride, (before, after), dilation
 
 
 @st.composite
@@ -124,12 +125,11 @@ def pool_cases(draw: st.DrawFn, max_rank: int = 3) -> PoolCase:
 def chains(draw: st.DrawFn, max_layers: int = 4) -> Network:
     """Chains of conv, pooling and ReLU layers on an image of one or two axes that every window fits into."""
     rank, channels = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    layers = draw(st.lists(_layers(rank), min_size=1, max_size=max_layers))
+    layers = [draw(_layers(rank, ("conv", "max", "avg"))), *draw(st.lists(_layers(rank), max_size=max_layers - 1))]
     needed = 1
     for layer in reversed(layers):
-        if not isinstance(layer, ReLU):
-            needed = max((needed - 1) * s + d * (k - 1) + 1 - p for s, d, k, p in _numbers(layer, rank))
-            needed = max(1, needed)
+        if not isinstance(layer, ReLU):  # room for the padding too, so that some output sees no padding
+            needed = max((needed - 1) * s + d * (k - 1) + 1 + p for s, d, k, p in _numbers(layer, rank))
     sizes = tuple(needed + draw(st.integers(0, 6)) for _ in range(rank))
     return Network.chain([Input(channels, sizes), *layers])
 
@@ -139,8 +139,8 @@ def _numbers(layer: Any, rank: int) -> list[tuple[int, int, int, int]]:
 
 
 @st.composite
-def _layers(draw: st.DrawFn, rank: int) -> Layer:
-    kind = draw(st.sampled_from(("conv", "max", "avg", "relu")))
+def _layers(draw: st.DrawFn, rank: int, kinds: tuple[str, ...] = ("conv", "max", "avg", "relu")) -> Layer:
+    kind = draw(st.sampled_from(kinds))
     if kind == "relu":
         return ReLU()
     kernel, stride = (tuple(draw(st.integers(1, 3)) for _ in range(rank)) for _ in range(2))

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, configuration
 from hypothesis.strategies import SearchStrategy
 
 from convproof.check.cases import DRAW_SET
+from convproof.errors import InputError
 from convproof.verdicts import Rung
 
 Case = TypeVar("Case")
@@ -26,16 +27,16 @@ class Mismatch(AssertionError):
 class Relation(Generic[Case]):
     """Two routes that must agree: `check(case)` raises `Mismatch` where they do not.
 
-    `degree` is the degree of the compared quantities as polynomials in the drawn numbers (0 where no numbers matter): a
-    wrong polynomial survives one draw with probability at most degree / (size of the draw set), by the Schwartz-Zippel
-    lemma.
+    `degree` is the degree of the compared quantities as polynomials in the drawn numbers: a wrong polynomial survives
+    one draw with probability at most degree / (size of the draw set), by the Schwartz-Zippel lemma. It is 0 where that
+    says nothing: where no numbers are drawn, or what is compared is no polynomial in them (a maximum, a rounded float).
     """
 
     name: str
     statement: str
     cases: SearchStrategy[Case]
     check: Callable[[Case], None]
-    rung: Rung
+    rung: Rung = Rung.EXACT_SAMPLE
     degree: int = 0
 
     @property
@@ -66,7 +67,11 @@ class Evidence:
 def examine(relation: Relation[Any], cases: int = 100, seed: int = 0) -> Evidence:
     """Draws `cases` cases and compares; the same seed draws the same cases. A failing case is shrunk before it is
     shown.
+
+    Raises `InputError` for less than one case.
     """
+    if cases < 1:
+        raise InputError(f"cases={cases} must be at least 1")
     run = 0
     last: Any = None
 

@@ -7,6 +7,7 @@ multiplies.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -77,6 +78,24 @@ def max_pool(case: PoolCase, x: Array) -> tuple[Array, Array]:
         value = max(v for v, _ in inside)
         best[index], switches[index] = value, next(i for v, i in inside if v == value)
     return best, switches
+
+
+def averages(case: PoolCase, include_pad: bool) -> Array:
+    """The matrix (outputs, inputs) of average pooling over one plane, in fractions.
+
+    The divisor counts the taps in the image and, with `include_pad`, those in its padding (not those beyond it).
+    """
+    axes = list(zip(case.sizes, case.kernel, case.stride, case.padding, strict=True))
+    windows = [pool_places(*axis, case.ceil_mode) for axis in axes]
+    matrix = np.zeros((*map(len, windows), *case.sizes), dtype=object)
+    ends = [n + pads[1] for n, pads in zip(case.sizes, case.padding, strict=True)]
+    for index in np.ndindex(*map(len, windows)):
+        taps = list(product(*(windows[a][o] for a, o in enumerate(index))))
+        inside = [i for i in taps if all(0 <= p < n for p, n in zip(i, case.sizes, strict=True))]
+        padded = [i for i in taps if all(p < end for p, end in zip(i, ends, strict=True))]
+        for i in inside:
+            matrix[index + i] = Fraction(1, len(padded if include_pad else inside))
+    return matrix.reshape(-1, int(np.prod(case.sizes)))
 
 
 def pool_places(size: int, kernel: int, stride: int, pads: tuple[int, int], ceil_mode: bool) -> list[list[int]]:

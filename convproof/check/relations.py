@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from convproof.check import oracle
 from convproof.check.cases import HALF_RANGE, Array, ConvCase, PoolCase, chains, conv_cases, pool_cases
 from convproof.check.evidence import Mismatch, Relation
 from convproof.spec import AvgPool, MaxPool, Network, Node
+from convproof.symbolic import window
 from convproof.verdicts import Rung
 
 Entries = Callable[[ConvCase, tuple[tuple[int, ...], ...]], list[Array]]
@@ -31,8 +33,11 @@ def equal(what: str, found: Any, expected: Any) -> None:
     a, b = np.asarray(found), np.asarray(expected)
     if a.shape != b.shape:
         raise Mismatch(f"{what}: shape {a.shape} instead of {b.shape}")
-    difference = np.asarray(a - b)
-    wrong = [tuple(map(int, place)) for place in np.argwhere(difference.astype(bool))]
+    if a.dtype.kind == "O" or b.dtype.kind == "O":  # polynomials: equal where the difference is zero
+        differs = np.asarray(a - b).astype(bool)
+    else:
+        differs = (a != b) & ~((a != a) & (b != b))
+    wrong = [tuple(map(int, place)) for place in np.argwhere(differs)]
     if wrong:
         first = wrong[0]
         raise Mismatch(f"{what}: {len(wrong)} of {a.size} entries differ, at {first}: {a[first]} instead of {b[first]}")
@@ -63,25 +68,55 @@ def conv_extents(case: ConvCase) -> None:
     equal("output shape", y.shape[1:], symbolic.output_shape(case.layer, case.x_shape[1:]))
 
 
+def floats(case: ConvCase, shapes: tuple[tuple[int, ...], ...]) -> list[Array]:
+    """Random small integers as float64, the arrays of the BLAS path, on which sums are still exact."""
+    return [np.mod(array, 257).astype(np.float64) for array in case.integers(*shapes)]
+
+
 def conv_algorithms(case: ConvCase, entries: Entries = integers) -> None:
-    """Loops over windows, im2col and the dense matrix agree."""
-    x, w = entries(case, (case.x_shape, case.w_shape))
-    expected = oracle.conv(case, x, w)
+    """Loops over windows, im2col and the dense matrix agree, with a bias on every filter."""
+    x, w, b = entries(case, (case.x_shape, case.w_shape, case.w_shape[:1]))
+    expected = oracle.conv(case, x, w) + b.reshape(-1, *(1 for _ in case.sizes))
     for algorithm in ("direct", "im2col"):
-        equal(algorithm, ag.conv(x, w, algorithm=algorithm, **case.options()).numpy(), expected)
+        equal(algorithm, ag.conv(x, w, b, algorithm=algorithm, **case.options()).numpy(), expected)
 
 
 def conv_adjoints(case: ConvCase, entries: Entries = integers) -> None:
-    """<g, conv(x, w)> = <x, dX> = <w, dW>, for cotangents of all signs."""
+    """<g, conv(x, w)> = <x, dX> = <w, dW>, for cotangents of all signs, and dX = the transposed matrix times g."""
     shape = oracle.conv(case, np.zeros(case.x_shape, np.int64), np.zeros(case.w_shape, np.int64)).shape
     x, w, g = entries(case, (case.x_shape, case.w_shape, shape))
-    X, W = ag.tensor(x), ag.tensor(w)
-    y = ag.conv(X, W, **case.options())
-    gx, gw = ag.grad(y, [X, W], g)
-    pairing = (g * y.numpy()).sum()
-    equal("<x, dX>", (x * gx.numpy()).sum(), pairing)
-    equal("<w, dW>", (w * gw.numpy()).sum(), pairing)
-    equal("dX by the transposed matrix", gx.numpy(), oracle.input_gradient(case, g, w))
+    for algorithm in ("direct", "im2col"):
+        X, W = ag.tensor(x), ag.tensor(w)
+        y = ag.conv(X, W, algorithm=algorithm, **case.options())
+        gx, gw = ag.grad(y, [X, W], g)
+        pairing = (g * y.numpy()).sum()
+        equal("dX by the transposed matrix", gx.numpy(), oracle.input_gradient(case, g, w))
+        equal("<x, dX>", (x * gx.numpy()).sum(), pairing)
+        equal("<w, dW>", (w * gw.numpy()).sum(), pairing)
+
+
+def conv_second_derivatives(case: ConvCase, entries: Entries = integers) -> None:
+    """The gradients of <h, dX> and of <v, dW>: each contraction's VJPs are the other two."""
+    shape = oracle.conv(case, np.zeros(case.x_shape, np.int64), np.zeros(case.w_shape, np.int64)).shape
+    x, w, g, h = entries(case, (case.x_shape, case.w_shape, shape, case.x_shape))
+    v = w + 1
+    X, W, G = ag.tensor(x), ag.tensor(w), ag.tensor(g)
+    gx, gw = ag.grad(ag.conv(X, W, **case.options()), [X, W], G)
+    along_x = ag.grad(gx, [W, G], h)
+    equal("d<h, dX>/dg", along_x[1].numpy(), oracle.conv(case, h, w))
+    equal("<w, d<h, dX>/dw>", (w * along_x[0].numpy()).sum(), (g * oracle.conv(case, h, w)).sum())
+    along_w = ag.grad(gw, [X, G], v)
+    equal("d<v, dW>/dg", along_w[1].numpy(), oracle.conv(case, x, v))
+    equal("d<v, dW>/dx", along_w[0].numpy(), oracle.input_gradient(case, g, v))
+
+
+def conv_transposed(case: ConvCase, entries: Entries = integers) -> None:
+    """The transposed convolution is the transposed matrix, at every size that the stride leaves open."""
+    shape = oracle.conv(case, np.zeros(case.x_shape, np.int64), np.zeros(case.w_shape, np.int64)).shape
+    g, w = entries(case, (shape, case.w_shape))
+    left = [window.remainder(axis, n) for axis, n in zip(case.layer.axes(len(case.sizes)), case.sizes, strict=True)]
+    y = ag.conv_transpose(g, w, output_padding=left, **case.options())
+    equal("conv_transpose", y.numpy(), oracle.input_gradient(case, g, w))
 
 
 def conv_shared_weights(case: ConvCase, entries: Entries = integers) -> None:
@@ -104,9 +139,9 @@ def conv_shared_weights(case: ConvCase, entries: Entries = integers) -> None:
     equal("dW", gw.numpy(), total)
 
 
-def on_letters(check: Callable[[ConvCase, Entries], None]) -> Callable[[ConvCase], None]:
-    """The same relation on symbolic entries: it then holds for all values at that shape."""
-    return lambda case: check(case, letters)
+def on(entries: Entries, check: Callable[[ConvCase, Entries], None]) -> Callable[[ConvCase], None]:
+    """The same relation on other entries; on letters it holds for all values at that shape."""
+    return lambda case: check(case, entries)
 
 
 # --- pooling ----------------------------------------------------------------------------------------------------------
@@ -120,9 +155,14 @@ def pool_extents(case: PoolCase) -> None:
 
 
 def max_pool_switches(case: PoolCase) -> None:
-    """Values, switches and gradient of max pooling are those of the definition; small numbers make ties."""
+    """Values, switches and gradient of max pooling are those of the definition, with and without ties."""
+    for largest in (3, HALF_RANGE):
+        _switches(case, largest)
+
+
+def _switches(case: PoolCase, largest: int) -> None:
     rng = np.random.default_rng(case.seed)
-    x = ag.tensor(rng.integers(-3, 4, case.x_shape))
+    x = ag.tensor(rng.integers(-largest, largest + 1, case.x_shape))
     y, switches = ag.max_pool(x, case.kernel, case.stride, case.padding, 1, case.ceil_mode, return_switches=True)
     best, expected = oracle.max_pool(case, x.numpy())
     equal("value", y.numpy(), best)
@@ -132,6 +172,22 @@ def max_pool_switches(case: PoolCase) -> None:
     for index in np.ndindex(*y.shape):
         gradient[(*index[:2], expected[index])] += g[index]
     equal("gradient", ag.grad(y, [x], g)[0].numpy(), gradient.reshape(case.x_shape))
+
+
+def avg_pool_means(case: PoolCase) -> None:
+    """Average pooling, counting padding or not, and its gradient, against sums over walked windows, in fractions."""
+    rng = np.random.default_rng(case.seed)
+    x = np.vectorize(lambda k: Fraction(int(k)), otypes=[object])(rng.integers(-HALF_RANGE, HALF_RANGE, case.x_shape))
+    for include_pad in (True, False):
+        X = ag.tensor(x)
+        y = ag.avg_pool(X, case.kernel, case.stride, case.padding, case.ceil_mode, include_pad)
+        means = oracle.averages(case, include_pad)
+        flat = x.reshape(*case.x_shape[:2], -1)
+        expected = np.array([[means @ plane for plane in image] for image in flat], dtype=object)
+        equal("mean", y.numpy().reshape(expected.shape), expected)
+        g = np.vectorize(int, otypes=[object])(rng.integers(-HALF_RANGE, HALF_RANGE, expected.shape))
+        spread = np.array([[plane @ means for plane in image] for image in g], dtype=object)
+        equal("gradient", ag.grad(y, [X], g.reshape(y.shape))[0].numpy(), spread.reshape(x.shape))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -192,42 +248,57 @@ def _summing(node: Node) -> Any:
     return AvgPool(layer.kernel_size, layer.stride, layer.padding) if isinstance(layer, MaxPool) else layer
 
 
+SMALL = conv_cases(largest=3)
+
 RELATIONS: tuple[Relation[Any], ...] = (
-    Relation("conv extents", "running array extents = derived output size", conv_cases(), conv_extents,
-    Rung.EXACT_SAMPLE), Relation(
-        "conv algorithms", "direct = im2col = dense matrix", conv_cases(max_rank=2, largest=3), conv_algorithms,
-        Rung.EXACT_SAMPLE, 2,
+    Relation("conv extents", "running array extents = derived output size", conv_cases(), conv_extents),
+    Relation("conv algorithms", "direct = im2col = dense matrix", SMALL, conv_algorithms, degree=2),
+    Relation("conv adjoints", "<g, conv(x, w)> = <x, dX> = <w, dW>", SMALL, conv_adjoints, degree=3),
+    Relation("conv in floats", "direct = im2col = dense matrix, in float64", SMALL, on(floats, conv_algorithms)),
+    Relation(
+        "conv adjoints in floats",
+        "<g, conv(x, w)> = <x, dX> = <w, dW>, in float64",
+        SMALL,
+        on(floats, conv_adjoints),
     ),
     Relation(
-        "conv adjoints", "<g, conv(x, w)> = <x, dX> = <w, dW>", conv_cases(max_rank=2, largest=3), conv_adjoints,
-        Rung.EXACT_SAMPLE, 3,
+        "conv second derivatives",
+        "each contraction's VJPs = the other two contractions",
+        SMALL,
+        conv_second_derivatives,
+        degree=3,
+    ),
+    Relation("conv transposed", "conv_transpose = the transposed matrix", SMALL, conv_transposed, degree=2),
+    Relation(
+        "conv algorithms, letters",
+        "direct = im2col = dense matrix, as polynomials",
+        conv_cases(symbolic=True),
+        on(letters, conv_algorithms),
+        Rung.IDENTITY,
     ),
     Relation(
-        "conv algorithms, letters", "direct = im2col = dense matrix, as polynomials", conv_cases(symbolic=True),
-        on_letters(conv_algorithms), Rung.IDENTITY,
+        "conv adjoints, letters",
+        "<g, conv(x, w)> = <x, dX> = <w, dW>, as polynomials",
+        conv_cases(symbolic=True),
+        on(letters, conv_adjoints),
+        Rung.IDENTITY,
     ),
     Relation(
-        "conv adjoints, letters", "<g, conv(x, w)> = <x, dX> = <w, dW>, as polynomials", conv_cases(symbolic=True),
-        on_letters(conv_adjoints), Rung.IDENTITY,
+        "shared weights, letters",
+        "dW = the sum over positions of the unshared gradients, as polynomials",
+        conv_cases(symbolic=True),
+        on(letters, conv_shared_weights),
+        Rung.IDENTITY,
     ),
+    Relation("pool extents", "pooled extents = derived output size", pool_cases(), pool_extents),
+    Relation("max pool switches", "values, switches, gradient = the definition's", pool_cases(), max_pool_switches),
     Relation(
-        "shared weights, letters", "dW = the sum over positions of the unshared gradients, as polynomials",
-        conv_cases(symbolic=True), on_letters(conv_shared_weights), Rung.IDENTITY,
+        "average pool", "means and their gradient = sums over walked windows", pool_cases(max_rank=2), avg_pool_means
     ),
-    Relation("pool extents", "pooled extents = derived output size", pool_cases(), pool_extents, Rung.EXACT_SAMPLE),
-    Relation(
-        "max pool switches", "values, switches, gradient = the definition's", pool_cases(max_rank=2), max_pool_switches,
-        Rung.EXACT_SAMPLE, 1,
-    ),
-    Relation("network extents", "every layer's array shape = its derived shape", chains(), network_extents,
-    Rung.EXACT_SAMPLE), Relation(
-        "network parameters", "counted parameters = derived parameters", chains(), network_parameters, Rung.EXACT_SAMPLE
-    ),
-    Relation(
-        "network field", "support of the gradient = derived receptive field", chains(max_layers=3), network_field,
-        Rung.EXACT_SAMPLE,
-    ),
-)  # fmt: skip
+    Relation("network extents", "every layer's array shape = its derived shape", chains(), network_extents),
+    Relation("network parameters", "counted parameters = derived parameters", chains(), network_parameters),
+    Relation("network field", "support of the gradient = derived receptive field", chains(max_layers=3), network_field),
+)
 """Everything that the bridge compares, in the order of the report."""
 
 

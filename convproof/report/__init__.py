@@ -12,7 +12,7 @@ from convproof.report.model import (
     Text,
     Windows,
 )
-from convproof.report.render import to_html, to_json, to_latex, to_markdown, write_file, write_report
+from convproof.report.render import prepare_folder, to_html, to_json, to_latex, to_markdown, write_file, write_report
 
 __all__ = [
     "Bars",
@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "Text",
     "Windows",
+    "prepare_folder",
     "to_html",
     "to_json",
     "to_latex",

@@ -86,24 +86,41 @@ FILES: dict[str, Callable[[Report], str]] = {
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
-    """Writes every format into `folder`, made if needed. All are rendered before the first file is touched."""
+    """Writes every format into `folder`. All are rendered before the first file is touched."""
     texts = {name: render(report) for name, render in FILES.items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another with -o") from None
+    prepare_folder(folder)
     return [write_file(folder / name, text) for name, text in texts.items()]
 
 
-def write_file(path: Path, text: str) -> Path:
-    """Writes `text` under a temporary name beside `path` and moves it there: no half-written file is ever seen."""
+def prepare_folder(folder: Path) -> None:
+    """Makes `folder` if needed, and raises `InputError` unless every file of a report can be put there."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror}; choose another with -o") from None
+    for name in FILES:
+        if (folder / name).is_dir():
+            raise InputError(f"{folder / name} is a folder; move it away or choose another place with -o")
+
+
+def write_file(path: Path, text: str) -> Path:
+    """Writes `text` under a temporary name beside `path` and moves it there: no half-written file is ever seen.
+
+    A link is followed; a pipe or device is written to as it stands.
+    """
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return path
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".convproof-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            os.chmod(temporary, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+            os.replace(temporary, target)
         except BaseException:
             os.unlink(temporary)
             raise

@@ -8,6 +8,7 @@ Nothing here knows a formula: what a layer does to a size is told by the symboli
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Axis:
 def _count(value: Value, least: int, place: str) -> Value:
     """`value` as an int, a letter or an expression; ints must be at least `least`."""
     if isinstance(value, str):
-        if not value.isidentifier() or value.lower() in ("nan", "inf"):
+        if not value.isidentifier() or value.lower() in _NO_LETTERS:
             raise SpecError(f"{place}={value!r} is no letter; use a number or a name such as 'W'")
         return value
     if hasattr(value, "free_symbols") and value.free_symbols:
@@ -49,13 +50,21 @@ def _count(value: Value, least: int, place: str) -> Value:
     return number
 
 
-def _counts(value: Value, least: int, place: str) -> Value:
+_NO_LETTERS = {"nan", "inf", "none", "true", "false", "same", "valid"}
+
+_NESTING = {"padding": 2, "kernel_size": 1, "stride": 1, "dilation": 1, "output_padding": 1, "sizes": 1}
+"""How deep a field may nest: one value per axis, or a pair per axis; every other field is a single value."""
+
+
+def _counts(value: Value, least: int, place: str, nesting: int) -> Value:
     """The same for one value, a tuple of values, or a tuple of pairs."""
-    if isinstance(value, (tuple, list)):
-        if not value:
-            raise SpecError(f"{place}=() is empty; give one value, or one per axis")
-        return tuple(_counts(v, least, place) for v in value)
-    return _count(value, least, place)
+    if not isinstance(value, (tuple, list)):
+        return _count(value, least, place)
+    if not value:
+        raise SpecError(f"{place}=() is empty; give one value, or one per axis")
+    if not nesting:
+        raise SpecError(f"{place}={value!r} must be one number or letter")
+    return tuple(_counts(v, least, place, nesting - 1) for v in value)
 
 
 class _Checked:
@@ -65,7 +74,8 @@ class _Checked:
 
     def __post_init__(self) -> None:
         for field, least in self._least.items():
-            checked = _counts(getattr(self, field), least, f"{type(self).__name__}: {field}")
+            place, nesting = f"{type(self).__name__}: {field}", _NESTING.get(field, 0)
+            checked = _counts(getattr(self, field), least, place, nesting)
             object.__setattr__(self, field, checked)
 
 
@@ -121,8 +131,8 @@ class Input(_Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.sizes, tuple):
-            raise SpecError(f"Input: sizes={self.sizes!r} must be a tuple, one size per spatial axis")
+        if not isinstance(self.sizes, tuple) or len(self.sizes) > 3:
+            raise SpecError(f"Input: sizes={self.sizes!r} must be a tuple of one to three sizes, one per spatial axis")
 
 
 @dataclass(frozen=True)
@@ -193,11 +203,16 @@ class AvgPool(_Window):
 class LpPool(_Window):
     """The p-norm of each window (p = 2 is the notes' L2-norm pooling)."""
 
-    p: Value
+    p: float
     kernel_size: Value
     stride: Value = None
     ceil_mode: bool = False
-    _least: ClassVar[dict[str, int]] = {"p": 1, "kernel_size": 1, "stride": 1}
+    _least: ClassVar[dict[str, int]] = {"kernel_size": 1, "stride": 1}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.p, (int, float)) or not 0 < self.p < math.inf:
+            raise SpecError(f"LpPool: p={self.p!r} must be a positive number")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from convproof.spec import layers as spec
 from convproof.spec.layers import Layer, Value
 from convproof.spec.network import Builder, Network
 
-MAX_TEXT, MAX_DEPTH, MAX_LAYERS = 100_000, 50, 100_000
+MAX_TEXT, MAX_DEPTH, MAX_LAYERS = 100_000, 50, 20_000
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,10 @@ def network(text: str, image: spec.Input | None = None) -> Network:
 
 
 def _starts_with_input(item: Item) -> bool:
-    while isinstance(item, Chain) and item.items:
-        item = item.items[0]
+    while isinstance(item, (Chain, Repeat)):
+        if isinstance(item, Chain) and not item.items:
+            return False
+        item = item.item if isinstance(item, Repeat) else item.items[0]
     return isinstance(item, spec.Input)
 
 
@@ -129,13 +131,18 @@ def _expand(item: Item, builder: Builder, text: str) -> None:
                 builder.last = split
                 _expand(branch, builder, text)
                 ends.append(builder.last)
+            _check_length(builder, text)
             builder.add(merge, ends)
         case _:
-            if len(builder.nodes) >= MAX_LAYERS:
-                raise NotationError(text, 1, f"this describes more than {MAX_LAYERS} layers, the limit")
+            _check_length(builder, text)
             if isinstance(item, spec.Input) and builder.nodes:
                 raise NotationError(text, text.rfind("INPUT") + 1, "a second INPUT; a network has one")
             builder.add(item)
+
+
+def _check_length(builder: Builder, text: str) -> None:
+    if len(builder.nodes) >= MAX_LAYERS:
+        raise NotationError(text, 1, f"this describes more than {MAX_LAYERS} layers, the limit")
 
 
 @cache
@@ -144,13 +151,15 @@ def _parser() -> Lark:
 
 
 def _check_depth(text: str) -> None:
-    depth = 0
+    """Refuses brackets and repetitions that nest deeper than a program would want to recurse."""
+    depth = repeats = 0
     for column, character in enumerate(text, 1):
         depth += (character in "[{(") - (character in "]})")
+        repeats = 0 if character in "->|" else repeats + (character in "*?")
         if depth > MAX_DEPTH:
             raise NotationError(text, column, f"brackets nest deeper than {MAX_DEPTH}, the limit")
-    for match in re.finditer(rf"(?:[*?]\s*\w*\s*){{{MAX_DEPTH}}}", text):
-        raise NotationError(text, match.start() + 1, f"more than {MAX_DEPTH} repetitions of one item, the limit")
+        if repeats > MAX_DEPTH:
+            raise NotationError(text, column, f"more than {MAX_DEPTH} repetitions of one item, the limit")
 
 
 def _explained(text: str, error: UnexpectedInput) -> NotationError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import sympy
 
 from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.spec import MERGES, AvgPool, Conv, ConvTranspose, LpPool, MaxPool, Network, Node
+from convproof.spec import MERGES, Add, AvgPool, Concat, Conv, ConvTranspose, LpPool, MaxPool, Network, Node
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, receptive_field
 from convproof.symbolic.floordiv import Size, floordiv, normal, symbol
-from convproof.symbolic.shapes import Shape, output_shape
+from convproof.symbolic.shapes import Shape, needs_image, output_shape
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
+
+MAX_LETTERS = 16
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class Row:
     """One layer of a network with everything that is known about it.
 
     `receptive_field`, `jump` and `offset` hold one entry per spatial axis of the input; they are None from a merge on
-    whose branches move at different paces.
+    whose branches move at different paces. Output o can depend on no position before offset + jump*o and on at most
+    `receptive_field` positions; below a transposed conv, where the number differs from output to output, jump and
+    offset may be fractions.
     """
 
     name: str
@@ -54,7 +58,7 @@ class Analysis:
     """What a network costs and sees, and which inputs fit. Sizes are ints or expressions in the letters of the network.
 
     `valid_sizes` and `exact_sizes` hold a set per input axis, or None where it is undecided; `undecided` says why.
-    `misfits` names the strides that leave a remainder at the given input.
+    `misfits` names the strides that leave a remainder at the given input, `requires` what the letters must satisfy.
     """
 
     rows: tuple[Row, ...]
@@ -62,7 +66,14 @@ class Analysis:
     valid_sizes: dict[str, SizeSet | None]
     exact_sizes: dict[str, SizeSet | None]
     misfits: tuple[str, ...]
+    requires: tuple[str, ...]
     undecided: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether no stride leaves a remainder at the given input, and some input fits at all."""
+        nowhere = any(found is not None and not (found.below or found.residues) for found in self.valid_sizes.values())
+        return not self.misfits and not nowhere
 
     def to_json(self) -> dict[str, Any]:
         """The document of `convproof net --format json`."""
@@ -73,6 +84,7 @@ class Analysis:
             "valid_sizes": {axis: found and found.to_json() for axis, found in self.valid_sizes.items()},
             "exact_sizes": {axis: found and found.to_json() for axis, found in self.exact_sizes.items()},
             "misfits": list(self.misfits),
+            "requires": list(self.requires),
             "undecided": list(self.undecided),
         }
 
@@ -87,8 +99,10 @@ def analyze(network: Network) -> Analysis:
     >>> found.rows[3].output, found.totals.params
     ((12, 16, 16), 31066)
     """
+    _check_letters(network)
     undecided: list[str] = []
     shapes = output_shapes(network)
+    requires = tuple(dict.fromkeys(_requirements(network, shapes)))
     seen = _fields(network, shapes, undecided)
     rows = tuple(_row(node, [shapes[name] for name in node.operands], seen[node.name]) for node in network)
     sums = {f: normal(sum(getattr(row, f) for row in rows)) for f in ("params", "weights", "macs", "values")}
@@ -101,7 +115,7 @@ def analyze(network: Network) -> Analysis:
             valid[name] = exact[name] = None
             undecided.append(f"sizes of {name}: {error}")
     totals = Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
-    return Analysis(rows, totals, valid, exact, tuple(_misfits(network, shapes)), tuple(undecided))
+    return Analysis(rows, totals, valid, exact, tuple(_misfits(network, shapes)), requires, tuple(undecided))
 
 
 def output_shapes(network: Network) -> dict[str, Shape]:
@@ -122,13 +136,17 @@ def axis_names(network: Network) -> tuple[str, ...]:
 def size_sets(network: Network, axis: int) -> tuple[SizeSet, SizeSet]:
     """(valid, exact) along one input axis: every window fits and branches agree; moreover no stride leaves a remainder.
 
-    Raises `Undecided` where a kernel, stride, padding or dilation along this axis is a letter.
+    `axis` counts from 0. Raises `Undecided` where a kernel, stride, padding or dilation along this axis is a letter,
+    and `SpecError` for an axis that the input has not.
 
     >>> from convproof.spec.notation import network
     >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
     ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
     """
-    letter = symbol("size")
+    names = axis_names(network)
+    if not 0 <= axis < len(names):
+        raise SpecError(f"axis {axis} is none of the input's {len(names)} spatial axes, counted from 0")
+    letter = symbol(f"size of {names[axis]}")  # a name that no letter can have
     source = network.image
     free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
     shapes = output_shapes(network.with_input(free))
@@ -138,6 +156,8 @@ def size_sets(network: Network, axis: int) -> tuple[SizeSet, SizeSet]:
             valid &= where_at_least(condition, 0, letter)
         elif kind == "agrees":
             valid &= where_zero(condition, letter)
+        elif kind == "differs":
+            valid = valid.without(where_zero(condition, letter))
         else:
             exact &= where_zero(condition, letter)
     return valid, valid & exact
@@ -147,7 +167,10 @@ _WINDOWED = (Conv, MaxPool, AvgPool, LpPool)
 
 
 def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterator[tuple[str, Size]]:
-    """What the layers ask of their inputs along one axis: ("fits", e) for e >= 0, "agrees" and "exact" for e = 0."""
+    """What the layers ask of their inputs along one axis.
+
+    ("fits", e) asks for e >= 0, "agrees" and "exact" for e = 0, "differs" for anything but 0.
+    """
     for node in network:
         inputs, output = [shapes[name] for name in node.operands], shapes[node.name]
         if isinstance(node.layer, _WINDOWED):
@@ -155,9 +178,13 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
             ceil_mode = getattr(node.layer, "ceil_mode", False)
             yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
             yield "exact", window.remainder(along, n)
+            if needs_image(node.layer):
+                yield from (("differs", normal(n - blind)) for blind in window.blind_sizes(along, ceil_mode))
         elif isinstance(node.layer, ConvTranspose):
             yield "fits", normal(output[1 + axis] - 1)
         elif isinstance(node.layer, MERGES):
+            if len(output) == 1 and isinstance(node.layer, Concat):
+                continue
             place = 1 + axis if len(output) > 1 else 0
             yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
 
@@ -188,10 +215,51 @@ def _row(node: Node, inputs: list[Shape], seen: Fields | None) -> Row:
             weights=costs.weights(node.layer, *inputs),
             macs=costs.macs(node.layer, *inputs),
             values=costs.values(node.layer, *inputs),
-            receptive_field=seen and tuple(floordiv(field.size, 1) for field in seen),
+            receptive_field=seen and tuple(_whole(field.size) for field in seen),
             jump=seen and tuple(field.jump for field in seen),
             offset=seen and tuple(field.offset for field in seen),
         )
+
+
+def _whole(length: Size) -> Size:
+    """The whole positions that an interval of `length` - 1 can hold; fractions arise below transposed convs."""
+    try:
+        return floordiv(length, 1)
+    except SpecError:  # a letter in a denominator
+        return length
+
+
+def _requirements(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
+    """What letters must satisfy for the layers to go together."""
+    for node in network:
+        inputs = [shapes[name] for name in node.operands]
+        if isinstance(node.layer, MERGES):
+            for other in inputs[1:]:
+                first = 0 if isinstance(node.layer, Add) else 1
+                for a, b in zip(inputs[0][first:], other[first:], strict=True):
+                    if normal(a - b) != 0:
+                        yield f"{node.name}: {a} = {b}"
+        elif isinstance(node.layer, (Conv, ConvTranspose)) and node.layer.groups != 1:
+            for channels in (inputs[0][0], node.layer.out_channels):
+                if not (isinstance(node.layer.groups, int) and isinstance(channels, int)):
+                    yield f"{node.name}: {node.layer.groups} divides {channels}"
+
+
+def _check_letters(network: Network) -> None:
+    """Refuses so many letters that the products of the cost formulas would grow out of hand."""
+    letters = {v for node in network for v in _leaves(vars(node.layer).values()) if isinstance(v, str)}
+    if len(letters) > MAX_LETTERS:
+        raise SpecError(
+            f"the network has {len(letters)} letters; {MAX_LETTERS} is the limit, give numbers for the others"
+        )
+
+
+def _leaves(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _leaves(value)
+        else:
+            yield value
 
 
 def _misfits(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
@@ -203,9 +271,10 @@ def _misfits(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
             for name, along, n in zip(names, node.layer.axes(len(x) - 1), x[1:], strict=True):
                 left = window.remainder(along, n)
                 if isinstance(left, int) and left > 0:
+                    what = "has a remainder of" if getattr(node.layer, "ceil_mode", False) else "leaves unread"
                     yield (
-                        f"{node.name}: along {name}, stride {along.stride} leaves {left} of the "
-                        f"{n} + {along.before} + {along.after} positions unread"
+                        f"{node.name}: along {name}, stride {along.stride} {what} {left} of the "
+                        f"{n} + {along.before} + {along.after} positions"
                     )
 
 

@@ -112,13 +112,14 @@ def _(
 
 @receptive_field.register
 def _(layer: Add | Concat, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    return tuple(_union(layer, axis) for axis in zip(*fields, strict=True))
+    extents = shapes[0][1:] or tuple(1 for _ in fields[0])
+    return tuple(_union(layer, axis, n) for axis, n in zip(zip(*fields, strict=True), extents, strict=True))
 
 
-def _union(layer: Layer, fields: tuple[Field, ...]) -> Field:
-    """The smallest field that holds all of them; the branches must move at the same pace."""
+def _union(layer: Layer, fields: tuple[Field, ...], extent: Size) -> Field:
+    """The smallest field that holds all of them; branches of more than one output must move at the same pace."""
     kind = type(layer).__name__
-    if any(normal(field.jump - fields[0].jump) != 0 for field in fields):
+    if extent != 1 and any(normal(field.jump - fields[0].jump) != 0 for field in fields):
         jumps = ", ".join(str(field.jump) for field in fields)
         raise Undecided(
             f"{kind}: the branches move by different steps ({jumps}), so no single field describes the merge"

@@ -59,14 +59,17 @@ def size(value: object) -> Size:
     """
     if isinstance(value, int):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip():
         return symbol(value)
     if not isinstance(value, sympy.Expr):
         raise SpecError(f"{value!r} is no size; use an int, a letter or a sympy expression")
     for letter in value.free_symbols:
         if any(letter.assumptions0.get(fact) is False for fact in ("integer", "real", "nonnegative")):
             raise SpecError(f"the letter {letter} is declared to be no natural number; use convproof.symbols")
-    return normal(value.xreplace({letter: symbol(letter.name) for letter in value.free_symbols}))
+    renamed = value.xreplace({letter: symbol(letter.name) for letter in value.free_symbols})
+    if not isinstance(renamed, sympy.Symbol):
+        collect(renamed)
+    return normal(renamed)
 
 
 def normal(expression: Size) -> Size:
@@ -129,7 +132,7 @@ class FloorDiv(sympy.Function):  # type: ignore[misc]
     def eval(cls, a: Size, b: Size) -> Any:
         """The normal form, or None where (a, b) already is one."""
         if not is_positive(b):
-            raise SpecError(f"division by {b}, which is not known to be positive")
+            raise SpecError(f"division by {b}, which is not known to be positive (letters beginning with P may be 0)")
         terms, divisor = collect(a), collect(b)
         if fraction := _denominator([*terms.values(), *divisor.values()], terms, divisor):
             return cls(*fraction)

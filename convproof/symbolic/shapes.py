@@ -135,7 +135,7 @@ def in_channels(layer: Conv | ConvTranspose, x: Shape) -> Size:
 
 def _rank(layer: Layer, x: Shape) -> int:
     if len(x) < 2:
-        raise ShapeError(f"{type(layer).__name__}: needs an input with spatial axes, got a vector of {x[0]} units")
+        raise ShapeError(f"{type(layer).__name__}: needs an input with spatial axes, got shape {tuple(x)}")
     return len(x) - 1
 
 
@@ -146,8 +146,18 @@ def _windows(layer: Conv | MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
         out = window.count(axis, n, ceil_mode)
         if not ceil_mode or (isinstance(out, int) and out < 1):
             window.require_window(axis, n, f"{type(layer).__name__}, spatial axis {number}")
+        if needs_image(layer) and (window.hides_windows(axis) or n in window.blind_sizes(axis, ceil_mode)):
+            raise ShapeError(
+                f"{type(layer).__name__}, spatial axis {number}: at size {n} a window lies wholly in padding; "
+                "pad or dilate less"
+            )
         sizes.append(out)
     return tuple(sizes)
+
+
+def needs_image(layer: Layer) -> bool:
+    """Whether a window wholly in padding has no meaning: no maximum, or nothing to average."""
+    return isinstance(layer, MaxPool) or (isinstance(layer, AvgPool) and not layer.count_include_pad)
 
 
 def _agree(layer: Layer, first: Shape, other: Shape, axes: range) -> None:

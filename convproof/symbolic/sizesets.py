@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -50,8 +51,18 @@ class SizeSet:
         residues = sorted((start + i) % shortest for i in range(shortest) if period[i])
         return cls(tuple(n for n in range(1, first) if belongs(n)), first, shortest, tuple(residues))
 
+    @cached_property
+    def _members(self) -> tuple[frozenset[int], frozenset[int]]:
+        return frozenset(self.below), frozenset(self.residues)
+
     def __contains__(self, n: int) -> bool:
-        return n % self.modulus in self.residues if n >= self.start else n in self.below
+        below, residues = self._members
+        return n % self.modulus in residues if n >= self.start else n in below
+
+    def without(self, other: SizeSet) -> SizeSet:
+        """The members that are not in `other`."""
+        start, modulus = max(self.start, other.start), math.lcm(self.modulus, other.modulus)
+        return SizeSet.of(lambda n: n in self and n not in other, start, modulus)
 
     def __and__(self, other: SizeSet) -> SizeSet:
         start, modulus = max(self.start, other.start), math.lcm(self.modulus, other.modulus)
@@ -62,7 +73,7 @@ class SizeSet:
         yield from self.below
         n = self.start
         while self.residues:
-            if n % self.modulus in self.residues:
+            if n in self:
                 yield n
             n += 1
 

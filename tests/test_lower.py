@@ -1,0 +1,88 @@
+"""A network runs: shapes from arrays alone, parameters given or drawn, and what is refused."""
+
+import numpy as np
+import pytest
+
+from convproof import autograd as ag
+from convproof import lower
+from convproof.errors import ConvproofError, ShapeError
+from convproof.spec import Conv, ConvTranspose, Input, LpPool, MaxPool, Network
+from convproof.spec.notation import network
+
+NET = network("INPUT[6x6x2] -> CONV3-3 -> RELU -> { POOL2 | AVGPOOL2 } CONCAT -> { ID | ID } ADD -> FC-4 -> SOFTMAX")
+X = np.random.default_rng(0).integers(-3, 4, (2, 2, 6, 6)).astype(float)
+
+
+def test_a_run_is_the_composition_of_its_operations():
+    rng = np.random.default_rng(1)
+    activations, parameters = lower.run(NET, X, draw=lambda shape: rng.integers(-2, 3, shape))
+    w, b = parameters["conv1"]["weight"], parameters["conv1"]["bias"]
+    y = ag.relu(ag.conv(X, w, b, padding=1))
+    joined = ag.concatenate([ag.max_pool(y, 2), ag.avg_pool(y, 2)])
+    scores = ag.linear(
+        ag.flatten(ag.multiply(joined, 2)), parameters["linear1"]["weight"], parameters["linear1"]["bias"]
+    )
+    assert np.array_equal(activations["linear1"].numpy(), scores.numpy())
+    assert np.array_equal(activations[NET.output.name].numpy(), ag.softmax(scores).numpy())
+
+
+def test_given_parameters_are_used_and_can_be_differentiated():
+    _, drawn = lower.run(NET, X, draw=np.ones)
+    arrays = {name: {field: t.numpy() for field, t in fields.items()} for name, fields in drawn.items()}
+    activations, used = lower.run(NET, X, arrays)
+    (gradient,) = ag.grad(ag.sum(activations["linear1"]), [used["conv1"]["weight"]])
+    assert gradient.shape == (3, 2, 3, 3)
+
+
+def test_other_layers_run():
+    net = Network.chain(
+        [Input(2, (7,)), ConvTranspose(4, 3, 2, padding=1, output_padding=1), LpPool(2, 2), MaxPool(3, 1, 1)]
+    )
+    activations, parameters = lower.run(net, np.ones((1, 2, 7)), draw=np.ones)
+    assert parameters["convtranspose1"]["weight"].shape == (2, 4, 3)
+    assert activations["maxpool1"].shape == (1, 4, 7)
+    global_max = network("INPUT[5x5x3] -> GLOBALAVGPOOL -> DROPOUT -> FLATTEN")
+    assert lower.run(global_max, np.ones((2, 3, 5, 5)))[0]["flatten1"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: lower.run(NET, X[0]), "the input has shape (2, 6, 6); the network wants (N, C) and 2 spatial axes"),
+        (lambda: lower.run(NET, X[:, :1]), "the input has 1 channels, the network wants 2"),
+        (
+            lambda: lower.run(NET, X),
+            "conv1: no weight is given, shape (3, 2, 3, 3); pass it in parameters, or a draw function",
+        ),
+        (
+            lambda: lower.run(NET, X, {"conv1": {"weight": np.ones((3, 2, 3, 4))}}, np.ones),
+            "conv1: weight has shape (3, 2, 3, 4), the layer needs (3, 2, 3, 3)",
+        ),
+        (
+            lambda: lower.run(NET, X, {"conv_1": {"weight": np.ones((3, 2, 3, 3))}}, np.ones),
+            "the network has no parameter conv_1.weight; it has conv1.weight, conv1.bias, linear1.weight, linear1.bias",
+        ),
+        (
+            lambda: lower.run(Network.chain([Input(2, (6, 6)), Conv("K", 3)]), X, draw=np.ones),
+            "conv1: out_channels is K; a run needs numbers",
+        ),
+        (
+            lambda: lower.run(Network.chain([Input(2, (6, 6)), Conv(3, (3, "F"))]), X, draw=np.ones),
+            "conv1: kernel_size is (3, 'F'); a run needs numbers",
+        ),
+        (
+            lambda: lower.run(network("INPUT[6x6x2] -> { ID | POOL2 } ADD"), X),
+            "add1: add: branches have shapes (2, 2, 6, 6) and (2, 2, 3, 3); they must be equal",
+        ),
+    ],
+)
+def test_what_is_refused(call, message):
+    with pytest.raises(ShapeError) as caught:
+        call()
+    assert str(caught.value) == message
+    assert isinstance(caught.value, ConvproofError)
+
+
+def test_sizes_may_be_letters():
+    activations, _ = lower.run(network("INPUT[WxHxC] -> POOL2"), X)
+    assert activations["maxpool1"].shape == (2, 2, 3, 3)
