@@ -45,6 +45,7 @@ def run(
     of channels than the Input layer's, or a given parameter of the wrong shape, and `MissingRule` for a layer without a
     rule.
 
+    >>> import numpy as np
     >>> from convproof.spec.notation import network
     >>> activations, parameters = run(network("INPUT[8x8x3] -> CONV3-4 -> POOL2"), np.ones((1, 3, 8, 8)), draw=np.ones)
     >>> activations["maxpool1"].shape, parameters["conv1"]["weight"].shape

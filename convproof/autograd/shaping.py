@@ -31,7 +31,11 @@ def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fals
 
 @operation
 def broadcast(x: Any, shape: tuple[int, ...]) -> Tensor:
-    """x repeated along its axes of size 1 to `shape`."""
+    """x repeated along its axes of size 1 to `shape`.
+
+    >>> broadcast([1, 2], (2, 2)).numpy().tolist()
+    [[1, 2], [1, 2]]
+    """
     x = operand(x, "broadcast")
     return record("broadcast", np.broadcast_to(x.value, shape), (x,), (lambda g: unbroadcast(g, x.shape),))
 
@@ -67,6 +71,7 @@ def reshape(x: Any, shape: tuple[int, ...]) -> Tensor:
 def flatten(x: Any) -> Tensor:
     """(N, C, *spatial) -> (N, C*prod(spatial)).
 
+    >>> import numpy as np
     >>> flatten(np.zeros((2, 3, 4, 5))).shape
     (2, 60)
     """
@@ -78,7 +83,11 @@ def flatten(x: Any) -> Tensor:
 
 @operation
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
-    """x with its axes in another order, reversed by default."""
+    """x with its axes in another order, reversed by default.
+
+    >>> transpose([[1, 2], [3, 4]]).numpy().tolist()
+    [[1, 3], [2, 4]]
+    """
     x = operand(x, "transpose")
     order = tuple(a % x.ndim for a in axes) if axes is not None else tuple(reversed(range(x.ndim)))
     back = tuple(int(i) for i in np.argsort(order))
@@ -129,6 +138,7 @@ def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) ->
 def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:
     """The tensors one after the other along `axis` (by default the channels).
 
+    >>> import numpy as np
     >>> concatenate([np.zeros((1, 2, 3)), np.zeros((1, 4, 3))], 1).shape
     (1, 6, 3)
     """

@@ -38,6 +38,9 @@ def _is_floor(item: Any) -> bool:
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]
+    def _needs_mul_brackets(self, expr: Any, **options: Any) -> bool:
+        return not _is_floor(expr) and bool(super()._needs_mul_brackets(expr, **options))
+
     def parenthesize(self, item: Any, level: int, **options: Any) -> Any:
         return self._print(item) if _is_floor(item) else super().parenthesize(item, level, **options)
 

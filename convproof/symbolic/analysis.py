@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any
 
 import sympy
 
 from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.spec import MERGES, Add, AvgPool, Concat, Conv, ConvTranspose, LpPool, MaxPool, Network, Node
+from convproof.spec import MERGES, Add, AvgPool, Concat, Conv, ConvTranspose, Layer, LpPool, MaxPool, Network, Node
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, receptive_field
-from convproof.symbolic.floordiv import Size, floordiv, normal, symbol
+from convproof.symbolic.floordiv import Size, floordiv, normal, symbol, total
 from convproof.symbolic.shapes import Shape, needs_image, output_shape
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
@@ -104,8 +105,9 @@ def analyze(network: Network) -> Analysis:
     shapes = output_shapes(network)
     requires = tuple(dict.fromkeys(_requirements(network, shapes)))
     seen = _fields(network, shapes, undecided)
-    rows = tuple(_row(node, [shapes[name] for name in node.operands], seen[node.name]) for node in network)
-    sums = {f: normal(sum(getattr(row, f) for row in rows)) for f in ("params", "weights", "macs", "values")}
+    cost = cache(_costs)  # equal layers on equal shapes are worked out once
+    rows = tuple(_row(node, shapes, seen[node.name], cost) for node in network)
+    sums = {f: total(getattr(row, f) for row in rows) for f in ("params", "weights", "macs", "values")}
     valid: dict[str, SizeSet | None] = {}
     exact: dict[str, SizeSet | None] = {}
     for axis, name in enumerate(axis_names(network)):
@@ -119,11 +121,17 @@ def analyze(network: Network) -> Analysis:
 
 
 def output_shapes(network: Network) -> dict[str, Shape]:
-    """The shape of every layer's output, by name."""
+    """The shape of every layer's output, by name.
+
+    >>> from convproof.spec.notation import network
+    >>> output_shapes(network("INPUT[32x32x3] -> CONV3-12 -> POOL2"))["maxpool1"]
+    (12, 16, 16)
+    """
     shapes: dict[str, Shape] = {}
+    shape = cache(output_shape)
     for node in network:
         with _at(node):
-            shapes[node.name] = output_shape(node.layer, *(shapes[name] for name in node.operands))
+            shapes[node.name] = shape(node.layer, *(shapes[name] for name in node.operands))
     return shapes
 
 
@@ -171,15 +179,16 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
 
     ("fits", e) asks for e >= 0, "agrees" and "exact" for e = 0, "differs" for anything but 0.
     """
+    slack, remainder, blind_sizes = cache(window.slack), cache(window.remainder), cache(window.blind_sizes)
     for node in network:
         inputs, output = [shapes[name] for name in node.operands], shapes[node.name]
         if isinstance(node.layer, _WINDOWED):
             along, n = node.layer.axes(len(inputs[0]) - 1)[axis], inputs[0][1 + axis]
             ceil_mode = getattr(node.layer, "ceil_mode", False)
-            yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
-            yield "exact", window.remainder(along, n)
+            yield "fits", normal(output[1 + axis] - 1) if ceil_mode else slack(along, n)
+            yield "exact", remainder(along, n)
             if needs_image(node.layer):
-                yield from (("differs", normal(n - blind)) for blind in window.blind_sizes(along, ceil_mode))
+                yield from (("differs", normal(n - blind)) for blind in blind_sizes(along, ceil_mode))
         elif isinstance(node.layer, ConvTranspose):
             yield "fits", normal(output[1 + axis] - 1)
         elif isinstance(node.layer, MERGES):
@@ -205,16 +214,27 @@ def _fields(network: Network, shapes: dict[str, Shape], undecided: list[str]) ->
     return seen
 
 
-def _row(node: Node, inputs: list[Shape], seen: Fields | None) -> Row:
+def _costs(layer: Layer, *inputs: Shape) -> tuple[Size, Size, Size, Size]:
+    """Parameters, weights, multiply-adds and activation values of a layer."""
+    return (
+        costs.parameters(layer, *inputs),
+        costs.weights(layer, *inputs),
+        costs.macs(layer, *inputs),
+        costs.values(layer, *inputs),
+    )
+
+
+def _row(node: Node, shapes: dict[str, Shape], seen: Fields | None, cost: Callable[..., tuple[Size, ...]]) -> Row:
     with _at(node):
+        params, weights, macs, values = cost(node.layer, *(shapes[name] for name in node.operands))
         return Row(
             name=node.name,
             op=type(node.layer).__name__,
-            output=output_shape(node.layer, *inputs),
-            params=costs.parameters(node.layer, *inputs),
-            weights=costs.weights(node.layer, *inputs),
-            macs=costs.macs(node.layer, *inputs),
-            values=costs.values(node.layer, *inputs),
+            output=shapes[node.name],
+            params=params,
+            weights=weights,
+            macs=macs,
+            values=values,
             receptive_field=seen and tuple(_whole(field.size) for field in seen),
             jump=seen and tuple(field.jump for field in seen),
             offset=seen and tuple(field.offset for field in seen),

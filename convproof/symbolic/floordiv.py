@@ -35,6 +35,9 @@ def symbol(name: str) -> sympy.Symbol:
     """The letter `name`: a positive integer, except that letters beginning with P or p (paddings) may also be 0.
 
     The name alone decides, so that a letter means the same wherever it stands.
+
+    >>> symbol("W").is_positive, symbol("P").is_positive
+    (True, None)
     """
     if name[0] in "Pp":
         return sympy.Symbol(name, integer=True, nonnegative=True)
@@ -85,8 +88,19 @@ def normal(expression: Size) -> Size:
     return int(expanded) if isinstance(expanded, sympy.Integer) else expanded
 
 
+def total(sizes: Iterable[Size]) -> Size:
+    """The sum of many sizes, in normal form."""
+    found = list(sizes)
+    numbers = sum(n for n in found if isinstance(n, int))
+    return normal(sympy.Add(numbers, *(n for n in found if not isinstance(n, int))))
+
+
 def floordiv(a: Size, b: Size) -> Size:
-    """floor(a / b) of ints or expressions, in normal form. Raises `SpecError` unless b is known to be positive."""
+    """floor(a / b) of ints or expressions, in normal form. Raises `SpecError` unless b is known to be positive.
+
+    >>> floordiv(7, 2), floordiv(2 * symbol("n") + 3, 2)
+    (3, n + 1)
+    """
     if isinstance(a, int) and isinstance(b, int) and b > 0:
         return a // b
     return normal(FloorDiv(a, b))

@@ -1,0 +1,169 @@
+"""The command line as people use it: output, exit status, and one line for every mistake."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from cases import VGG16
+
+
+def convproof(*args, cwd=None, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "convproof", *args], capture_output=True, text=True, cwd=cwd, timeout=120, **options
+    )
+
+
+def test_vgg16_as_json():
+    done = convproof("net", VGG16, "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["totals"] == {
+        "params": 138_357_544, "weights": 138_344_128, "macs": 15_470_264_320, "values": 15_237_608, "bytes": 60_950_432,
+    }  # fmt: skip
+    pool = [layer for layer in document["layers"] if "pool" in layer["op"].lower()][-1]
+    assert (pool["receptive_field"], pool["jump"], pool["output"]) == ([212, 212], [32, 32], [512, 7, 7])
+    assert document["exact_sizes"]["H"] == {"below": [], "from": 1, "modulus": 32, "residues": [0]}
+
+
+def test_vgg16_in_letters():
+    done = convproof("net", "vgg16", "--input", "WxWx3", "--format", "json")
+    document = json.loads(done.stdout)
+    pool = [layer for layer in document["layers"] if "pool" in layer["op"].lower()][-1]
+    assert pool["output"] == [512, "W//32", "W//32"]
+    assert eval(document["totals"]["params"], {"W": 224}) == 138_357_544  # noqa: S307
+
+
+def test_text_output():
+    done = convproof("net", "INPUT[9x7x2] -> CONV(K=4, F=3x1, S=2)")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[:3] == [
+        "layer  kind   output WxHxD  parameters  multiply-adds  values  field  jump",
+        "input  Input         9x7x2           0              0     126      1     1",
+        "conv1  Conv          4x4x4          28            384      64    3x1     2",
+    ]
+    assert "H fits for all H >= 1; without remainder for all H >= 1 with H mod 2 = 1" in done.stdout
+
+
+def test_height_comes_first_in_the_input_option():
+    done = convproof("net", "CONV3-1", "--input", "10x20x3", "--format", "json")
+    assert json.loads(done.stdout)["layers"][1]["output"] == [1, 10, 20]
+
+
+def test_a_remainder_is_a_finding():
+    done = convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)")
+    assert done.returncode == 1
+    assert "conv1: along W, stride 4 leaves unread 1 of the 224 + 0 + 0 positions" in done.stdout
+    assert convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)", "--format", "json").returncode == 1
+
+
+def test_a_network_that_fits_nowhere_is_a_finding():
+    assert convproof("net", "INPUT[WxWx3] -> { POOL2 | ID } ADD").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["net", "INPUT[5x5x3] -> CONV(K=8, F=7)"],
+         "conv1: Conv, spatial axis 0: a window spans 7 positions but the padded input has only 5 (size 5, padding 0+0); "
+         "give it 7 or more, or pad by 2 more"),
+        (["net", "INPUT[5x5x3] -> KONV3-8"], "network notation, column 17: unknown layer 'KONV3-8'; did you mean CONV3-64?"),
+        (["net", "INPUT[5x5x3] -> CONV(K=4, F=3, G=2)"], "conv1: Conv: groups=2 does not divide the 3 input channels"),
+        (["net", "INPUT[0x5x3]"], "network notation, column 1: Input: sizes=0 is too small; it must be at least 1"),
+        (["net", "INPUT[nanx5x3]"], "network notation, column 1: Input: sizes='nan' is no letter; use a number or a name such as 'W'"),
+        (["net", "vgg61"], "no classic is named 'vgg61'; there are vgg16, or write the network in notation"),
+        (["net", "model.onnx"], "model.onnx: ONNX files are not read yet; write the network in notation"),
+        (["net", "vgg16", "--input", "224"], "--input '224' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
+        (["net", "vgg16", "--input", "224x3"], "--input has 1 spatial axes, the network 2; write it like 224x224x3"),
+        (["net", "vgg16", "--input", "-1x5x3"], "--input '-1x5x3' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
+        (["net", "no_such_module:thing"], "cannot import no_such_module:thing: ModuleNotFoundError: No module named 'no_such_module'"),
+        (["net", "os:sep.join"], "os:sep.join is a builtin_function_or_method; it must be a convproof.Network or notation text"),
+        (["net"], "Missing argument 'SPEC'. (see convproof --help)"),
+        (["net", "vgg16", "--format", "yaml"], "Invalid value for '--format': 'yaml' is not one of 'text', 'json'. (see convproof --help)"),
+        (["report", "--cases", "0"], "Invalid value for '--cases': 0 is not in the range 1<=x<=100000. (see convproof --help)"),
+        (["nonsense"], "No such command 'nonsense'. (see convproof --help)"),
+        (["net", "vgg16", "-o", "/no/such/folder/file"], "cannot write /no/such/folder/file: No such file or directory; "
+         "choose another place with -o"),
+        (["net", "INPUT[5x5x3] -> [{ID|ID} ADD]*999999999999"],
+         "network notation, column 1: this describes more than 20000 layers, the limit"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_status_2(args, message):
+    done = convproof(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"convproof: {message}\n"
+
+
+def test_modules_are_imported_from_the_current_folder(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import convproof as cp\nnet = cp.Network.chain([cp.Input(3, (8, 8)), cp.Conv(4, 3)])\ntext = 'INPUT[8x8x3] -> POOL2'\n"
+    )
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    assert "conv1" in convproof("net", "mine:net", cwd=tmp_path).stdout
+    assert "maxpool1" in convproof("net", "mine:text", cwd=tmp_path).stdout
+    assert json.loads(convproof("net", "mine:net", "--input", "16x16x3", "--format", "json", cwd=tmp_path).stdout)
+    done = convproof("net", "leaves:net", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "convproof: cannot import leaves:net: SystemExit: 0\n")
+
+
+def test_output_goes_to_a_file(tmp_path):
+    done = convproof("net", "vgg16", "-o", "out.txt", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "138,357,544" in (tmp_path / "out.txt").read_text()
+
+
+def test_a_reader_that_stops_early_breaks_nothing():
+    command = f"{sys.executable} -m convproof net vgg16 | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
+def test_a_full_disk_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "convproof", "net", "vgg16"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(r"convproof: the output: No space left on device\n", done.stderr)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["net", "--help"], ["report", "-h"]])
+def test_help_teaches(args):
+    done = convproof(*args)
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+    assert args[0] != "net" or "CONV(K=96, F=11, S=4)" in done.stdout
+
+
+def test_version():
+    import convproof as package
+
+    assert convproof("--version").stdout == f"convproof, version {package.__version__}\n"
+
+
+def test_the_report(tmp_path):
+    done = convproof("report", "-o", "out", "--cases", "10", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(os.listdir(tmp_path)) == ["out"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["index.html", "report.json", "report.md", "report.tex"]
+    assert "0 refuted" in done.stdout
+    document = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {t["verdict"] for t in document["theorems"]} == {"UNKNOWN"}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("<math") >= 50
+    assert page.count("<svg") >= 5
+    assert page.count("<details") >= 20
+    table = next(
+        b for s in document["sections"] if s["id"] == "vgg16-table" for b in s["blocks"] if b["kind"] == "table"
+    )
+    assert len(table["rows"]) == 23
+    assert table["rows"][-1][2:8:2] == [15_237_608, 138_344_128, 138_357_544]

@@ -1,0 +1,298 @@
+"""Theories are judged by computing, and reports say the same in every format."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+import sympy
+from hypothesis import strategies as st
+
+from convproof import assemble, theory
+from convproof.check import Relation
+from convproof.check.relations import equal
+from convproof.errors import InputError
+from convproof.report import (
+    Bars,
+    Derivation,
+    Equation,
+    Folded,
+    Line,
+    Report,
+    Section,
+    Table,
+    Text,
+    Windows,
+    to_html,
+    to_json,
+    to_latex,
+    to_markdown,
+    typeset,
+    write_file,
+    write_report,
+)  # fmt: skip
+from convproof.symbolic import FloorDiv, symbols
+from convproof.theory import Finding, Step, Theory, judge
+from convproof.verdicts import Rung, Verdict
+
+W, F, S, P, C = symbols("W F S P C")
+HOLDS = Relation("n is n", "n = n", st.integers(), lambda n: None, Rung.EXACT_SAMPLE)
+GOOD = Theory(
+    "good",
+    1,
+    "Good",
+    "A statement.",
+    "a source",
+    equations=(Equation(W, W),),
+    hypotheses=(Equation(W, F, ">="),),
+    witness=(("W", 5), ("F", 3)),
+    steps=(Step((W + 1) ** 2, W**2 + 2 * W + 1, "the square"),),
+    relations=(HOLDS,),
+)
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_theory_without_a_proof_is_unknown_with_its_rung():
+    found = judge(GOOD, 10)
+    assert (found.verdict, found.rung, found.steps) == (Verdict.UNKNOWN, Rung.EXACT_SAMPLE, (True,))
+    assert found.reason == (
+        "not proved for all sizes and values; it holds at the shapes and random integers tried, compared with =="
+    )
+    identity = replace(GOOD, relations=(HOLDS, replace(HOLDS, rung=Rung.IDENTITY)))
+    assert judge(identity, 10).rung is Rung.IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"steps": (Step(W, W, "x"), Step((W + 1) ** 2, W**2 + 1, "wrong"))}, "line 2 of the derivation is false"),
+        ({"witness": (("W", 2), ("F", 3))}, "the witness violates W >= F"),
+        ({"witness": (("W", 2),)}, "the witness violates W >= F"),
+        (
+            {"relations": (replace(HOLDS, cases=st.integers(0, 99), check=lambda n: equal("n", n // 7, 0)),)},
+            "n is n: fails, 7: n: 1 of 1 entries differ, at (): 1 instead of 0",
+        ),
+    ],
+)
+def test_what_speaks_against_a_theory_refutes_it(change, reason):
+    found = judge(replace(GOOD, **change))
+    assert (found.verdict, found.reason, found.sound) == (Verdict.REFUTED, reason, False)
+
+
+def test_a_worked_example_has_no_verdict_unless_it_fails():
+    example = replace(GOOD, equations=())
+    assert judge(example, 5).verdict is None
+    assert judge(replace(example, steps=(Step(W, F, "wrong"),)), 5).verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize("each", theory.load(), ids=lambda t: t.id)
+def test_bundled_theories(each):
+    found = judge(each, 60, seed=2)
+    assert found.sound, found.reason
+    assert each.source
+    assert each.relations
+    assert bool(each.hypotheses) <= bool(each.witness)
+    assert found.verdict in (Verdict.UNKNOWN, None)  # PROVED needs a proof
+
+
+def test_theories_have_the_required_subjects():
+    assert {t.id for t in theory.load()} >= {
+        "output-size", "same-padding", "what-fits", "parameter-sharing", "receptive-field", "small-filters",
+        "conv-backward", "vgg16-table", "alexnet-first-layer", "conv-demo",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("each", [t for t in theory.load() if t.steps], ids=lambda t: t.id)
+def test_every_line_of_a_derivation_can_fail(each):
+    for number, step in enumerate(each.steps):
+        steps = list(each.steps)
+        steps[number] = replace(step, right=step.right + 1)
+        assert not steps[number].holds()
+
+
+def test_a_folder_of_theories(tmp_path):
+    (tmp_path / "one.py").write_text(
+        "from convproof.theory import Theory\ndef theory(): return Theory('one', 1, 'One', 'Nothing.', 'nowhere')\n"
+    )
+    assert [t.id for t in theory.load(tmp_path)] == ["one"]
+    (tmp_path / "two.py").write_text("x = 1\n")
+    with pytest.raises(InputError, match=r"two\.py defines no function theory"):
+        theory.load(tmp_path)
+
+
+# --- what the notes print ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    return assemble.derive(cases=20)
+
+
+def test_wrong_figures_of_the_notes_are_found(outcome):
+    wrong = {
+        (j.theory.id, f.printed, str(f.computed)) for j in outcome.judgements for f in j.theory.findings if not f.agrees
+    }
+    assert wrong == {
+        ("vgg16-table", "24M", "15237608"),
+        ("vgg16-table", "93MB", "60950432"),
+        ("vgg16-table", "93MiB", "60950432"),
+        ("vgg16-table", "more than half", "30.5%"),
+        ("alexnet-first-layer", "fits", "remainder 3"),
+        ("conv-backward", "flipped", "the first entry would be g_0*x_1 + g_1*x_0 and is g_0*x_0 + g_1*x_1"),
+    }
+    assert outcome.sound
+
+
+def test_the_summary_counts(outcome):
+    assert outcome.summary() == (
+        f"{len(outcome.judgements)} statements and examples, 0 refuted; {len(outcome.bridge)} relations between formulas and "
+        "running code, 0 failing; 84 figures and claims of the notes, 6 wrong"
+    )
+
+
+def test_a_failing_relation_is_not_sound(outcome):
+    broken = replace(outcome.bridge[0], holds=False, counterexample="here")
+    assert not assemble.Outcome(outcome.judgements, (broken,)).sound
+    refuted = replace(outcome.judgements[0], verdict=Verdict.REFUTED)
+    assert not assemble.Outcome((refuted,), outcome.bridge).sound
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+HOSTILE = "<script>alert(1)</script> & \\input{x} $x$ | `code` **b** {{ 7*7 }} %"
+EVERYTHING = Report(
+    "Title " + HOSTILE,
+    "1.0",
+    (Text(HOSTILE),),
+    (
+        Section(
+            "all",
+            "All " + HOSTILE,
+            HOSTILE,
+            (
+                Text("plain `code`"),
+                Equation(W, FloorDiv(W - F + 2 * P, S) + 1, "<="),
+                Derivation((Line(Equation("left words", W), HOSTILE, True), Line(Equation(W, 3), "no", False))),
+                Table(HOSTILE, ("name", "size"), ((HOSTILE, W**2), ("b", 1234567)), frozenset({1})),
+                Bars(HOSTILE, "values", (("one", 1.0), (HOSTILE, 2e6))),
+                Windows(HOSTILE, 5, (1, 0), ((-1, 0, 1), (1, 2, 3))),
+                Folded(HOSTILE, (Text("inside"),)),
+            ),
+            "REFUTED",
+            "identity",
+            HOSTILE,
+        ),
+    ),
+    {"theorems": [{"id": "x", "value": sympy.Rational(1, 2)}]},
+)
+
+
+def test_html_is_one_page_that_loads_nothing():
+    page = to_html(EVERYTHING)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "{{ 7*7 }}" in page
+    assert re.findall(r'(?:src|href)="(?!#)[^"]*"', page) == []
+    for math in re.findall(r"<math.*?</math>|<svg.*?</svg>", page, re.DOTALL):
+        ET.fromstring(math)
+    assert "<code>code</code>" in page
+    assert "left words" in page
+    assert "(FALSE)" in page
+
+
+def test_markdown_escapes_what_it_quotes():
+    text = to_markdown(EVERYTHING)
+    assert "<script>" not in text
+    assert r"\<script\>" in text
+    assert r"\left\lfloor \frac{W - F + 2 P}{S} \right\rfloor + 1" in text
+    for row in (line for line in text.splitlines() if line.startswith("| ")):
+        assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    assert "1,234,567" in text
+
+
+def test_latex_escapes_what_it_quotes():
+    text = to_latex(EVERYTHING)
+    assert r"\input" not in text
+    assert r"\textbackslash{}input\{x\}" in text
+    assert text.count("{") == text.count("}")
+    assert text.startswith(r"\documentclass")
+
+
+def test_json_is_the_whole_report():
+    document = json.loads(to_json(EVERYTHING))
+    assert document["schema"] == "convproof/1"
+    assert document["theorems"] == [{"id": "x", "value": "1/2"}]
+    kinds = [block["kind"] for block in document["sections"][0]["blocks"]]
+    assert kinds == ["text", "equation", "derivation", "table", "bars", "windows", "folded"]
+    assert document["sections"][0]["blocks"][3]["rows"][0] == [HOSTILE, "W**2"]
+
+
+def test_output_is_deterministic(outcome):
+    again = assemble.derive(cases=20)
+    assert to_json(assemble.report(outcome)) == to_json(assemble.report(again))
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (W - F + 2 * P, "W - F + 2 P"),
+        (27 * C**2 + 3 * C, "27 C^{2} + 3 C"),
+        (2 * FloorDiv(W, 2) - 1, r"2 \left\lfloor \frac{W}{2} \right\rfloor - 1"),
+        (1 - W, "1 - W"),
+    ],
+)
+def test_terms_stand_as_people_write_them(expression, expected):
+    assert typeset.latex(expression) == expected
+
+
+def test_mathml_of_a_floor():
+    text = typeset.mathml(FloorDiv(W - 1, 2))
+    assert "<mo>&#8970;</mo>" in text
+    assert "InvisibleTimes" not in typeset.mathml(2 * W)
+    ET.fromstring(f"<math>{text}</math>")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_four_files(tmp_path):
+    files = write_report(EVERYTHING, tmp_path / "a" / "b")
+    assert sorted(f.name for f in files) == ["index.html", "report.json", "report.md", "report.tex"]
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == sorted(f.name for f in files)
+
+
+def test_nothing_half_written_is_left(tmp_path, monkeypatch):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_file(target, "new")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_links_are_followed_and_modes_kept(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    write_file(link, "new")
+    assert (link.is_symlink(), real.read_text(), real.stat().st_mode & 0o777) == (True, "new", 0o640)
+
+
+def test_folders_that_cannot_be_written_are_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose another with -o"):
+        write_report(EVERYTHING, tmp_path / "file" / "below")
+    (tmp_path / "report.tex").mkdir()
+    with pytest.raises(InputError, match=r"report\.tex is a folder"):
+        write_report(EVERYTHING, tmp_path)
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_findings_are_shown_with_their_count():
+    found = judge(replace(GOOD, findings=(Finding("a", "1", 2, False), Finding("b", "1", 1, True))), 5)
+    assert "Figures and claims of the notes: 2, of which 1 wrong" in to_html(Report("r", "1", (), (found.section(),)))
