@@ -1,0 +1,95 @@
+"""Rules made of the kernel's rules. Nothing here is trusted: every theorem that comes out was built by the kernel.
+
+Arguments are kernel terms; `positive` is a theorem b >= 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convproof.proof import kernel
+from convproof.proof.algebra import Term
+from convproof.proof.kernel import Theorem
+
+Products = list[tuple[Term, list[int]]]
+
+
+def minus(a: Term, b: Term) -> Term:
+    """a - b."""
+    return ("+", a, ("*", -1, b))
+
+
+def at_least(a: Term, b: Term) -> Theorem:
+    """|- a >= b for numbers, or for equal polynomials."""
+    return kernel.certificate((">=", a, b), [], [(_constant(minus(a, b)), [])])
+
+
+def _constant(term: Term) -> int:
+    from convproof.proof.algebra import constant, normal
+
+    value = constant(normal(term))
+    if value is None:
+        raise kernel.Refused("at_least: the difference is no number")
+    return value
+
+
+def equals(a: Term, b: Term, *equations: Theorem) -> Theorem:
+    """a = b as the sum of the given equations, each taken once: a chain a = c, c = d, d = b, up to polynomial identity."""
+    return kernel.certificate(("=", a, b), equations, [(1, [i]) for i in range(len(equations))])
+
+
+def below_floor(a: Term, positive: Theorem, o: Term) -> Theorem:
+    """b >= 1 |- (a >= b*o) iff (a//b >= o): the property that makes the floor the count of windows."""
+    b = positive.conclusion[1]
+    q, fits, counts = ("//", a, b), (">=", a, ("*", b, o)), (">=", ("//", a, b), o)
+    lower, upper = kernel.division(a, positive), kernel.division(a, positive, upper=True)
+    down = kernel.certificate(fits, [lower, positive, kernel.assume(counts)], [(1, [0]), (1, [1, 2]), (1, [2])])
+    premises = [upper, kernel.assume(fits), positive]
+    up = kernel.certificate((">=", q, o), premises, [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])], refute=True)
+    return kernel.equivalent(up, down)
+
+
+def floor_is(a: Term, positive: Theorem, q: Term, lower: Theorem, upper: Theorem) -> Theorem:
+    """From a >= b*q and b*q + b - 1 >= a (up to polynomial identity): a//b = q."""
+    b = positive.conclusion[1]
+    found = ("//", a, b)
+    under, over = kernel.division(a, positive), kernel.division(a, positive, upper=True)
+    refutation: Products = [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])]
+    above = kernel.certificate((">=", found, q), [over, lower, positive], refutation, refute=True)
+    below = kernel.certificate((">=", q, found), [upper, under, positive], refutation, refute=True)
+    return kernel.antisymmetry(above, below)
+
+
+def fold(a: Term, inner: Theorem, outer: Theorem) -> Theorem:
+    """b >= 1, c >= 1 |- a//(b*c) = (a//b)//c: nested floors are one floor."""
+    b, c = inner.conclusion[1], outer.conclusion[1]
+    q1 = ("//", a, b)
+    q2, both = ("//", q1, c), ("*", b, c)
+    positive = kernel.certificate((">=", both, 1), [inner, outer], [(1, [0, 1]), (1, [0]), (1, [1])])
+    low1, high1 = kernel.division(a, inner), kernel.division(a, inner, upper=True)
+    low2, high2 = kernel.division(q1, outer), kernel.division(q1, outer, upper=True)
+    lower = kernel.certificate((">=", a, ("*", both, q2)), [low1, low2, inner], [(1, [0]), (1, [1, 2]), (1, [1])])
+    top = (">=", ("+", ("*", both, q2), both, -1), a)
+    upper = kernel.certificate(top, [high1, high2, inner], [(1, [0]), (1, [1, 2]), (1, [1])])
+    return floor_is(a, positive, q2, lower, upper)
+
+
+def whole(a: Term, positive: Theorem, q: Term) -> Theorem:
+    """b >= 1 |- (a + b*q)//b = a//b + q."""
+    b = positive.conclusion[1]
+    low, high = kernel.division(a, positive), kernel.division(a, positive, upper=True)
+    shifted, found = ("+", a, ("*", b, q)), ("+", ("//", a, b), q)
+    lower = kernel.certificate((">=", shifted, ("*", b, found)), [low], [(1, [0])])
+    upper = kernel.certificate((">=", ("+", ("*", b, found), b, -1), shifted), [high], [(1, [0])])
+    return floor_is(shifted, positive, found, lower, upper)
+
+
+def by_one(a: Term) -> Theorem:
+    """|- a//1 = a."""
+    one = at_least(1, 1)
+    return floor_is(a, one, a, at_least(a, ("*", 1, a)), at_least(("+", ("*", 1, a), 1, -1), a))
+
+
+def instance(theorem: Theorem, **values: Any) -> Theorem:
+    """The theorem with terms for letters."""
+    return kernel.instantiate(theorem, values)
