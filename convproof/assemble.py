@@ -11,7 +11,7 @@ from convproof import theory
 from convproof.check import RELATIONS, Evidence, examine
 from convproof.report import Report, Table, Text
 from convproof.theory import Judgement
-from convproof.verdicts import MEANING
+from convproof.verdicts import MEANING, Verdict
 
 CASES = 100
 
@@ -34,9 +34,12 @@ class Outcome:
         """One line a person reads first."""
         findings = [f for j in self.judgements for f in j.theory.findings]
         wrong = sum(not f.agrees for f in findings)
-        refuted = sum(not j.sound for j in self.judgements)
+        refuted = sum(j.verdict is Verdict.REFUTED for j in self.judgements)
         failing = sum(not e.holds for e in self.bridge)
+        proofs = [p for j in self.judgements for p in j.proofs]
+        proved = sum(p.proved for p in proofs)
         return (
+            f"{proved} of {len(proofs)} theorems proved; "
             f"{len(self.judgements)} statements and examples, {refuted} refuted; {len(self.bridge)} "
             f"relations between formulas "
             f"and running code, {failing} failing; {len(findings)} figures and claims of the notes, {wrong} wrong"
@@ -93,7 +96,8 @@ def report(outcome: Outcome) -> Report:
         Table("What the rungs mean", ("rung", "holds"), tuple((rung.value, text) for rung, text in MEANING.items())),
     )
     data: dict[str, Any] = {
-        "theorems": [j.to_json() for j in outcome.judgements if j.verdict is not None],
+        "theorems": [p.to_json(j.theory.id) for j in outcome.judgements for p in j.proofs],
+        "statements": [j.to_json() for j in outcome.judgements if j.verdict is not None],
         "examples": [j.to_json() for j in outcome.judgements if j.verdict is None],
         "relations": list(outcome.bridge),
     }

@@ -21,6 +21,7 @@ from convproof.errors import ConvproofError, InputError
 if TYPE_CHECKING:
     from convproof.spec import Input, Network
     from convproof.symbolic import Analysis
+    from convproof.theory import Proof, Theory
 
 _NETWORK_HELP = """
 SPEC is one of
@@ -88,6 +89,42 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
         written = f"{outcome.summary()}\nwritten: {', '.join(str(file) for file in files)}\n"
         _write(f"{_first_table(document.summary)}\n{written}", None)
     sys.exit(0 if outcome.sound else 1)
+
+
+@cli.command()
+@click.argument("theories", metavar="[THEORY ...]", nargs=-1)
+@click.option("--recheck", "with_recheck", is_flag=True, help="Say of every proof that the second checker held.")
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="Output format.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
+def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Path | None) -> None:
+    """Prove theorems: the bundled ones, or those of theories named by id, file or folder.
+
+    Every theorem is built by the kernel, its written proof is replayed by a second checker that shares no code with it,
+    and a witness shows that its hypotheses can be met. Theory files are Python and are run. Exit status 1: a theorem is
+    not proved.
+    """
+    from convproof import theory
+
+    claims = [(each, claim) for each in theory.find(theories) for claim in each.claims]
+    proofs = []
+    with _Progress(len(claims)) as progress:
+        for each, claim in claims:
+            progress(f"{each.id}.{claim.name}")
+            proofs.append((each, theory.prove(claim)))
+    if form == "json":
+        document = {"schema": "convproof/1", "theorems": [proof.to_json(each.id) for each, proof in proofs]}
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = _rendered(lambda console: _show_proofs(proofs, with_recheck, console), to_file=output is not None)
+    _write(text, output)
+    sys.exit(0 if proofs and all(proof.proved for _, proof in proofs) else 1)
 
 
 @cli.command(epilog=_NETWORK_HELP)
@@ -246,6 +283,29 @@ def _show(found: Analysis, console: Any) -> None:
 
 
 _COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
+
+
+def _show_proofs(proofs: list[tuple[Theory, Proof]], with_recheck: bool, console: Any) -> None:
+    """A line a theorem, the axioms in use, and the count."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from convproof.proof import AXIOMS
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("theorem", "verdict", *(["rechecked"] if with_recheck else []), "statement"):
+        table.add_column(heading, overflow="fold")
+    used: set[str] = set()
+    for each, proof in proofs:
+        data = proof.to_json(each.id)
+        used |= set(data["axioms"])
+        given = "".join(f"\n  given {hypothesis}" for hypothesis in data["hypotheses"])
+        checked = [("yes" if data["rechecked"] else "no")] if with_recheck else []
+        table.add_row(data["id"], data["verdict"], *checked, escape(proof.reason or data["statement"] + given))
+    console.print(table)
+    console.print(f"\n{sum(proof.proved for _, proof in proofs)} of {len(proofs)} theorems proved", highlight=False)
+    for name in sorted(used):
+        console.print(f"axiom {name}: {AXIOMS[name]}", highlight=False, markup=False)
 
 
 def _named(found: Any, axis: str) -> str:

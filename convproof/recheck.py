@@ -1,9 +1,10 @@
-"""The second checker: replays written proof terms. It shares no code with the kernel and needs nothing but Python's integers.
+"""The second checker: replays written proof terms. It shares no code with the kernel and needs nothing but Python's
+integers.
 
-A proof term is {"hypotheses": [...], "conclusion": ..., "steps": [{"rule", "arguments", "premises"}, ...]}; terms and formulas are
-lists as the kernel describes them. Every step is worked out afresh from its rule, its arguments and earlier results; what is written
-as the result counts for nothing until the last step has produced it. `python -m convproof.recheck FILE.json` checks a file with one
-proof term, or with a list or an object of them.
+A proof term is {"hypotheses": [...], "conclusion": ..., "steps": [{"rule", "arguments", "premises"}, ...]}; terms and
+formulas are lists as the kernel describes them. Every step is worked out afresh from its rule, its arguments and
+earlier results; what is written as the result counts for nothing until the last step has produced it. `python -m
+convproof.recheck FILE.json` checks a file with one proof term, or with a list or an object of them.
 """
 
 from __future__ import annotations
@@ -121,8 +122,9 @@ def put_all(term: Any, values: dict[str, Any]) -> Any:
 
 
 # --- polynomials ------------------------------------------------------------------------------------------------------
-# A polynomial is {key: (coefficient, atoms)}: the key is the sorted text of the atoms. In atoms, polynomials stand in place of terms
-# and every sum has bound names of its own, so that nothing is ever caught; texts number bound names from the outside in.
+# A polynomial is {key: (coefficient, atoms)}: the key is the sorted text of the atoms. In atoms, polynomials stand in
+# place of terms, and every sum has bound names of its own, so that nothing is ever caught; texts number
+# bound names from the outside in.
 
 Poly = dict[tuple[str, ...], tuple[int, tuple[Any, ...]]]
 _fresh = itertools.count()
@@ -146,7 +148,11 @@ def poly(term: Any, names: dict[str, str] | None = None) -> Poly:
     if kind == "//":
         top, bottom = poly(term[1], names), poly(term[2], names)
         a, b = number(top), number(bottom)
-        return _make([(a // b, ())]) if a is not None and b is not None and b > 0 else _make([(1, (("//", top, bottom),))])
+        if b == 1:
+            return top
+        return (
+            _make([(a // b, ())]) if a is not None and b is not None and b > 0 else _make([(1, (("//", top, bottom),))])
+        )
     if kind == "at":
         return _make([(1, (("at", term[1], *(poly(each, names) for each in term[2:])),))])
     if kind in ("is", "le"):
@@ -209,7 +215,7 @@ def _renamed(atom: Any, new: dict[str, str]) -> Any:
 
 
 def _summed(own: str, low: Poly, high: Poly, body: Poly) -> Poly:
-    """The sum of a polynomial: term by term, what does not vary in front, sums within merged where their bounds allow."""
+    """The sum of a polynomial, term by term: what does not vary in front, sums within merged where bounds allow."""
     terms = []
     for coefficient, atoms in body.values():
         before = tuple(atom for atom in atoms if not _uses(atom, own))
@@ -233,7 +239,7 @@ def show(atom: Any, tokens: dict[str, str]) -> str:
     """The text of an atom, the same for atoms that differ in the names of bound letters only."""
     kind = atom[0]
     if kind == "v":
-        return tokens.get(atom[1], atom[1])
+        return tokens.get(atom[1], str(atom[1]))
     if kind == "at":
         return f"{atom[1]}[{','.join(_text(each, tokens) for each in atom[2:])}]"
     if kind == "//":
@@ -241,10 +247,10 @@ def show(atom: Any, tokens: dict[str, str]) -> str:
     if kind == "le":
         return f"{{{_text(atom[1], tokens)}>=0}}"
     if kind == "is":
-        negative = times(_make([(-1, ())]), atom[1]) if not tokens else {k: (-c, a) for k, (c, a) in atom[1].items()}
+        negative = {key: (-c, atoms) for key, (c, atoms) in atom[1].items()}
         return f"{{{min(_text(atom[1], tokens), _text(negative, tokens))}=0}}"
     binders, factors = atom[1], atom[2]
-    texts = []
+    texts: list[str] = []
     for order in itertools.permutations(binders):
         inner = dict(tokens)
         for place, (name, _, _) in enumerate(order):
@@ -255,7 +261,9 @@ def show(atom: Any, tokens: dict[str, str]) -> str:
 
 
 def _text(a: Poly, tokens: dict[str, str]) -> str:
-    return "+".join(sorted(f"{c}*{'*'.join(sorted(show(each, tokens) for each in atoms))}" for c, atoms in a.values())) or "0"
+    """The text of a polynomial."""
+    parts = (f"{c}*{'*'.join(sorted(show(each, tokens) for each in atoms))}" for c, atoms in a.values())
+    return "+".join(sorted(parts)) or "0"
 
 
 def gap(formula: Any) -> Poly:
@@ -290,7 +298,10 @@ def _instantiate(arguments: list[Any], premises: list[Sequent]) -> Sequent:
 
 def _generalize(arguments: list[Any], premises: list[Sequent]) -> Sequent:
     hypotheses, conclusion = premises[0]
-    require(_is_name(arguments[0]) and not any(arguments[0] in letters(h) for h in hypotheses), "the letter is not arbitrary")
+    require(
+        _is_name(arguments[0]) and not any(arguments[0] in letters(h) for h in hypotheses),
+        "the letter is not arbitrary",
+    )
     return hypotheses, ("all", arguments[0], conclusion)
 
 
@@ -476,13 +487,26 @@ def _under_sum(arguments: list[Any], premises: list[Sequent]) -> Sequent:
 
 
 RULES = {
-    "assume": (_assume, 1, 0), "instantiate": (_instantiate, 1, 1), "generalize": (_generalize, 1, 1),
-    "specialize": (_specialize, 1, 1), "discharge": (_discharge, 0, 2), "equivalent": (_equivalent, 0, 2),
-    "induction": (_induction, 1, 2), "identity": (_identity, 2, 0), "certificate": (_certificate, 4, None),
-    "antisymmetry": (_antisymmetry, 0, 2), "division": (_division, 2, 1), "rewrite": (_rewrite, 0, 2), "period": (_period, 2, 0), "indicator": (_indicator, 2, 0),
-    "last_term": (_last_term, 1, 1), "empty": (_empty, 1, 1), "reindex": (_reindex, 3, 0), "sift": (_sift, 5, 0),
+    "assume": (_assume, 1, 0),
+    "instantiate": (_instantiate, 1, 1),
+    "generalize": (_generalize, 1, 1),
+    "specialize": (_specialize, 1, 1),
+    "discharge": (_discharge, 0, 2),
+    "equivalent": (_equivalent, 0, 2),
+    "induction": (_induction, 1, 2),
+    "identity": (_identity, 2, 0),
+    "certificate": (_certificate, 4, None),
+    "antisymmetry": (_antisymmetry, 0, 2),
+    "division": (_division, 2, 1),
+    "rewrite": (_rewrite, 0, 2),
+    "period": (_period, 2, 0),
+    "indicator": (_indicator, 2, 0),
+    "last_term": (_last_term, 1, 1),
+    "empty": (_empty, 1, 1),
+    "reindex": (_reindex, 3, 0),
+    "sift": (_sift, 5, 0),
     "under_sum": (_under_sum, 1, 1),
-}  # fmt: skip
+}
 """Each rule with the number of its arguments and of its premises (None: any)."""
 
 
@@ -505,7 +529,9 @@ def check(proof: Any) -> None:
 
 
 def _replay(step: Any, results: list[Sequent]) -> Sequent:
-    require(type(step) is dict and set(step) == {"rule", "arguments", "premises"}, "a step has a rule, arguments, premises")
+    require(
+        type(step) is dict and set(step) == {"rule", "arguments", "premises"}, "a step has a rule, arguments, premises"
+    )
     require(type(step["rule"]) is str and step["rule"] in RULES, "no such rule")
     rule, arguments, premises = RULES[step["rule"]]
     places = step["premises"]
@@ -527,7 +553,13 @@ def main(arguments: list[str]) -> int:
         print(f"convproof.recheck: cannot read {arguments[0]}: {error}", file=sys.stderr)
         return 2
     one = isinstance(data, dict) and "steps" in data
-    proofs = {"proof": data} if one else data if isinstance(data, dict) else dict(enumerate(data if isinstance(data, list) else []))
+    proofs = (
+        {"proof": data}
+        if one
+        else data
+        if isinstance(data, dict)
+        else dict(enumerate(data if isinstance(data, list) else []))
+    )
     wrong = 0
     for name, proof in proofs.items():
         try:

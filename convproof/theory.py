@@ -9,15 +9,22 @@ relations.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+import json
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sympy
 
+from convproof import recheck
 from convproof.check import Evidence, Relation, examine
 from convproof.errors import InputError
+from convproof.proof import Refused, Theorem, axioms, proof_term
+from convproof.proof.algebra import constant, substitute
+from convproof.proof.algebra import normal as normal_poly
+from convproof.proof.language import expression, shown
 from convproof.report.model import Block, Derivation, Equation, Expr, Folded, Line, Section, Table, Text
 from convproof.symbolic import normal, symbol
 from convproof.verdicts import MEANING, Rung, Verdict
@@ -51,6 +58,119 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A statement that has a proof: `prove` returns the theorem, and what that says is what is claimed.
+
+    `witness` gives letters and functions that satisfy the hypotheses: numbers, or for a function of k a term in `("v",
+    "k")`.
+    """
+
+    name: str
+    words: str
+    prove: Callable[[], Theorem]
+    witness: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What became of a claim. PROVED means that the kernel built it, the second checker replayed it, and it is not
+    vacuous.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    reason: str
+    theorem: Theorem | None
+    seconds: float
+
+    @property
+    def proved(self) -> bool:
+        """Whether the verdict is PROVED."""
+        return self.verdict is Verdict.PROVED
+
+    @property
+    def statement(self) -> str:
+        """What the kernel says was proved."""
+        return shown(self.theorem.conclusion) if self.theorem else self.claim.words
+
+    def to_json(self, theory_id: str) -> dict[str, Any]:
+        """As an entry of the list of theorems in JSON documents."""
+        return {
+            "id": f"{theory_id}.{self.claim.name}",
+            "words": self.claim.words,
+            "statement": self.statement,
+            "verdict": self.verdict.value,
+            "rung": Rung.THEOREM.value if self.proved else "",
+            "reason": self.reason,
+            "hypotheses": [shown(h) for h in self.theorem.hypotheses] if self.theorem else [],
+            "witness": {
+                name: value if isinstance(value, int) else str(expression(value)) for name, value in self.claim.witness
+            }
+            or ({"any": "there are no hypotheses"} if self.theorem and not self.theorem.hypotheses else {}),
+            "axioms": axioms(self.theorem) if self.theorem else [],
+            "oracles": [],
+            "seconds": round(self.seconds, 3),
+            "rechecked": self.proved,
+        }
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The claim in words, and what was proved."""
+        if self.theorem is None:
+            return (Text(f"{self.claim.words} {self.verdict.value}: {self.reason}"),)
+        given = ", ".join(f"`{shown(h)}`" for h in self.theorem.hypotheses)
+        return (
+            Text(self.claim.words),
+            Text(f"`{self.statement}`" + (f", given {given}." if given else ", given nothing.")),
+        )
+
+
+def prove(claim: Claim) -> Proof:
+    """Builds the theorem in the kernel, replays its written proof in the second checker, and tries the witness.
+
+    UNKNOWN, with the reason, where any of these fails.
+    """
+    start = time.perf_counter()
+    theorem: Theorem | None = None
+    try:
+        theorem = claim.prove()
+        recheck.check(json.loads(json.dumps(proof_term(theorem))))
+        violated = [shown(h) for h in theorem.hypotheses if not _satisfied(h, dict(claim.witness))]
+        reason = f"the witness does not satisfy {violated[0]}" if violated else ""
+    except Refused as error:
+        reason = f"the kernel refuses a step: {error}"
+    except recheck.Wrong as error:
+        reason = f"the second checker refuses the proof: {error}"
+    verdict = Verdict.UNKNOWN if reason else Verdict.PROVED
+    return Proof(claim, verdict, reason, theorem, time.perf_counter() - start)
+
+
+def _satisfied(hypothesis: Any, witness: dict[str, Any]) -> bool:
+    """Whether a hypothesis holds at the witness; a "for all" counts where it holds identically."""
+    head, *rest = hypothesis
+    if head == "all":
+        return _satisfied(rest[1], {name: value for name, value in witness.items() if name != rest[0]})
+    if head == "iff":
+        return _satisfied(rest[0], witness) == _satisfied(rest[1], witness)
+    difference = normal_poly(_put(("+", rest[0], ("*", -1, rest[1])), witness))
+    value = constant(difference)
+    return value is not None and (value == 0 if head == "=" else value >= 0)
+
+
+def _put(value: Any, witness: dict[str, Any]) -> Any:
+    """A term with the witness's numbers for letters and its terms in k for functions of one argument."""
+    if not isinstance(value, tuple):
+        return value
+    head, *rest = value
+    if head == "v":
+        return witness.get(rest[0], value) if isinstance(witness.get(rest[0]), int) else value
+    if head == "at" and rest[0] in witness:
+        body = witness[rest[0]]
+        return body if isinstance(body, int) else substitute(body, {"k": _put(rest[1], witness)})
+    start = 1 if head in ("at", "sum") else 0
+    return (head, *rest[:start], *(_put(part, witness) for part in rest[start:]))
+
+
+@dataclass(frozen=True)
 class Theory:
     """A statement and everything that speaks for it. `witness` gives sizes that satisfy the hypotheses."""
 
@@ -66,6 +186,7 @@ class Theory:
     relations: tuple[Relation[Any], ...] = ()
     exhibits: tuple[Block, ...] = ()
     findings: tuple[Finding, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +199,12 @@ class Judgement:
     reason: str
     steps: tuple[bool, ...]
     evidence: tuple[Evidence, ...]
+    proofs: tuple[Proof, ...] = ()
 
     @property
     def sound(self) -> bool:
-        """Whether nothing speaks against the theory."""
-        return self.verdict is not Verdict.REFUTED
+        """Whether nothing speaks against the theory and every claim is proved."""
+        return self.verdict is not Verdict.REFUTED and all(p.proved for p in self.proofs)
 
     def section(self) -> Section:
         """The theory as a part of a report."""
@@ -91,6 +213,10 @@ class Judgement:
         if t.hypotheses:
             witness = ", ".join(f"{name} = {value}" for name, value in t.witness)
             blocks += [Text(f"Provided that (satisfied, for example, by {witness}):"), *t.hypotheses]
+        if self.proofs:
+            proved = sum(p.proved for p in self.proofs)
+            inside = tuple(block for proof in self.proofs for block in proof.blocks())
+            blocks.append(Folded(f"Proved for all sizes: {proved} of {len(self.proofs)} theorems", inside))
         if t.steps:
             lines = (
                 Line(Equation(step.shown or step.left, step.right), step.because, holds)
@@ -140,17 +266,20 @@ def judge(theory: Theory, cases: int = 100, seed: int = 0) -> Judgement:
     """
     steps = tuple(step.holds() for step in theory.steps)
     evidence = tuple(examine(relation, cases, seed) for relation in theory.relations)
+    proofs = tuple(prove(claim) for claim in theory.claims)
     rungs = {relation.rung for relation in theory.relations}
     rung = Rung.IDENTITY if Rung.IDENTITY in rungs else Rung.EXACT_SAMPLE
     against = [f"line {i} of the derivation is false" for i, holds in enumerate(steps, 1) if not holds]
     against += [f"the witness violates {h.left} {h.sign} {h.right}" for h in _violated(theory)]
     against += [str(each) for each in evidence if not each.holds]
     if against:
-        return Judgement(theory, Verdict.REFUTED, rung, "; ".join(against), steps, evidence)
+        return Judgement(theory, Verdict.REFUTED, rung, "; ".join(against), steps, evidence, proofs)
     if not theory.equations:
         return Judgement(theory, None, rung, "computed, run and compared at these sizes", steps, evidence)
     reason = f"not proved for all sizes and values; it holds {MEANING[rung]}"
-    return Judgement(theory, Verdict.UNKNOWN, rung, reason, steps, evidence)
+    if proofs:
+        reason += "; the theorems listed below are proved, for all sizes, as they stand there"
+    return Judgement(theory, Verdict.UNKNOWN, rung, reason, steps, evidence, proofs)
 
 
 def _violated(theory: Theory) -> list[Equation]:
@@ -191,15 +320,41 @@ def load(folder: Path | None = None) -> list[Theory]:
     return sorted(theories, key=lambda t: (t.order, t.id))
 
 
+def find(names: Iterable[str] = ()) -> list[Theory]:
+    """Theories by id, file or folder; the bundled ones where nothing is named. Raises `InputError` for an unknown name.
+    """
+    names = list(names)
+    bundled = load() if not names or any(not Path(name).exists() for name in names) else []
+    found: list[Theory] = []
+    for name in names:
+        known = [each for each in bundled if each.id == name]
+        if Path(name).is_dir():
+            found += load(Path(name))
+        elif Path(name).is_file():
+            found.append(_load_file(Path(name)))
+        elif known:
+            found += known
+        else:
+            ids = ", ".join(each.id for each in bundled)
+            raise InputError(f"no theory, file or folder is named {name!r}; there are {ids}")
+    return found if names else bundled
+
+
 def _load_file(path: Path) -> Theory:
     spec = importlib.util.spec_from_file_location(f"convproof_theory_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "theory"):
-        raise InputError(f"{path} defines no function theory(); see CONTRIBUTING.md")
-    found: Theory = module.theory()
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "theory"):
+            raise InputError("defines no function theory(); see CONTRIBUTING.md")
+        found = module.theory()
+        if not isinstance(found, Theory):
+            raise InputError("theory() must return a convproof.theory.Theory")
+    except (Exception, SystemExit) as error:
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        raise InputError(f"{path}: {kind}{error}") from error
     return found
 
 
@@ -209,6 +364,7 @@ def summary_table(judgements: Iterable[Judgement]) -> Table:
         (
             j.theory.title,
             j.word,
+            f"{sum(p.proved for p in j.proofs)} of {len(j.proofs)}" if j.proofs else "",
             j.rung.value,
             len(j.steps),
             sum(e.cases for e in j.evidence),
@@ -217,5 +373,13 @@ def summary_table(judgements: Iterable[Judgement]) -> Table:
         for j in judgements
     ]
     marked = frozenset(i for i, row in enumerate(rows) if row[1] == Verdict.REFUTED)
-    columns = ("statement", "verdict", "rung", "lines verified", "cases", "figures that agree")
+    columns = (
+        "statement",
+        "verdict",
+        "theorems proved",
+        "rung of the rest",
+        "lines verified",
+        "cases",
+        "figures that agree",
+    )
     return Table("Statements, and what each stands on", columns, tuple(rows), marked)

@@ -5,8 +5,10 @@ import sympy
 
 from convproof import autograd as ag
 from convproof.check import relation
+from convproof.proof import Theorem, derived, kernel
+from convproof.proof.algebra import Term
 from convproof.report import Equation, Text
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 
 X, WEIGHTS, G = (sympy.symbols(f"{name}_0:{n}") for name, n in (("x", 4), ("w", 3), ("g", 2)))
 
@@ -71,6 +73,29 @@ def theory() -> Theory:
                 for t in range(3)
             ),
         ),
+        claims=(
+            Claim(
+                "padded-read",
+                "Reading a padded input: the sum over i of x[i] at the position that tap t of output "
+                "o reads, is x there inside "
+                "the image and 0 outside.",
+                _padded_read,
+            ),
+            Claim(
+                "to-input",
+                "In one dimension, for every size, kernel, stride, dilation and padding: the "
+                "cotangent paired with the output is the "
+                "input paired with the flipped filter slid over the cotangent stuffed with zeros.",
+                _to_input,
+            ),
+            Claim(
+                "to-weights",
+                "Likewise it is the filter paired with the cotangent, not flipped, slid over the "
+                "input: each weight's gradient is the "
+                "sum over all output positions.",
+                _to_weights,
+            ),
+        ),
         relations=(
             relation("conv adjoints, letters"),
             relation("conv adjoints"),
@@ -101,6 +126,52 @@ def theory() -> Theory:
         source=(
             "the notes, section `Backpropagation` of the conv layer, which leaves the 1-dimensional case to the reader"
         ),
+    )
+
+
+def _letter(name: str) -> tuple[str, str]:
+    return ("v", name)
+
+
+O, T, I, W_OUT, W_IN, KERNEL = map(_letter, ("o", "t", "i", "O", "W", "F"))
+PLACE = ("+", ("*", _letter("S"), O), ("*", _letter("D"), T), ("*", -1, _letter("P")))
+READ = ("sum", "i", 0, ("+", W_IN, -1), ("*", ("at", "x", I), ("is", I, PLACE)))
+
+
+def _over(name: str, end: Term, body: Term) -> Term:
+    """The sum of body over name = 0, ..., end - 1."""
+    return ("sum", name, 0, ("+", end, -1), body)
+
+
+PAIRED = _over("o", W_OUT, ("*", ("at", "g", O), _over("t", KERNEL, ("*", ("at", "w", T), READ))))
+
+
+def _padded_read() -> Theorem:
+    """The sum of x[i] [i = S o + D t - P] = x[S o + D t - P] [0 <= it] [it <= W - 1]."""
+    return kernel.sift("i", 0, ("+", W_IN, -1), ("at", "x", I), PLACE)
+
+
+def _to_input() -> Theorem:
+    """<g, conv(x, w)> = the sum over i of x[i] * sum over t of w[F - 1 - t] * stuffed[i + P - D (F - 1) + D t]."""
+    tap = ("*", ("at", "w", T), _over("o", W_OUT, ("*", ("at", "g", O), ("is", I, PLACE))))
+    taps = _over("t", KERNEL, tap)
+    exchanged = kernel.identity(PAIRED, _over("i", W_IN, ("*", ("at", "x", I), taps)))
+    flipped = kernel.reindex(taps, -1, ("+", KERNEL, -1))
+    under = ("*", ("at", "x", I), taps), ("*", ("at", "x", I), flipped.conclusion[2])
+    inner = kernel.certificate(("=", *under), [flipped], [(("at", "x", I), [0])])
+    summed = kernel.under_sum(_over("i", W_IN, under[0]), inner)
+    reached = ("+", I, _letter("P"), ("*", -1, _letter("D"), ("+", KERNEL, -1)), ("*", _letter("D"), T))
+    stuffed = _over("o", W_OUT, ("*", ("at", "g", O), ("is", reached, ("*", _letter("S"), O))))
+    weight = ("at", "w", ("+", KERNEL, -1, ("*", -1, T)))
+    slid = _over("i", W_IN, ("*", ("at", "x", I), _over("t", KERNEL, ("*", weight, stuffed))))
+    last = kernel.identity(summed.conclusion[2], slid)
+    return derived.equals(PAIRED, slid, exchanged, summed, last)
+
+
+def _to_weights() -> Theorem:
+    """<g, conv(x, w)> = the sum over t of w[t] * sum over o of g[o] * x[S o + D t - P], x padded with zeros."""
+    return kernel.identity(
+        PAIRED, _over("t", KERNEL, ("*", ("at", "w", T), _over("o", W_OUT, ("*", ("at", "g", O), READ))))
     )
 
 

@@ -4,10 +4,12 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle, relation
 from convproof.check.relations import equal
+from convproof.proof import Theorem, kernel
+from convproof.proof.language import term
 from convproof.report import Equation, Windows
 from convproof.spec import Axis
 from convproof.symbolic import FloorDiv, symbols, window
-from convproof.theory import Step, Theory
+from convproof.theory import Claim, Step, Theory
 from convproof.verdicts import Rung
 
 W, F, S, P, D, o = symbols("W F S P D o")
@@ -53,6 +55,20 @@ def theory() -> Theory:
                 "number of windows of dense filters, D = 1",
             ),
         ),
+        claims=(
+            Claim(
+                "count",
+                "Window o lies within the padded input exactly when o is less than the number of windows.",
+                _count,
+                (("S", 2),),
+            ),
+            Claim(
+                "monotone",
+                "One more input position never makes fewer windows.",
+                _monotone,
+                (("S", 2),),
+            ),
+        ),
         relations=(_WALKED, relation("conv extents"), relation("pool extents")),
         exhibits=(
             Windows("W = 7, F = 3, S = 2, P = 0: three windows", 7, (0, 0), _windows(7, 3, 2, 0)),
@@ -60,6 +76,31 @@ def theory() -> Theory:
         ),
         source="the notes, sections `Spatial arrangement` and `Summary`; Dumoulin and Visin (2016), relations 1 to 6",
     )
+
+
+ROOM = term(window.slack(AXIS, W))
+POSITIVE = ("v", "S"), 1
+
+
+def _count() -> Theorem:
+    """S >= 1 |- (W - 1 + P >= the last tap of window o) iff (the number of windows >= o + 1)."""
+    stride = kernel.assume((">=", *POSITIVE))
+    fits = (">=", term(W - 1 + P), term(window.position(AXIS, o, F - 1)))
+    counts = (">=", ("+", ("//", ROOM, ("v", "S")), 1), term(o + 1))
+    lower, upper = kernel.division(ROOM, stride), kernel.division(ROOM, stride, upper=True)
+    down = kernel.certificate(fits, [lower, stride, kernel.assume(counts)], [(1, [0]), (1, [1, 2]), (1, [2])])
+    premises = [upper, kernel.assume(fits), stride]
+    up = kernel.certificate(counts, premises, [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])], refute=True)
+    return kernel.equivalent(up, down)
+
+
+def _monotone() -> Theorem:
+    """S >= 1 |- the windows of W + 1 >= the windows of W."""
+    stride = kernel.assume((">=", *POSITIVE))
+    more = term(window.slack(AXIS, W + 1))
+    lower, upper = kernel.division(ROOM, stride), kernel.division(more, stride, upper=True)
+    goal = (">=", ("+", ("//", more, ("v", "S")), 1), ("+", ("//", ROOM, ("v", "S")), 1))
+    return kernel.certificate(goal, [lower, upper, stride], [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])], 2, refute=True)
 
 
 def _windows(size: int, kernel: int, stride: int, padding: int) -> tuple[tuple[int, ...], ...]:

@@ -1,11 +1,13 @@
 """Parameters of a conv layer, and what sharing saves."""
 
 from convproof.check import relation
+from convproof.proof import kernel
+from convproof.proof.language import term
 from convproof.report import Equation
 from convproof.spec import Conv
 from convproof.symbolic import output_shape, parameters, symbols, weights
 from convproof.symbolic.shapes import product
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 
 C, K, F, S, P, H, W = symbols("C K F S P H W")
 LAYER, X = Conv("K", "F", "S", "P"), (C, H, W)
@@ -44,6 +46,18 @@ def theory() -> Theory:
                 290400 * 364,
                 "290,400 neurons, 363 weights and a bias each",
                 "its parameters without sharing",
+            ),
+        ),
+        claims=(
+            Claim(
+                "shared",
+                "K filters of F F C weights and a bias each: K (F F C + 1) parameters, whatever the image.",
+                lambda: kernel.identity(term(shared), term(K * a_neuron)),
+            ),
+            Claim(
+                "sharing-factor",
+                "Without sharing there are as many times more as there are output positions.",
+                lambda: kernel.identity(term(neurons * a_neuron), term(shared * product(output_shape(LAYER, X)[1:]))),
             ),
         ),
         relations=(relation("network parameters"), relation("shared weights, letters")),

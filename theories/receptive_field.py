@@ -1,10 +1,12 @@
 """The receptive field of a stack."""
 
 from convproof.check import relation
+from convproof.proof import Theorem, derived, kernel
+from convproof.proof.algebra import substitute
 from convproof.report import Bars, Equation, Table
 from convproof.spec import Conv, Layer
 from convproof.symbolic import Field, receptive_field, symbols
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 
 F, S, P, D, N, r, j, a = symbols("F S P D N r j a")
 
@@ -42,6 +44,22 @@ def theory() -> Theory:
                 "field of N + 1 layers",
             ),
         ),
+        claims=(
+            Claim(
+                "stack",
+                "A stack of any kernels, strides and dilations: the field after N layers is 1 plus "
+                "the sum, over the layers, of "
+                "the span less one times the jump below.",
+                _stack_of_any,
+                (("N", 3), ("r", ("+", 1, ("*", 2, ("v", "k")))), ("F", 3), ("D", 1), ("J", 1)),
+            ),
+            Claim(
+                "stack-of-3x3",
+                "N layers of 3x3 at stride 1 see 2N + 1.",
+                _stack_of_small,
+                (("N", 3), ("r", ("+", 1, ("*", 2, ("v", "k"))))),
+            ),
+        ),
         relations=(relation("network field"),),
         exhibits=(
             Table(
@@ -65,6 +83,38 @@ def theory() -> Theory:
             "`Computing receptive fields of convolutional neural networks` (Distill, 2019)"
         ),
     )
+
+
+LAYER = ("v", "N")
+NEXT = ("at", "r", ("+", LAYER, 1))
+
+
+def _stack_of_any() -> Theorem:
+    """r[0] = 1, for all N: r[N+1] = r[N] + D[N] (F[N] - 1) J[N], N >= 0 |- r[N] = 1 + the sum of these below N."""
+    grows = ("*", ("at", "D", LAYER), ("+", ("at", "F", LAYER), -1), ("at", "J", LAYER))
+    law = kernel.assume(("all", "N", ("=", NEXT, ("+", ("at", "r", LAYER), grows))))
+    below = ("sum", "i", 0, ("+", LAYER, -1), substitute(grows, {"N": ("v", "i")}))
+    claim = ("=", ("at", "r", LAYER), ("+", 1, below))
+    start = kernel.assume(("=", ("at", "r", 0), 1))
+    none = kernel.empty(substitute(below, {"N": 0}), derived.at_least(0, ("+", ("+", 0, -1), 1)))
+    base = kernel.certificate(substitute(claim, {"N": 0}), [start, none], [(1, [0]), (-1, [1])])
+    at_next = substitute(claim, {"N": ("+", LAYER, 1)})
+    natural = kernel.assume((">=", LAYER, 0))
+    enough = kernel.certificate((">=", ("+", ("+", LAYER, 1), -1), 0), [natural], [(1, [0])])
+    longer = kernel.last_term(at_next[2][2], enough)
+    one_more = kernel.specialize(law, LAYER)
+    step = kernel.certificate(at_next, [one_more, kernel.assume(claim), longer], [(1, [0]), (1, [1]), (-1, [2])])
+    return kernel.induction(base, step, "N")
+
+
+def _stack_of_small() -> Theorem:
+    """r[0] = 1, for all N: r[N+1] = r[N] + 2, N >= 0 |- r[N] = 2N + 1."""
+    law = kernel.assume(("all", "N", ("=", NEXT, ("+", ("at", "r", LAYER), 2))))
+    claim = ("=", ("at", "r", LAYER), ("+", ("*", 2, LAYER), 1))
+    base = kernel.certificate(substitute(claim, {"N": 0}), [kernel.assume(("=", ("at", "r", 0), 1))], [(1, [0])])
+    premises = [kernel.specialize(law, LAYER), kernel.assume(claim)]
+    step = kernel.certificate(substitute(claim, {"N": ("+", LAYER, 1)}), premises, [(1, [0]), (1, [1])])
+    return kernel.induction(base, step, "N")
 
 
 def _through(layer: Layer, field: Field) -> Field:

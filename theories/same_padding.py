@@ -4,10 +4,12 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle
 from convproof.check.relations import equal
+from convproof.proof import Theorem, kernel
+from convproof.proof.language import term
 from convproof.report import Equation
 from convproof.spec import Axis
 from convproof.symbolic import symbols, window
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 W, F, P, D = symbols("W F P D")
@@ -42,10 +44,21 @@ def theory() -> Theory:
                 "size for even F",
             ),
         ),
+        claims=(Claim("same", "At stride 1 the size is kept exactly when 2P = D (F - 1), whatever W.", _same),),
         relations=(_KEPT,),
         findings=(_finding(3, 1), _finding(5, 2)),
         source="the notes, sections `Use of zero-padding` and `Layer Sizing Patterns`",
     )
+
+
+def _same() -> Theorem:
+    """(the number of windows at stride 1 = W) iff (2P = D (F - 1))."""
+    room = term(window.slack(STRIDE_1, W))
+    kept = ("=", ("+", ("//", room, 1), 1), term(W))
+    padded = ("=", term(2 * P), term(D * (F - 1)))
+    forward = kernel.certificate(padded, [kernel.assume(kept)], [(1, [0])])
+    backward = kernel.certificate(kept, [kernel.assume(padded)], [(1, [0])])
+    return kernel.equivalent(forward, backward)
 
 
 def _finding(kernel: int, padding: int) -> Finding:

@@ -1,11 +1,13 @@
 """Three 3x3 layers against one 7x7 layer."""
 
 from convproof.check import relation
+from convproof.proof import Theorem, kernel
+from convproof.proof.language import term
 from convproof.report import Equation, Table
 from convproof.spec import Conv, Input, Network
 from convproof.symbolic import analyze, symbols, values, weights
 from convproof.symbolic.costs import parameters
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 
 C, W = symbols("C W")
 SMALL, LARGE = Conv("C", 3, padding=1), Conv("C", 7, padding=3)
@@ -46,6 +48,10 @@ def theory() -> Theory:
                 "values more",
             ),
         ),
+        claims=(
+            Claim("smaller", "Three 3x3 layers have fewer weights than one 7x7 layer.", _smaller, (("C", 64),)),
+            Claim("smaller-with-biases", "They have fewer parameters too, biases counted.", _with_biases, (("C", 64),)),
+        ),
         relations=(relation("network parameters"), relation("network field")),
         exhibits=(
             Table(
@@ -65,3 +71,18 @@ def theory() -> Theory:
         ),
         source="the notes, section `Layer Patterns`",
     )
+
+
+ONE_CHANNEL = (">=", ("v", "C"), 1)
+
+
+def _smaller() -> Theorem:
+    """C >= 1 |- the 7x7 layer's weights >= three times the 3x3 layer's + 1; 22 C^2 - 1 = 22 (C-1)^2 + 44 (C-1) + 21."""
+    goal = (">=", term(weights(LARGE, X)), ("+", term(3 * weights(SMALL, X)), 1))
+    return kernel.certificate(goal, [kernel.assume(ONE_CHANNEL)], [(22, [0, 0]), (44, [0]), (21, [])])
+
+
+def _with_biases() -> Theorem:
+    """The same for parameters: 22 C^2 - 2 C - 1 = 22 (C-1)^2 + 42 (C-1) + 19."""
+    goal = (">=", term(parameters(LARGE, X)), ("+", term(3 * parameters(SMALL, X)), 1))
+    return kernel.certificate(goal, [kernel.assume(ONE_CHANNEL)], [(22, [0, 0]), (42, [0]), (19, [])])

@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 
 from convproof import autograd as ag
 from convproof.check import Mismatch, Relation, oracle
+from convproof.proof import Theorem, derived, kernel
+from convproof.proof.language import term
 from convproof.report import Equation, Table, Text, Windows
 from convproof.spec import Axis
 from convproof.symbolic import FloorDiv, SizeSet, symbols, where_zero, window
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 W, F, S, P = symbols("W F S P")
@@ -50,6 +52,22 @@ def theory() -> Theory:
                 "last position that any window reads",
             ),
         ),
+        claims=(
+            Claim("least", "The remainder is never negative.", lambda: _bounds()[0], (("S", 2),)),
+            Claim("most", "The remainder is less than the stride.", lambda: _bounds()[1], (("S", 2),)),
+            Claim(
+                "divides",
+                "Where the stride divides the room, W - F + 2P = S m, the remainder is 0.",
+                _divides,
+                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("m", 2)),
+            ),
+            Claim(
+                "fits",
+                "Where the remainder is 0, the room is a multiple of the stride.",
+                _fits,
+                (("S", 2), ("W", 7), ("F", 3), ("P", 0)),
+            ),
+        ),
         relations=(_UNREAD,),
         exhibits=(
             Table(
@@ -77,6 +95,36 @@ def theory() -> Theory:
         findings=tuple(_finding(*example) for example in EXAMPLES),
         source="the notes, section `Spatial arrangement`, its figure and `Constraints on strides`",
     )
+
+
+ROOM, STRIDE = term(W - F + 2 * P), ("v", "S")
+REMAINDER = ("+", ROOM, ("*", -1, STRIDE, ("//", ROOM, STRIDE)))
+
+
+def _bounds() -> tuple[Theorem, Theorem]:
+    """S >= 1 |- the remainder >= 0, and S - 1 >= the remainder."""
+    stride = kernel.assume((">=", STRIDE, 1))
+    lower = kernel.certificate((">=", REMAINDER, 0), [kernel.division(ROOM, stride)], [(1, [0])])
+    upper = kernel.certificate(
+        (">=", ("+", STRIDE, -1), REMAINDER), [kernel.division(ROOM, stride, upper=True)], [(1, [0])]
+    )
+    return lower, upper
+
+
+def _divides() -> Theorem:
+    """S >= 1, room = S m |- the remainder = 0."""
+    stride, multiple = kernel.assume((">=", STRIDE, 1)), kernel.assume(("=", ROOM, ("*", STRIDE, ("v", "m"))))
+    product = ("*", STRIDE, ("v", "m"))
+    lower = kernel.certificate((">=", ROOM, product), [multiple], [(1, [0])])
+    upper = kernel.certificate((">=", ("+", product, STRIDE, -1), ROOM), [multiple, stride], [(-1, [0]), (1, [1])])
+    quotient = derived.floor_is(ROOM, stride, ("v", "m"), lower, upper)
+    return kernel.certificate(("=", REMAINDER, 0), [multiple, quotient], [(1, [0]), (("*", -1, STRIDE), [1])])
+
+
+def _fits() -> Theorem:
+    """The remainder = 0 |- room = S (room // S)."""
+    none = kernel.assume(("=", REMAINDER, 0))
+    return kernel.certificate(("=", ROOM, ("*", STRIDE, ("//", ROOM, STRIDE))), [none], [(1, [0])])
 
 
 X = [1, 2, -1, 1, -3]

@@ -1,4 +1,5 @@
-"""Terms of the kernel and their normal form: integer polynomials over opaque atoms. Trusted, and sympy has no part in it.
+"""Terms of the kernel and their normal form: integer polynomials over opaque atoms. Trusted, and sympy has no part in
+it.
 
 A term is an int or a tuple; every term stands for an integer:
 
@@ -141,6 +142,8 @@ def constant(poly: Poly) -> int | None:
 
 def _division(a: Poly, b: Poly) -> Poly:
     top, bottom = constant(a), constant(b)
+    if bottom == 1:
+        return a
     if top is not None and bottom is not None and bottom > 0:
         return {(): top // bottom} if top // bottom else {}
     return _atom(("//", frozen(a), frozen(b)))
@@ -160,8 +163,8 @@ def _indicator(head: str, difference: Poly) -> Poly:
 
 # --- sums -------------------------------------------------------------------------------------------------------------
 # A normal sum atom is ("sum", height, ((lo, hi), ...), body): frozen bounds, and a monomial in the bound letters
-# ("b", height, 0), ("b", height, 1), ... A sum is higher than every sum within, so no two bound letters meet. While a sum is
-# being built its bound name is a marker, a letter that no term can have.
+# ("b", height, 0), ("b", height, 1), ... A sum is higher than every sum within, so no two bound letters meet. While a
+# sum is being built its bound name is a marker, a letter that no term can have.
 
 MARK = "\0"
 
@@ -201,8 +204,11 @@ def _mentions(atom: Any, marker: Any) -> bool:
 
 
 def _one_sum(marker: Any, own: tuple[Any, Any], inner: tuple[Any, ...]) -> Poly:
-    """The sum of a monomial whose factors all mention `marker`, merged with the sums among them that it can be exchanged with."""
-    names, bounds, factors = [marker], [own], ()
+    """The sum of a monomial whose factors all mention `marker`, merged with the sums among them that it can be
+    exchanged with.
+    """
+    names, bounds = [marker], [own]
+    factors: tuple[Any, ...] = ()
     for atom, power in inner:
         if atom[0] != "sum" or power != 1 or any(_mentions(b, marker) for b in atom[2]):
             factors += ((atom, power),)

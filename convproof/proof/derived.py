@@ -5,10 +5,8 @@ Arguments are kernel terms; `positive` is a theorem b >= 1.
 
 from __future__ import annotations
 
-from typing import Any
-
 from convproof.proof import kernel
-from convproof.proof.algebra import Term
+from convproof.proof.algebra import Refused, Term, constant, normal
 from convproof.proof.kernel import Theorem
 
 Products = list[tuple[Term, list[int]]]
@@ -25,16 +23,14 @@ def at_least(a: Term, b: Term) -> Theorem:
 
 
 def _constant(term: Term) -> int:
-    from convproof.proof.algebra import constant, normal
-
     value = constant(normal(term))
     if value is None:
-        raise kernel.Refused("at_least: the difference is no number")
+        raise Refused("at_least: the difference is no number")
     return value
 
 
 def equals(a: Term, b: Term, *equations: Theorem) -> Theorem:
-    """a = b as the sum of the given equations, each taken once: a chain a = c, c = d, d = b, up to polynomial identity."""
+    """a = b as the sum of the given equations, each taken once: a = c, c = d, d = b, up to polynomial identity."""
     return kernel.certificate(("=", a, b), equations, [(1, [i]) for i in range(len(equations))])
 
 
@@ -82,14 +78,3 @@ def whole(a: Term, positive: Theorem, q: Term) -> Theorem:
     lower = kernel.certificate((">=", shifted, ("*", b, found)), [low], [(1, [0])])
     upper = kernel.certificate((">=", ("+", ("*", b, found), b, -1), shifted), [high], [(1, [0])])
     return floor_is(shifted, positive, found, lower, upper)
-
-
-def by_one(a: Term) -> Theorem:
-    """|- a//1 = a."""
-    one = at_least(1, 1)
-    return floor_is(a, one, a, at_least(a, ("*", 1, a)), at_least(("+", ("*", 1, a), 1, -1), a))
-
-
-def instance(theorem: Theorem, **values: Any) -> Theorem:
-    """The theorem with terms for letters."""
-    return kernel.instantiate(theorem, values)

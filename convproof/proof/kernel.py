@@ -1,9 +1,10 @@
 """The kernel: the only file that can build a `Theorem`. In the manner of LCF, small enough to be read in one sitting.
 
-A formula is ("=", a, b), (">=", a, b), ("iff", f, g) or ("all", name, f), over the terms of `algebra`. A theorem says that its
-conclusion holds for all integers in place of its free letters and all functions in place of its function names, wherever its
-hypotheses hold. Division is total but unspecified where the divisor is not positive. Every theorem carries its proof: the rule, its
-arguments and the theorems it was made of, which `proof_term` writes out for the second checker.
+A formula is ("=", a, b), (">=", a, b), ("iff", f, g) or ("all", name, f), over the terms of `algebra`. A theorem says
+that its conclusion holds for all integers in place of its free letters and all functions in place of its function
+names, wherever its hypotheses hold. Division is total but unspecified where the divisor is not positive. Every theorem
+carries its proof: the rule, its arguments and the theorems it was made of, which `proof_term` writes out for the second
+checker.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _KEY = object()
 
 
 class Theorem:
-    """hypotheses |- conclusion. Built by the rules of this file alone; cannot be changed, copied, pickled or subclassed."""
+    """hypotheses |- conclusion. Built by the rules of this file alone; cannot be changed, copied, pickled or
+    subclassed.
+    """
 
     __slots__ = ("_arguments", "_conclusion", "_hypotheses", "_premises", "_rule")
     _rule: str
@@ -66,9 +69,7 @@ def _theorem(
     premises = tuple(premises)
     if not all(type(premise) is Theorem for premise in premises):
         raise Refused(f"{rule}: the premises must be theorems")
-    return Theorem(
-        _KEY, tuple(arguments), conclusion, tuple(sorted(set(hypotheses), key=repr)), premises, rule
-    )
+    return Theorem(_KEY, tuple(arguments), conclusion, tuple(sorted(set(hypotheses), key=repr)), premises, rule)
 
 
 def _all_hypotheses(theorems: Iterable[Theorem], *without: Formula) -> list[Formula]:
@@ -144,7 +145,7 @@ def equivalent(forward: Theorem, backward: Theorem) -> Theorem:
 
 
 def induction(base: Theorem, step: Theorem, name: str) -> Theorem:
-    """H |- f(0) and K, name >= 0, f(name) |- f(name + 1) become H, K, name >= 0 |- f(name); name is not free in H, K."""
+    """H |- f(0) and K, name >= 0, f(name) |- f(name + 1) become H, K, name >= 0 |- f(name); name not free in H, K."""
     letter = ("v", name)
     natural = (">=", letter, 0)
     found = [h for h in step.hypotheses if substitute(h, {name: ("+", letter, 1)}) == step.conclusion]
@@ -174,10 +175,10 @@ def certificate(
 ) -> Theorem:  # fmt: skip
     """`goal` from premises p >= 0 and p = 0, by a polynomial identity that witnesses it.
 
-    scale * (left - right of the goal) = the sum of factor * product of premises, over `products`, pairs of a factor and the
-    indices of premises. A factor is a natural number unless an equality is among the premises multiplied; for a goal that is an
-    equality one always is. With `refute` the negation of the goal, b - a - 1 >= 0, counts as a last premise, and the sum is
-    -scale.
+    scale * (left - right of the goal) = the sum of factor * product of premises, over `products`, pairs of a factor and
+    the indices of premises. A factor is a natural number unless an equality is among the premises multiplied; for a
+    goal that is an equality one always is. With `refute` the negation of the goal, b - a - 1 >= 0, counts as a last
+    premise, and the sum is -scale.
     """
     target = _difference(well_formed(goal))
     known = [(p.conclusion[0], _difference(p.conclusion)) for p in premises]
@@ -196,7 +197,9 @@ def certificate(
         if not any(known[i][0] == "=" for i in indices):
             number = constant(value)
             if number is None or number < 0 or goal[0] == "=":
-                raise Refused("certificate: without an equality a factor must be a natural number, in a goal that is a >=")
+                raise Refused(
+                    "certificate: without an equality a factor must be a natural number, in a goal that is a >="
+                )
         total = add(total, multiply(value, *(known[i][1] for i in indices)))
     if multiply({(): scale}, target) != total:
         raise Refused("certificate: the two sides differ")
@@ -245,7 +248,7 @@ def _exchanged(term: Any, a: Term, b: Term, letters: frozenset[str]) -> Any:
 
 
 def period(formula: Formula, name: str) -> Theorem:
-    """name >= 0 |- f, where f compares two quasi-affine functions of `name` alone: decided by one period and the slope."""
+    """name >= 0 |- f, where f compares quasi-affine functions of `name` alone: decided by one period and the slope."""
     difference = _difference(well_formed(formula))
     length, rise = _periodic(difference, name)
     if length > MAX_PERIOD:
@@ -326,7 +329,7 @@ def empty(term: Term, premise: Theorem) -> Theorem:
 
 
 def reindex(term: Term, sign: int, shift: Term) -> Theorem:
-    """|- the sum over i = the sum over j with i = sign*j + shift, sign 1 or -1; i must not stand free in shift."""
+    """|- the sum over i = the sum over j with i = sign*j + shift, sign 1 or -1; i not free in shift."""
     name, lo, hi, body = _sum_parts(term)
     normal(shift)
     if type(sign) is not int or sign not in (1, -1) or name in free(shift):
@@ -337,7 +340,7 @@ def reindex(term: Term, sign: int, shift: Term) -> Theorem:
 
 
 def sift(name: str, lo: Term, hi: Term, body: Term, place: Term) -> Theorem:
-    """|- the sum over i of body(i) * [i = place] = body(place) * [lo <= place] * [place <= hi]; i is not free in place."""
+    """|- the sum over i of body(i) * [i = place] = body(place) * [lo <= place] * [place <= hi]; i not free in place."""
     if name in free(place):
         raise Refused(f"sift: {name} stands free in the place")
     left = ("sum", name, lo, hi, ("*", body, ("is", ("v", name), place)))
@@ -352,7 +355,9 @@ def under_sum(term: Term, equation: Theorem) -> Theorem:
     letter = ("v", name)
     hypotheses = _all_hypotheses([equation], (">=", letter, lo), (">=", hi, letter))
     if head != "=" or left != body or any(name in free(each) for each in (*hypotheses, lo, hi)):
-        raise Refused("under_sum: the premise must equate the body, and its bound name must be arbitrary within the bounds")
+        raise Refused(
+            "under_sum: the premise must equate the body, and its bound name must be arbitrary within the bounds"
+        )
     return _theorem("under_sum", [term], [equation], hypotheses, ("=", term, ("sum", name, lo, hi, right)))
 
 

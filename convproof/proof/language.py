@@ -1,7 +1,8 @@
 """Between sympy, in which theories are written and shown, and the kernel's terms. Nothing here is trusted.
 
-Letters are symbols, `x[i]` is an `IndexedBase`, sums are `Sum`, divisions are `FloorDiv`, and [a = b] is `KroneckerDelta(a, b)`.
-What a theorem says is always read back from the kernel's terms with `expression`, so a slip here cannot make it say something else.
+Letters are symbols, `x[i]` is an `IndexedBase`, sums are `Sum`, divisions are `FloorDiv`, and [a = b] is
+`KroneckerDelta(a, b)`. What a theorem says is always read back from the kernel's terms with `expression`, so a slip
+here cannot make it say something else.
 """
 
 from __future__ import annotations
