@@ -75,12 +75,14 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
     and report.json. Wrong claims of the notes are what the report shows; they do not change the exit status. Exit
     status 1: a statement of the report itself is refuted, or formulas and running code disagree.
     """
-    from convproof import assemble
+    from convproof import assemble, theory
+    from convproof.check import RELATIONS
     from convproof.report import prepare_folder, to_json, write_report
 
     prepare_folder(output)
-    with _Progress(assemble.steps()) as progress:
-        outcome = assemble.derive(progress, cases, seed)
+    theories = theory.load()
+    with _Progress(len(theories) + len(RELATIONS)) as progress:
+        outcome = assemble.derive(progress, cases, seed, theories)
         document = assemble.report(outcome)
         files = write_report(document, output)
     if form == "json":
@@ -119,7 +121,8 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
             progress(f"{each.id}.{claim.name}")
             proofs.append((each, theory.prove(claim)))
     if form == "json":
-        document = {"schema": "convproof/1", "theorems": [proof.to_json(each.id) for each, proof in proofs]}
+        theorems = [{**proof.to_json(each.id), "seconds": round(proof.seconds, 3)} for each, proof in proofs]
+        document = {"schema": "convproof/1", "theorems": theorems}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     else:
         text = _rendered(lambda console: _show_proofs(proofs, with_recheck, console), to_file=output is not None)
@@ -184,21 +187,19 @@ def _network(spec: str, image: Input | None) -> Network:
         raise InputError(f"{text}: ONNX files are not read yet; write the network in notation")
     if re.fullmatch(r"[\w.]+:[\w.]+", text):
         found = _imported(text)
-        return _from_text(found, image) if isinstance(found, str) else _checked(found, text, image)
+        return _on_text(found, image) if isinstance(found, str) else _checked(found, text, image)
     if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
         raise InputError(
             f"no classic is named {text!r}; there are {', '.join(CLASSICS)}, or write the network in notation"
         )
-    return _from_text(text, image)
+    return _on_text(text, image)
 
 
-def _from_text(text: str, image: Input | None) -> Network:
-    """The network of a text, which may leave out its INPUT where --input gives one."""
+def _on_text(text: str, image: Input | None) -> Network:
+    """The network of a text; one without INPUT gets --input in front."""
     from convproof.spec import notation
 
-    if image is not None and "INPUT" not in text:
-        return notation.network(text, image)
-    return _on(notation.network(text), image)
+    return _on(notation.network(text, None if notation.has_input(text) else image), image)
 
 
 def _on(network: Network, image: Input | None) -> Network:
@@ -275,7 +276,7 @@ def _show(found: Analysis, console: Any) -> None:
         exact = found.exact_sizes[axis]
         if valid is not None and exact is not None:
             console.print(
-                f"{axis} fits for {_named(valid, axis)}; without remainder for {_named(exact, axis)}", highlight=False
+                f"{axis} fits for {valid.shown(axis)}; without remainder for {exact.shown(axis)}", highlight=False
             )
     notes = (*(f"requires {r}" for r in found.requires), *(f"undecided, {reason}" for reason in found.undecided))
     for line in (*found.misfits, *notes):
@@ -306,10 +307,6 @@ def _show_proofs(proofs: list[tuple[Theory, Proof]], with_recheck: bool, console
     console.print(f"\n{sum(proof.proved for _, proof in proofs)} of {len(proofs)} theorems proved", highlight=False)
     for name in sorted(used):
         console.print(f"axiom {name}: {AXIOMS[name]}", highlight=False, markup=False)
-
-
-def _named(found: Any, axis: str) -> str:
-    return str(found).replace("n >=", f"{axis} >=").replace("n mod", f"{axis} mod")
 
 
 def _shown(value: Any) -> str:

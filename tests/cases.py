@@ -7,9 +7,9 @@ VGG16 = (
     "[CONV3-512 -> RELU]*3 -> POOL2 -> [CONV3-512 -> RELU]*3 -> POOL2 -> [FC-4096 -> RELU]*2 -> FC-1000"
 )
 
-# (notation, parameters, last field): figures published in the sources named in each comment.
+# (notation, parameters), as published: the papers' own counts or torchvision's.
 PUBLISHED = {
-    "vgg16": (VGG16, 138_357_544),  # Simonyan and Zisserman (2014); torchvision
+    "vgg16": (VGG16, 138_357_544),
     "vgg19": (
         VGG16.replace("256 -> RELU]*3", "256 -> RELU]*4").replace("512 -> RELU]*3", "512 -> RELU]*4"),
         143_667_240,

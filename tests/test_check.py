@@ -1,5 +1,6 @@
 """The bridge holds, says what it is worth, and notices when either side is wrong."""
 
+import inspect
 import os
 from fractions import Fraction
 
@@ -14,6 +15,7 @@ from convproof.check.cases import DRAW_SET, ConvCase, conv_cases, pool_cases
 from convproof.check.printed import printed_value, rounds_to
 from convproof.check.relations import equal
 from convproof.errors import InputError
+from convproof.spec import Linear
 from convproof.symbolic import costs, field, shapes, window
 from convproof.verdicts import Rung
 
@@ -82,13 +84,11 @@ def _direct_misses_the_last_window(monkeypatch):
 
 
 def _last_maximum_wins(monkeypatch):
-    right = pooling.max_pool
-
-    def wrong(x, *args, **options):
-        flipped = ag.tensor(-np.asarray(ag.tensor(x).numpy()))
-        return right(flipped, *args, **options)
-
-    monkeypatch.setattr(ag, "max_pool", wrong)
+    source = inspect.getsource(pooling.max_pool).replace("value > best", "value >= best")
+    assert "value >= best" in source
+    scope = dict(vars(pooling))
+    exec(source, scope)  # noqa: S102
+    monkeypatch.setattr(ag, "max_pool", scope["max_pool"])
 
 
 def _switches_overwrite(monkeypatch):
@@ -122,6 +122,26 @@ def _biases_forgotten(monkeypatch):
     monkeypatch.setattr(costs, "biases", lambda layer, *inputs: 0)
 
 
+def _macs_without_groups(monkeypatch):
+    right = costs.macs
+    monkeypatch.setattr(costs, "macs", lambda layer, *x: right(layer, *x) * getattr(layer, "groups", 1))
+
+
+def _values_of_relu_counted(monkeypatch):
+    right = costs.values
+    monkeypatch.setattr(costs, "values", lambda layer, *x: right(layer, *x) or 1)
+
+
+def _linear_weights_miscounted(monkeypatch):
+    right = costs.weights
+    monkeypatch.setattr(costs, "weights", lambda layer, *x: right(layer, *x) + isinstance(layer, Linear))
+
+
+def _group_weights_miscounted(monkeypatch):
+    right = costs.weights
+    monkeypatch.setattr(costs, "weights", lambda layer, *x: right(layer, *x) * getattr(layer, "groups", 1))
+
+
 def _bias_dropped(monkeypatch):
     monkeypatch.setattr(convolution, "_biased", lambda op, y, b: y)
 
@@ -137,7 +157,7 @@ def _floats_a_little_off(monkeypatch):
     monkeypatch.setitem(convolution._ALGORITHMS, "im2col", wrong)
 
 
-def _stuffing_overlooked_by_the_weights(monkeypatch):
+def _second_derivative_doubled(monkeypatch):
     right = convolution._weight_gradient
 
     def wrong(g, x, kernel, geometry):
@@ -178,7 +198,7 @@ def _values_clipped(monkeypatch):
     monkeypatch.setattr(pooling.Windows, "take", lambda self, x, places: np.clip(right(self, x, places), -4, 4))
 
 
-def _groups_forgotten(monkeypatch):
+def _windows_never_shrink(monkeypatch):
     monkeypatch.setattr(shapes.window, "count", lambda axis, n, ceil_mode=False: n)
 
 
@@ -199,11 +219,15 @@ def _groups_forgotten(monkeypatch):
         (_field_too_large, "network field"),
         (_field_ignores_jump, "network field"),
         (_biases_forgotten, "network parameters"),
-        (_groups_forgotten, "network extents"),
+        (_windows_never_shrink, "network extents"),
+        (_macs_without_groups, "network costs"),
+        (_values_of_relu_counted, "network costs"),
+        (_linear_weights_miscounted, "network parameters"),
+        (_group_weights_miscounted, "network parameters"),
         (_bias_dropped, "conv algorithms"),
         (_third_axis_negated, "conv algorithms"),
         (_floats_a_little_off, "conv in floats"),
-        (_stuffing_overlooked_by_the_weights, "conv second derivatives"),
+        (_second_derivative_doubled, "conv second derivatives"),
         (_transposed_without_its_last_column, "conv transposed"),
         (_sum_for_mean, "average pool"),
         (_padding_never_counts, "average pool"),

@@ -56,7 +56,7 @@ def test_height_comes_first_in_the_input_option():
 def test_a_remainder_is_a_finding():
     done = convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)")
     assert done.returncode == 1
-    assert "conv1: along W, stride 4 leaves unread 1 of the 224 + 0 + 0 positions" in done.stdout
+    assert "conv1: along W, stride 4 leaves a remainder of 1 in 224 + 0 + 0 positions" in done.stdout
     assert convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)", "--format", "json").returncode == 1
 
 
@@ -157,7 +157,8 @@ def test_the_report(tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["index.html", "report.json", "report.md", "report.tex"]
     assert "0 refuted" in done.stdout
     document = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert {t["verdict"] for t in document["theorems"]} == {"UNKNOWN"}
+    assert {(t["verdict"], t["rung"], t["rechecked"]) for t in document["theorems"]} == {("PROVED", "theorem", True)}
+    assert {t["verdict"] for t in document["statements"]} == {"UNKNOWN"}
     page = (tmp_path / "out" / "index.html").read_text()
     assert page.count("<math") >= 50
     assert page.count("<svg") >= 5

@@ -6,7 +6,21 @@ import pytest
 from convproof import autograd as ag
 from convproof import lower
 from convproof.errors import ConvproofError, ShapeError
-from convproof.spec import Conv, ConvTranspose, Input, LpPool, MaxPool, Network
+from convproof.spec import (
+    AvgPool,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Input,
+    Linear,
+    LpPool,
+    MaxPool,
+    Network,
+    ReLU,
+    Softmax,
+)  # fmt: skip
 from convproof.spec.notation import network
 
 NET = network("INPUT[6x6x2] -> CONV3-3 -> RELU -> { POOL2 | AVGPOOL2 } CONCAT -> { ID | ID } ADD -> FC-4 -> SOFTMAX")
@@ -43,6 +57,45 @@ def test_other_layers_run():
     assert activations["maxpool1"].shape == (1, 4, 7)
     global_max = network("INPUT[5x5x3] -> GLOBALAVGPOOL -> DROPOUT -> FLATTEN")
     assert lower.run(global_max, np.ones((2, 3, 5, 5)))[0]["flatten1"].shape == (2, 3)
+
+
+W3, B4, B2 = np.arange(36.0).reshape(4, 1, 3, 3), np.arange(4.0), np.arange(2.0)
+KINDS = {
+    "conv": (
+        Conv(4, 3, (1, 2), ((1, 0), (2, 1)), (2, 1), 2),
+        {"weight": W3, "bias": B4},
+        lambda x: ag.conv(x, W3, B4, (1, 2), ((1, 0), (2, 1)), (2, 1), 2),
+    ),
+    "conv without bias": (Conv(4, 3, groups=2, bias=False), {"weight": W3}, lambda x: ag.conv(x, W3, groups=2)),
+    "conv_transpose": (
+        ConvTranspose(4, 3, 2, 1, 1, 2, True, 2),
+        {"weight": W3[:2].repeat(2, 1), "bias": B4},
+        lambda x: ag.conv_transpose(x, W3[:2].repeat(2, 1), B4, 2, 1, 1, 2, 2),
+    ),
+    "max_pool": (MaxPool(2, 3, 1, 2, True), {}, lambda x: ag.max_pool(x, 2, 3, 1, 2, True)),
+    "avg_pool": (AvgPool(3, 2, 1, True, False), {}, lambda x: ag.avg_pool(x, 3, 2, 1, True, False)),
+    "lp_pool": (LpPool(3, 2, 3, True), {}, lambda x: ag.lp_pool(x, 3, 2, 3, True)),
+    "global max": (GlobalPool("max"), {}, lambda x: ag.max_pool(x, (6, 6))),
+    "global average": (GlobalPool("avg"), {}, lambda x: ag.avg_pool(x, (6, 6))),
+    "linear": (
+        Linear(2, bias=False),
+        {"weight": np.arange(144.0).reshape(2, 72)},
+        lambda x: ag.linear(ag.flatten(x), np.arange(144.0).reshape(2, 72)),
+    ),
+    "dropout": (Dropout(0.3), {}, lambda x: x),
+    "relu": (ReLU(), {}, ag.relu),
+    "softmax": (Softmax(), {}, lambda x: ag.softmax(x, 1)),
+    "flatten": (Flatten(), {}, ag.flatten),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_field_of_a_layer_counts(name):
+    layer, parameters, expected = KINDS[name]
+    net = Network.chain([Input(2, (6, 6)), layer])
+    given = {net.output.name: parameters} if parameters else {}
+    activations, _ = lower.run(net, X, given)
+    assert np.array_equal(activations[net.output.name].numpy(), expected(ag.tensor(X)).numpy())
 
 
 @pytest.mark.parametrize(

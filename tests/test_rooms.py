@@ -28,7 +28,7 @@ ALLOWED = {
     "proof": {"errors", "symbolic"},
     "theory": {"", "errors", "verdicts", "symbolic", "proof", "recheck", "check", "report"},
     "assemble": {"", "verdicts", "check", "report", "theory"},
-    "cli": {"", "errors", "spec", "symbolic", "proof", "theory", "report", "assemble"},
+    "cli": {"", "errors", "spec", "symbolic", "proof", "check", "theory", "report", "assemble"},
     "__main__": {"cli"},
     "__init__": {"errors", "autograd"},
 }

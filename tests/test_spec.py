@@ -33,6 +33,8 @@ from convproof.spec.notation import MAX_LAYERS, Branches, Chain, Optional, Repea
         (lambda: spec.Linear((3, 4)), "Linear: out_features=(3, 4) must be one number or letter"),
         (lambda: Conv(3, 3, stride=((1, 2), 3)), "Conv: stride=(1, 2) must be one number or letter"),
         (lambda: Conv(3, 3, padding="same"), "Conv: padding='same' is no letter; use a number or a name such as 'W'"),
+        (lambda: Conv(3, 3, bias="no"), "Conv: bias='no' must be True or False"),
+        (lambda: spec.Dropout(7), "Dropout: p=7 must be a number from 0 to 1"),
         (lambda: spec.LpPool(float("inf"), 2), "LpPool: p=inf must be a positive number"),
         (
             lambda: Input(3, (4,) * 4),
@@ -165,16 +167,16 @@ def test_notation_of_networks():
         ("INPUT[3x3x3] -> conv3-64", 17, "unknown layer 'conv3-64'; did you mean CONV3-64?"),
         ("INPUT[3x3x3] -> CONV4-64", 17, "padding (F-1)/2 is not a whole number for F=4; write CONV(K=..., F=4, P=...)"),
         ("INPUT[3x3x3] -> CONV", 17, "CONV needs its numbers: CONV(K=..., F=...)"),
-        ("INPUT[3x3x3] -> CONV(K=4)", 17, "CONV needs F, as in CONV(F=3)"),
+        ("INPUT[3x3x3] -> CONV(K=4)", 17, "CONV needs F, as in CONV(K=3, F=3)"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, Q=1)", 17, "CONV has no argument Q; it takes K, F, S, P, D, G"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, F=3)", 17, "CONV is given F twice"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, G=3)", 17, "Conv: out_channels=4 is not divisible by groups=3"),
         ("INPUT[3x3x3] -> CONV(K=4x4, F=3)", 17, "CONV: K=4x4 must be one number, not one per axis"),
-        ("INPUT[3x3x3] -> RELU(F=3)", 17, "'RELU' takes no arguments here; did you mean RELU?"),
+        ("INPUT[3x3x3] -> RELU(F=3)", 17, "RELU takes no arguments"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, S=-1)", 34, "'-' has no meaning here"),
         ("INPUT[3x3x3] -> [RELU", 22, "the text ends too early; a layer or a closing bracket is missing"),
         ("INPUT[3x3x3] RELU", 14, "'RELU' cannot stand here; layers are joined by '->'"),
-        ("INPUT[3x3x3] -> [RELU]*N", 23, "repetition by a letter (*N) describes a family of networks, not one; "
+        ("INPUT[3x3x3] -> [RELU]*2 -> [RELU]*N", 36, "repetition by a letter (*N) describes a family of networks, not one; "
                                          "write a number in place of N"),
         ("INPUT[3x3x3] -> RELU?", 21, "an optional layer describes two networks; write one of them"),
         ("INPUT[3x3x3] -> {RELU} ADD", 24, "a merge needs two branches or more, separated by '|'"),

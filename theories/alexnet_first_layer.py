@@ -66,13 +66,13 @@ def theory() -> Theory:
                 tuple((t, window.count(_axis(0, t), 224), window.remainder(_axis(0, t), 224)) for t in range(9)),
             ),
             Text(
-                f"Total paddings T that fit: {_renamed(repaired, 'T')}. Paddings P on both sides that "
-                f"fit: {both_sides}."
+                f"Total paddings T that fit: {repaired.shown('T')}. Paddings P on both sides that "
+                f"fit: {both_sides.shown('P')}."
             ),
         ),
         findings=(
             Finding("output for 227x227x3", "55x55x96", _shape(), _shape() == "55x55x96"),
-            Finding("neurons", "290,400", 55 * 55 * 96, _product() == 290400),
+            Finding("neurons", "290,400", _product(), _product() == 290400),
             Finding("parameters", "34,944", parameters(LAYER, IMAGE), parameters(LAYER, IMAGE) == 34944),
             Finding(
                 "224 clearly does not fit",
@@ -109,10 +109,6 @@ def _shape() -> str:
 def _product() -> int:
     depth, height, width = output_shape(LAYER, IMAGE)
     return int(depth * height * width)
-
-
-def _renamed(found: object, letter: str) -> str:
-    return str(found).replace("n >=", f"{letter} >=").replace("n mod", f"{letter} mod")
 
 
 def _check(total: int) -> None:

@@ -29,8 +29,8 @@ def theory() -> Theory:
             "position. A shared weight's gradient is the sum of its gradients over all positions."
         ),
         equations=(Equation(symbols("params")[0], shared),),
-        hypotheses=(Equation(W + 2 * P, F, ">="), Equation(H + 2 * P, F, ">=")),
-        witness=(("W", 227), ("H", 227), ("F", 11), ("P", 0)),
+        hypotheses=(Equation(W + 2 * P, F, ">="), Equation(H + 2 * P, F, ">="), Equation(S, 1, ">=")),
+        witness=(("W", 227), ("H", 227), ("F", 11), ("P", 0), ("S", 4)),
         steps=(
             Step(weights(LAYER, X), F * F * C * K, "each of K filters has F F C weights", "weights"),
             Step(shared, K * a_neuron, "and one bias", "parameters with sharing"),

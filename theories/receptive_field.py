@@ -70,7 +70,7 @@ def theory() -> Theory:
             Bars(
                 "Positions seen along one axis after 1 to 6 layers of 3x3, the dilation doubling",
                 "positions",
-                tuple((f"{n} layers", float(_stack(_doubling(n)).size)) for n in range(1, 7)),
+                tuple((f"{n} layer{'s' * (n > 1)}", _stack(_doubling(n)).size) for n in range(1, 7)),
             ),
         ),
         findings=(

@@ -1,6 +1,11 @@
 """Three 3x3 layers against one 7x7 layer."""
 
-from convproof.check import relation
+import numpy as np
+from hypothesis import strategies as st
+
+from convproof import lower
+from convproof.check import Relation
+from convproof.check.relations import equal, network_extents, network_field, network_parameters
 from convproof.proof import Theorem, kernel
 from convproof.proof.language import term
 from convproof.report import Equation, Table
@@ -52,7 +57,7 @@ def theory() -> Theory:
             Claim("smaller", "Three 3x3 layers have fewer weights than one 7x7 layer.", _smaller, (("C", 64),)),
             Claim("smaller-with-biases", "They have fewer parameters too, biases counted.", _with_biases, (("C", 64),)),
         ),
-        relations=(relation("network parameters"), relation("network field")),
+        relations=(_BOTH,),
         exhibits=(
             Table(
                 "Weights for C channels",
@@ -86,3 +91,27 @@ def _with_biases() -> Theorem:
     """The same for parameters: 22 C^2 - 2 C - 1 = 22 (C-1)^2 + 42 (C-1) + 19."""
     goal = (">=", term(parameters(LARGE, X)), ("+", term(3 * parameters(SMALL, X)), 1))
     return kernel.certificate(goal, [kernel.assume(ONE_CHANNEL)], [(22, [0, 0]), (42, [0]), (19, [])])
+
+
+def _stack_and_single(channels: int, size: int) -> tuple[Network, Network]:
+    image = Input(channels, (size, size))
+    small, large = Conv(channels, 3, padding=1), Conv(channels, 7, padding=3)
+    return Network.chain([image, small, small, small]), Network.chain([image, large])
+
+
+def _check(case: tuple[int, int]) -> None:
+    channels, size = case
+    for net, factor in zip(_stack_and_single(channels, size), (27, 49), strict=True):
+        network_extents(net)
+        network_parameters(net)
+        network_field(net)
+        _, used = lower.run(net, np.ones((1, channels, size, size)), draw=np.ones)
+        equal("weights", sum(fields["weight"].numpy().size for fields in used.values()), factor * channels**2)
+
+
+_BOTH = Relation(
+    "stack and single",
+    "both networks, run: their extents, counted weights (27 C^2 and 49 C^2) and fields = the derived ones",
+    st.tuples(st.integers(1, 5), st.integers(1, 9)),
+    _check,
+)

@@ -68,9 +68,9 @@ def theory() -> Theory:
         ),
         exhibits=(
             Table("VGG16 on 224x224x3; 4 bytes a value; a multiply-add counts once", columns, (*cells, total)),
-            Bars("Activation values a layer", "values", tuple((row.name, float(row.values)) for row in rows)),
-            Bars("Weights a layer", "weights", tuple((row.name, float(row.weights)) for row in rows if row.weights)),
-            Bars("Multiply-adds a layer", "MACs", tuple((row.name, float(row.macs)) for row in rows if row.macs)),
+            Bars("Activation values a layer", "values", tuple((row.name, row.values) for row in rows)),
+            Bars("Weights a layer", "weights", tuple((row.name, row.weights) for row in rows if row.weights)),
+            Bars("Multiply-adds a layer", "MACs", tuple((row.name, row.macs) for row in rows if row.macs)),
         ),
         findings=(
             *(

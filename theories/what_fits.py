@@ -8,8 +8,8 @@ from convproof.check import Mismatch, Relation, oracle
 from convproof.proof import Theorem, derived, kernel
 from convproof.proof.language import term
 from convproof.report import Equation, Table, Text, Windows
-from convproof.spec import Axis
-from convproof.symbolic import FloorDiv, SizeSet, symbols, where_zero, window
+from convproof.spec import Axis, Conv, Input, Network
+from convproof.symbolic import FloorDiv, SizeSet, size_sets, symbols, window
 from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
@@ -33,7 +33,11 @@ def theory() -> Theory:
         id="what-fits",
         order=20,
         title="What fits",
-        statement="A stride fits exactly when it divides W - F + 2P; otherwise the remainder is what no window reads.",
+        statement=(
+            "A stride fits exactly when it divides W - F + 2P; the remainder is how many positions of"
+            " the padded input lie beyond "
+            "the last window."
+        ),
         equations=(Equation(symbols("r")[0], window.remainder(AXIS, W)),),
         hypotheses=(Equation(W + 2 * P, F, ">="), Equation(S, 1, ">=")),
         witness=(("W", 7), ("F", 3), ("S", 2), ("P", 0)),
@@ -74,7 +78,7 @@ def theory() -> Theory:
                 "Sizes that fit, decided by one period",
                 ("layer", "fits"),
                 tuple(
-                    (f"F={f}, S={s}, P={p}", str(_fitting(f, s, p)))
+                    (f"F={f}, S={s}, P={p}", _fitting(f, s, p).shown("W"))
                     for f, s, p in ((3, 2, 0), (3, 3, 1), (11, 4, 0), (7, 2, 3))
                 ),
             ),
@@ -136,8 +140,8 @@ def _run(stride: int) -> list[int]:
 
 
 def _fitting(kernel: int, stride: int, padding: int) -> SizeSet:
-    (n,) = symbols("n")
-    return where_zero(window.remainder(Axis(kernel, stride, padding, padding), n), n)
+    _, exact = size_sets(Network.chain([Input(1, ("W",)), Conv(1, kernel, stride, padding)]), 0)
+    return exact
 
 
 def _finding(size: int, kernel: int, padding: int, stride: int, printed: int | None) -> Finding:

@@ -12,7 +12,7 @@ one's VJPs are the other two. They all come down to one sliding product, `_slide
 - the gradient to w slides the cotangent, dilated by the stride, over the input with steps of `dilation`; nothing is
   flipped there.
 
-Sizes are never computed from a formula: they are the lengths of NumPy's windows.
+No output size is computed here: the extents of `conv` are those of NumPy's windows, the others are given or read off.
 Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning" (2016), section 4.
 """
 

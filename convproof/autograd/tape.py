@@ -126,7 +126,7 @@ def operation(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **options)
         except ConvproofError:
             raise
-        except (TypeError, ValueError, IndexError, OverflowError, MemoryError) as error:
+        except (TypeError, ValueError, IndexError, ArithmeticError, MemoryError) as error:
             raise ShapeError(f"{function.__name__}: {' '.join(str(error).split())}") from error
 
     return checked

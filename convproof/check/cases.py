@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from convproof.spec import AvgPool, Conv, Input, MaxPool, Network, ReLU
+from convproof.spec import AvgPool, Conv, Input, Linear, MaxPool, Network, ReLU
 from convproof.spec.layers import Layer
 
 HALF_RANGE = 2**15
@@ -122,16 +122,20 @@ def pool_cases(draw: st.DrawFn, max_rank: int = 3) -> PoolCase:
 
 
 @st.composite
-def chains(draw: st.DrawFn, max_layers: int = 4) -> Network:
-    """Chains of conv, pooling and ReLU layers on an image of one or two axes that every window fits into."""
-    rank, channels = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+def chains(draw: st.DrawFn, max_layers: int = 4, ending: bool = True) -> Network:
+    """Chains of conv (with groups), pooling and ReLU layers on one or two axes that every window fits into.
+
+    With `ending` a fully connected layer may come last.
+    """
+    rank = draw(st.integers(1, 2))
     layers = [draw(_layers(rank, ("conv", "max", "avg"))), *draw(st.lists(_layers(rank), max_size=max_layers - 1))]
     needed = 1
     for layer in reversed(layers):
         if not isinstance(layer, ReLU):  # room for the padding too, so that some output sees no padding
             needed = max((needed - 1) * s + d * (k - 1) + 1 + p for s, d, k, p in _numbers(layer, rank))
     sizes = tuple(needed + draw(st.integers(0, 6)) for _ in range(rank))
-    return Network.chain([Input(channels, sizes), *layers])
+    last = [Linear(draw(st.integers(1, 3)), draw(st.booleans()))] if ending and draw(st.booleans()) else []
+    return Network.chain([Input(2, sizes), *layers, *last])
 
 
 def _numbers(layer: Any, rank: int) -> list[tuple[int, int, int, int]]:
@@ -147,5 +151,5 @@ def _layers(draw: st.DrawFn, rank: int, kinds: tuple[str, ...] = ("conv", "max",
     pads = tuple((draw(st.integers(0, k // 2)), draw(st.integers(0, k // 2))) for k in kernel)
     if kind == "conv":
         dilation = tuple(draw(st.integers(1, 2)) for _ in range(rank))
-        return Conv(draw(st.integers(1, 2)), kernel, stride, pads, dilation, bias=draw(st.booleans()))
+        return Conv(2, kernel, stride, pads, dilation, draw(st.integers(1, 2)), draw(st.booleans()))
     return MaxPool(kernel, stride, pads) if kind == "max" else AvgPool(kernel, stride, pads)

@@ -6,6 +6,7 @@ matrix product, a derivative against an inner product.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -21,7 +22,8 @@ from convproof.autograd import Tensor
 from convproof.check import oracle
 from convproof.check.cases import HALF_RANGE, Array, ConvCase, PoolCase, chains, conv_cases, pool_cases
 from convproof.check.evidence import Mismatch, Relation
-from convproof.spec import AvgPool, MaxPool, Network, Node
+from convproof.errors import InputError
+from convproof.spec import AvgPool, Conv, Linear, MaxPool, Network, Node, ReLU
 from convproof.symbolic import window
 from convproof.verdicts import Rung
 
@@ -214,8 +216,26 @@ def network_parameters(network: Network) -> None:
         equal(f"parameters of {name}", counted, row.params)
 
 
+def network_costs(network: Network) -> None:
+    """Multiply-adds and values, counted: one for every output, tap and channel walked, and one for every new value."""
+    activations, _ = lower.run(network, _image(network), draw=np.ones)
+    rows = {row.name: row for row in symbolic.analyze(network).rows}
+    for node in network:
+        layer, values = node.layer, activations[node.name].numpy().size
+        if isinstance(layer, Conv):
+            x = activations[node.operands[0]].shape
+            axes = zip(x[2:], layer.axes(len(x) - 2), strict=True)
+            walked = [oracle.places(n, a.kernel, a.stride, (a.before, a.after), a.dilation) for n, a in axes]
+            reads = math.prod(len(window) for each in walked for window in each[:1]) * math.prod(map(len, walked))
+            multiplied = reads * layer.out_channels * len(range(0, x[1], layer.groups))
+        else:
+            multiplied = values * activations[node.operands[0]].numpy().size if isinstance(layer, Linear) else 0
+        equal(f"multiply-adds of {node.name}", multiplied, rows[node.name].macs)
+        equal(f"values of {node.name}", 0 if isinstance(layer, ReLU) else values, rows[node.name].values)
+
+
 def network_field(network: Network) -> None:
-    """The derived receptive field is the support of the gradient: exactly inside the image, at least at its border.
+    """The first and last positions an output depends on are those of the derived field; at the border, none lie beyond.
 
     What an output can depend on is the support of its gradient when all weights are positive and nothing cancels, with
     sums in place of maxima.
@@ -297,11 +317,24 @@ RELATIONS: tuple[Relation[Any], ...] = (
     ),
     Relation("network extents", "every layer's array shape = its derived shape", chains(), network_extents),
     Relation("network parameters", "counted parameters = derived parameters", chains(), network_parameters),
-    Relation("network field", "support of the gradient = derived receptive field", chains(max_layers=3), network_field),
+    Relation("network costs", "counted multiply-adds and values = derived ones", chains(), network_costs),
+    Relation(
+        "network field",
+        "first and last position of the gradient = derived receptive field",
+        chains(max_layers=3, ending=False),
+        network_field,
+    ),
 )
 """Everything that the bridge compares, in the order of the report."""
 
 
 def relation(name: str) -> Relation[Any]:
-    """The relation of that name."""
-    return next(each for each in RELATIONS if each.name == name)
+    """The relation of that name. Raises `InputError` for another name.
+
+    >>> relation("conv extents").degree
+    0
+    """
+    for each in RELATIONS:
+        if each.name == name:
+            return each
+    raise InputError(f"no relation is named {name!r}; there are {', '.join(r.name for r in RELATIONS)}")

@@ -59,7 +59,7 @@ class Bars:
 
     caption: str
     unit: str
-    bars: tuple[tuple[str, float], ...]
+    bars: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import sympy
@@ -13,8 +14,8 @@ _ORDER = {
     for rank, letter in enumerate(["W", "H", "n", "N", "i", "o", "j", "x", "y", "w", "g", "K", "C", "F", "D", "S", "P"])
 }
 
-_SIGNS = {"=": "=", "!=": "≠", "<=": "≤", ">=": "≥", "<": "<", ">": ">", "iff": "⟺"}
-_LATEX_SIGNS = {"=": "=", "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "<": "<", ">": ">", "iff": r"\iff"}
+_SIGNS = {"=": "=", "!=": "≠", "<=": "≤", ">=": "≥", "<": "<", ">": ">"}
+_LATEX_SIGNS = {"=": "=", "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "<": "<", ">": ">"}
 
 
 def _terms(expression: Any) -> list[Any]:
@@ -85,15 +86,11 @@ def mathml(value: Any) -> str:
 
 def mathml_equation(left: Any, sign: str, right: Any) -> str:
     """left sign right as MathML."""
-    return f"<mrow>{_mathml_side(left)}<mo>{_SIGNS[sign]}</mo>{_mathml_side(right)}</mrow>".replace("<mo><", "<mo>&lt;")
+    return f"<mrow>{_mathml_side(left)}<mo>{escape(_SIGNS[sign])}</mo>{_mathml_side(right)}</mrow>"
 
 
 def _mathml_side(value: Any) -> str:
-    return mathml(value) if is_math(value) or isinstance(value, int) else f"<mtext>{_escaped(str(value))}</mtext>"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return mathml(value) if is_math(value) or isinstance(value, int) else f"<mtext>{escape(str(value))}</mtext>"
 
 
 def latex(value: Any) -> str:

@@ -9,6 +9,7 @@ Nothing here knows a formula: what a layer does to a size is told by the symboli
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Axis:
 def _count(value: Value, least: int, place: str) -> Value:
     """`value` as an int, a letter or an expression; ints must be at least `least`."""
     if isinstance(value, str):
-        if not value.isidentifier() or value.lower() in _NO_LETTERS:
+        if not is_letter(value):
             raise SpecError(f"{place}={value!r} is no letter; use a number or a name such as 'W'")
         return value
     if hasattr(value, "free_symbols") and value.free_symbols:
@@ -48,6 +49,11 @@ def _count(value: Value, least: int, place: str) -> Value:
     if number < least:
         raise SpecError(f"{place}={number} is too small; it must be at least {least}")
     return number
+
+
+def is_letter(value: str) -> bool:
+    """Whether a text may stand for a number: a name, but none that means something else elsewhere."""
+    return value.isidentifier() and value.lower() not in _NO_LETTERS
 
 
 _NO_LETTERS = {"nan", "inf", "none", "true", "false", "same", "valid"}
@@ -73,6 +79,9 @@ class _Checked:
     _least: ClassVar[dict[str, int]] = {}
 
     def __post_init__(self) -> None:
+        for flag in ("bias", "ceil_mode", "count_include_pad"):
+            if not isinstance(getattr(self, flag, False), bool):
+                raise SpecError(f"{type(self).__name__}: {flag}={getattr(self, flag)!r} must be True or False")
         for field, least in self._least.items():
             place, nesting = f"{type(self).__name__}: {field}", _NESTING.get(field, 0)
             checked = _counts(getattr(self, field), least, place, nesting)
@@ -211,7 +220,7 @@ class LpPool(_Window):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.p, (int, float)) or not 0 < self.p < math.inf:
+        if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not 0 < self.p < math.inf:
             raise SpecError(f"LpPool: p={self.p!r} must be a positive number")
 
 
@@ -222,6 +231,7 @@ class GlobalPool(_Checked):
     kind: str = "avg"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.kind not in ("avg", "max"):
             raise SpecError(f"GlobalPool: kind={self.kind!r} must be 'avg' or 'max'")
 
@@ -247,9 +257,13 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Identity at test time, a random mask in training."""
+    """Identity at test time, a random mask in training; `p` is the share that is dropped."""
 
     p: float = 0.5
+
+    def __post_init__(self) -> None:
+        if isinstance(self.p, bool) or not isinstance(self.p, numbers.Real) or not 0 <= self.p <= 1:
+            raise SpecError(f"Dropout: p={self.p!r} must be a number from 0 to 1")
 
 
 @dataclass(frozen=True)

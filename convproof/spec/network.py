@@ -35,7 +35,7 @@ class Network:
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         graph: nx.DiGraph[str] = nx.DiGraph()
-        nodes = list(nodes)
+        nodes = [Node(node.name, node.layer, tuple(node.operands)) for node in nodes]
         for node in nodes:
             if not isinstance(node.layer, KINDS):
                 raise SpecError(f"{node.name}: {node.layer!r} is not a layer")

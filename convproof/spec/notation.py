@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -39,6 +39,7 @@ class Repeat:
 
     item: Item
     count: Value
+    column: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Optional:
     """`item?`: present or not, which makes the whole a pattern."""
 
     item: Item
+    column: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Branches:
 
     branches: tuple[Item, ...]
     merge: Layer
+    column: int = field(default=1, compare=False)
 
 
 Item = Layer | Chain | Repeat | Optional | Branches
@@ -65,6 +68,8 @@ def parse(text: str) -> Item:
     >>> parse("CONV3-64 -> RELU").items[1]
     ReLU()
     """
+    if not isinstance(text, str):
+        raise SpecError(f"network notation is text, not {type(text).__name__}")
     if len(text) > MAX_TEXT:
         raise NotationError(text, MAX_TEXT, f"the text has {len(text)} characters; {MAX_TEXT} is the limit")
     _check_depth(text)
@@ -94,6 +99,11 @@ def network(text: str, image: spec.Input | None = None) -> Network:
     return found if image is None else found.with_input(image)
 
 
+def has_input(text: str) -> bool:
+    """Whether the text begins with an INPUT."""
+    return _starts_with_input(parse(text))
+
+
 def _starts_with_input(item: Item) -> bool:
     while isinstance(item, (Chain, Repeat)):
         if isinstance(item, Chain) and not item.items:
@@ -114,19 +124,19 @@ def _expand(item: Item, builder: Builder, text: str) -> None:
                 _expand(body, builder, text)
                 if len(builder.nodes) == before:
                     return
-        case Repeat(_, count):
+        case Repeat(_, count, column):
             raise NotationError(
                 text,
-                text.find("*") + 1,
+                column,
                 f"repetition by a letter (*{count}) describes a family of "
                 f"networks, not one; write a number in place of {count}",
             )
-        case Optional(_):
-            raise NotationError(text, text.find("?") + 1, "an optional layer describes two networks; write one of them")
-        case Branches(branches, merge):
+        case Optional(_, column):
+            raise NotationError(text, column, "an optional layer describes two networks; write one of them")
+        case Branches(branches, merge, column):
             split, ends = builder.last, []
             if split is None:
-                raise NotationError(text, text.find("{") + 1, "branches need a layer before them to read")
+                raise NotationError(text, column, "branches need a layer before them to read")
             for branch in branches:
                 builder.last = split
                 _expand(branch, builder, text)
@@ -136,7 +146,9 @@ def _expand(item: Item, builder: Builder, text: str) -> None:
         case _:
             _check_length(builder, text)
             if isinstance(item, spec.Input) and builder.nodes:
-                raise NotationError(text, text.rfind("INPUT") + 1, "a second INPUT; a network has one")
+                raise NotationError(
+                    text, text.find("INPUT", text.find("INPUT") + 1) + 1, "a second INPUT; a network has one"
+                )
             builder.add(item)
 
 
@@ -267,7 +279,7 @@ def _layer(word: str, arguments: list[tuple[str | None, str]] | None) -> Item:
 
 def _with_arguments(word: str, arguments: list[tuple[str | None, str]]) -> Item:
     if word not in _NAMED:
-        raise SpecError(f"{word!r} takes no arguments here{_suggestion(word)}")
+        raise SpecError(f"{word} takes no arguments" if word in _BARE else f"unknown layer {word!r}{_suggestion(word)}")
     build, required, others = _NAMED[word]
     values: dict[str, Value] = {}
     for name, token in arguments:
@@ -281,7 +293,7 @@ def _with_arguments(word: str, arguments: list[tuple[str | None, str]]) -> Item:
             raise SpecError(f"{word}: {name}={token} must be one number, not one per axis")
     missing = [name for name in required if name not in values]
     if missing:
-        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({', '.join(f'{m}=3' for m in missing)})")
+        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({', '.join(f'{m}=3' for m in required)})")
     layer: Item = build(**values)
     return layer
 
@@ -296,7 +308,7 @@ def _input(text: str) -> Layer:
 
 def _suggestion(word: str) -> str:
     close = difflib.get_close_matches(word.upper(), _EXAMPLES, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_EXAMPLES)}"
+    return f"; did you mean {close[0]}?" if close and close[0] != word else f"; known are {', '.join(_EXAMPLES)}"
 
 
 class _Tree(Transformer[Token, Item]):
@@ -318,19 +330,19 @@ class _Tree(Transformer[Token, Item]):
         value = self._placed(count, lambda: _extents(str(count)))
         if isinstance(value, tuple):
             raise self._error(count, f"{count} is no count; write *2 or *N")
-        return Repeat(item, value)
+        return Repeat(item, value, (count.start_pos or 0) + 1)
 
     @v_args(inline=True)
-    def optional(self, item: Item) -> Item:
-        return Optional(item)
+    def optional(self, item: Item, mark: Token) -> Item:
+        return Optional(item, (mark.start_pos or 0) + 1)
 
     def branches(self, children: list[Any]) -> Item:
-        *branches, merge = children
+        split, *branches, merge = children
         if merge not in _MERGES:
             raise self._error(merge, f"branches end in ADD or CONCAT, not {str(merge)!r}")
         if len(branches) < 2:
             raise self._error(merge, "a merge needs two branches or more, separated by '|'")
-        return Branches(tuple(branches), _MERGES[merge]())
+        return Branches(tuple(branches), _MERGES[merge](), (split.start_pos or 0) + 1)
 
     def argument(self, tokens: list[Token]) -> Any:
         name, value = (None, tokens[0]) if len(tokens) == 1 else tokens

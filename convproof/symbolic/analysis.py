@@ -11,7 +11,20 @@ from typing import Any
 import sympy
 
 from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.spec import MERGES, Add, AvgPool, Concat, Conv, ConvTranspose, Layer, LpPool, MaxPool, Network, Node
+from convproof.spec import (
+    MERGES,
+    Add,
+    AvgPool,
+    Axis,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Layer,
+    LpPool,
+    MaxPool,
+    Network,
+    Node,
+)
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, receptive_field
 from convproof.symbolic.floordiv import Size, floordiv, normal, symbol, total
@@ -72,8 +85,11 @@ class Analysis:
 
     @property
     def fits(self) -> bool:
-        """Whether no stride leaves a remainder at the given input, and some input fits at all."""
-        nowhere = any(found is not None and not (found.below or found.residues) for found in self.valid_sizes.values())
+        """Whether no stride leaves a remainder at the given input, and some input fits without remainder at all.
+
+        What is undecided counts as fitting.
+        """
+        nowhere = any(found is not None and not (found.below or found.residues) for found in self.exact_sizes.values())
         return not self.misfits and not nowhere
 
     def to_json(self) -> dict[str, Any]:
@@ -137,23 +153,26 @@ def output_shapes(network: Network) -> dict[str, Shape]:
 
 def axis_names(network: Network) -> tuple[str, ...]:
     """The names of the input's spatial axes: W; H, W; or D, H, W."""
-    rank = len(network.image.sizes)
-    return ("D", "H", "W")[-rank:] if rank <= 3 else tuple(f"axis{i}" for i in range(rank))
+    return ("D", "H", "W")[-len(network.image.sizes) :]
 
 
-def size_sets(network: Network, axis: int) -> tuple[SizeSet, SizeSet]:
+def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
     """(valid, exact) along one input axis: every window fits and branches agree; moreover no stride leaves a remainder.
 
-    `axis` counts from 0. Raises `Undecided` where a kernel, stride, padding or dilation along this axis is a letter,
-    and `SpecError` for an axis that the input has not.
+    `axis` counts from 0, or names the axis ("H", "W"). Raises `Undecided` where a kernel, stride, padding or dilation
+    along this axis is a letter, and `SpecError` for an axis that the input has not.
 
     >>> from convproof.spec.notation import network
     >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
     ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
     """
     names = axis_names(network)
-    if not 0 <= axis < len(names):
-        raise SpecError(f"axis {axis} is none of the input's {len(names)} spatial axes, counted from 0")
+    if axis in names:
+        axis = names.index(str(axis))
+    if not isinstance(axis, int) or not 0 <= axis < len(names):
+        raise SpecError(
+            f"axis {axis} is none of the input's {len(names)} spatial axes, {', '.join(names)}, counted from 0"
+        )
     letter = symbol(f"size of {names[axis]}")  # a name that no letter can have
     source = network.image
     free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
@@ -179,7 +198,7 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
 
     ("fits", e) asks for e >= 0, "agrees" and "exact" for e = 0, "differs" for anything but 0.
     """
-    slack, remainder, blind_sizes = cache(window.slack), cache(window.remainder), cache(window.blind_sizes)
+    slack, remainder = cache(window.slack), cache(window.remainder)
     for node in network:
         inputs, output = [shapes[name] for name in node.operands], shapes[node.name]
         if isinstance(node.layer, _WINDOWED):
@@ -187,8 +206,8 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
             ceil_mode = getattr(node.layer, "ceil_mode", False)
             yield "fits", normal(output[1 + axis] - 1) if ceil_mode else slack(along, n)
             yield "exact", remainder(along, n)
-            if needs_image(node.layer):
-                yield from (("differs", normal(n - blind)) for blind in blind_sizes(along, ceil_mode))
+            if needs_image(node.layer) and window.in_numbers(along):
+                yield from _reads_image(along, n, ceil_mode)
         elif isinstance(node.layer, ConvTranspose):
             yield "fits", normal(output[1 + axis] - 1)
         elif isinstance(node.layer, MERGES):
@@ -196,6 +215,18 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
                 continue
             place = 1 + axis if len(output) > 1 else 0
             yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
+
+
+def _reads_image(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Size]]:
+    """That no window reads padding alone: at its two ends, and at the few sizes that dilated taps can jump over."""
+    span = window.span(axis)
+    if axis.before >= span:
+        yield "fits", -1
+    if axis.after >= span:
+        yield "fits", normal(n - 1 - window.last_start(axis, n, ceil_mode))
+    for small in range(1, axis.dilation):
+        if window.hidden(axis, small, ceil_mode):
+            yield "differs", normal(n - small)
 
 
 def _fields(network: Network, shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
@@ -291,9 +322,8 @@ def _misfits(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
             for name, along, n in zip(names, node.layer.axes(len(x) - 1), x[1:], strict=True):
                 left = window.remainder(along, n)
                 if isinstance(left, int) and left > 0:
-                    what = "has a remainder of" if getattr(node.layer, "ceil_mode", False) else "leaves unread"
                     yield (
-                        f"{node.name}: along {name}, stride {along.stride} {what} {left} of the "
+                        f"{node.name}: along {name}, stride {along.stride} leaves a remainder of {left} in "
                         f"{n} + {along.before} + {along.after} positions"
                     )
 
@@ -308,7 +338,9 @@ def _at(node: Node) -> Iterator[None]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON: ints as numbers, expressions as strings."""
+    """JSON: numbers as numbers (fractions as floats), expressions as strings."""
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, sympy.Rational):
+        return float(value)
     return str(value) if isinstance(value, sympy.Expr) else value

@@ -23,6 +23,7 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from convproof.errors import SpecError
+from convproof.spec.layers import is_letter
 
 Size = Any
 """An int or a sympy expression: a polynomial in integer letters and `FloorDiv`s of such."""
@@ -49,7 +50,7 @@ def symbols(names: str) -> tuple[sympy.Symbol, ...]:
 
     >>> W, F, S, P = symbols("W F S P")
     """
-    return tuple(symbol(name) for name in names.split())
+    return tuple(symbol(name) for name in names.replace(",", " ").split())
 
 
 def size(value: object) -> Size:
@@ -62,8 +63,10 @@ def size(value: object) -> Size:
     """
     if isinstance(value, int):
         return value
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str) and is_letter(value):
         return symbol(value)
+    if hasattr(value, "__index__") and not isinstance(value, sympy.Basic):
+        return int(value)
     if not isinstance(value, sympy.Expr):
         raise SpecError(f"{value!r} is no size; use an int, a letter or a sympy expression")
     for letter in value.free_symbols:

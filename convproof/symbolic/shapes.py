@@ -146,7 +146,7 @@ def _windows(layer: Conv | MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
         out = window.count(axis, n, ceil_mode)
         if not ceil_mode or (isinstance(out, int) and out < 1):
             window.require_window(axis, n, f"{type(layer).__name__}, spatial axis {number}")
-        if needs_image(layer) and (window.hides_windows(axis) or n in window.blind_sizes(axis, ceil_mode)):
+        if needs_image(layer) and isinstance(n, int) and window.in_numbers(axis) and window.hidden(axis, n, ceil_mode):
             raise ShapeError(
                 f"{type(layer).__name__}, spatial axis {number}: at size {n} a window lies wholly in padding; "
                 "pad or dilate less"

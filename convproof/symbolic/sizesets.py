@@ -90,17 +90,17 @@ class SizeSet:
         return {"below": list(self.below), "from": self.start, "modulus": self.modulus, "residues": list(self.residues)}
 
     def __str__(self) -> str:
+        return self.shown("n")
+
+    def shown(self, letter: str) -> str:
+        """The set in words, its members called `letter`."""
         listed = ", ".join(map(str, self.below))
         if not self.residues:
             return f"only {listed}" if listed else "none"
-        tail = f"all n >= {self.start}"
+        tail = f"all {letter} >= {self.start}"
         if self.modulus > 1:
-            shown = ", ".join(map(str, self.residues[:12])) + (", ..." if len(self.residues) > 12 else "")
-            tail += (
-                f" with n mod {self.modulus} in {{{shown}}}"
-                if len(self.residues) > 1
-                else (f" with n mod {self.modulus} = {shown}")
-            )
+            few = ", ".join(map(str, self.residues[:12])) + (", ..." if len(self.residues) > 12 else "")
+            tail += f" with {letter} mod {self.modulus} " + (f"= {few}" if len(self.residues) == 1 else f"in {{{few}}}")
         return f"{listed}, and {tail}" if listed else tail
 
 

@@ -98,24 +98,22 @@ def transposed_reach(axis: Axis) -> tuple[Size, Size]:
     return -position(axis, 0, size(axis.kernel) - 1) * step, -position(axis, 0, 0) * step
 
 
-def hides_windows(axis: Axis) -> bool:
-    """Whether the padding is as long as a window, so that at every size some window reads padding alone."""
-    pads = (normal(size(pad) - span(axis)) for pad in (axis.before, axis.after))
-    return any(isinstance(longer, int) and longer >= 0 for longer in pads)
+def hidden(axis: Axis, n: int, ceil_mode: bool) -> bool:
+    """Whether some window over an input of size n reads padding alone; all numbers."""
+    if n >= axis.dilation and max(axis.before, axis.after) < span(axis):
+        return False  # the window reaches into the input, and its taps cannot jump over it
+    windows = range(count(axis, n, ceil_mode))
+    return any(not any(0 <= position(axis, o, tap) < n for tap in range(axis.kernel)) for o in windows)
 
 
-def blind_sizes(axis: Axis, ceil_mode: bool) -> list[int]:
-    """The sizes at which some window reads padding alone, where the padding is shorter than a window.
-
-    The taps can then jump over the input only if it is shorter than the dilation. For letters the list is empty.
-    """
-    if not all(isinstance(each, int) for each in (axis.kernel, axis.stride, axis.before, axis.after, axis.dilation)):
-        return []
-    return [n for n in range(1, axis.dilation) if any(_blind(axis, n, o) for o in range(count(axis, n, ceil_mode)))]
+def last_start(axis: Axis, n: Size, ceil_mode: bool) -> Size:
+    """Where the last window begins."""
+    return normal(position(axis, count(axis, n, ceil_mode) - 1, 0))
 
 
-def _blind(axis: Axis, n: int, output: int) -> bool:
-    return not any(0 <= position(axis, output, tap) < n for tap in range(axis.kernel))
+def in_numbers(axis: Axis) -> bool:
+    """Whether no field is a letter."""
+    return all(isinstance(each, int) for each in (axis.kernel, axis.stride, axis.before, axis.after, axis.dilation))
 
 
 def require_window(axis: Axis, n: Size, place: str) -> None:
