@@ -1,0 +1,419 @@
+"""The kernel and the second checker: what they prove, and above all what they refuse."""
+
+import copy
+import itertools
+import json
+import pickle
+import random
+
+import pytest
+
+from convproof import recheck, theory
+from convproof.proof import Refused, Theorem, axioms, derived, kernel, proof_term
+from convproof.proof.algebra import constant, free, normal, substitute
+from convproof.verdicts import Verdict
+
+ONE, N, M, A, B, S = 1, *(("v", name) for name in ("n", "m", "a", "b", "S"))
+CLAIMS = [(each, claim) for each in theory.load() for claim in each.claims]
+IDS = [f"{each.id}.{claim.name}" for each, claim in CLAIMS]
+
+
+def positive(name):
+    return kernel.assume((">=", ("v", name), 1))
+
+
+def written(theorem):
+    return json.loads(json.dumps(proof_term(theorem)))
+
+
+# --- what is proved ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("each", "claim"), CLAIMS, ids=IDS)
+def test_every_claim_is_proved_rechecked_and_not_vacuous(each, claim):
+    proof = theory.prove(claim)
+    assert proof.verdict is Verdict.PROVED, proof.reason
+    assert set(axioms(proof.theorem)) <= set(kernel.AXIOMS)
+
+
+def value(term, numbers, functions):
+    """What a term is worth, by Python's own arithmetic."""
+    if isinstance(term, int):
+        return term
+    head, *rest = term
+    if head == "v":
+        return numbers[rest[0]]
+    if head == "at":
+        return functions(rest[0], tuple(value(i, numbers, functions) for i in rest[1:]))
+    if head == "sum":
+        name, lo, hi, body = rest
+        low, high = value(lo, numbers, functions), value(hi, numbers, functions)
+        return sum(value(body, {**numbers, name: i}, functions) for i in range(low, high + 1))
+    a, *others = (value(part, numbers, functions) for part in rest)
+    if head == "+":
+        return sum(others, a)
+    if head == "*":
+        for b in others:
+            a *= b
+        return a
+    (b,) = others
+    if head == "//":
+        return a // b if b > 0 else a + 7 * b + 3  # anything at all
+    return int(a == b if head == "is" else a <= b)
+
+
+def holds(formula, numbers, functions):
+    head, *rest = formula
+    if head == "iff":
+        return holds(rest[0], numbers, functions) == holds(rest[1], numbers, functions)
+    if head == "all":
+        return all(holds(rest[1], {**numbers, rest[0]: i}, functions) for i in range(-2, 6))
+    a, b = (value(side, numbers, functions) for side in rest)
+    return a == b if head == "=" else a >= b
+
+
+@pytest.mark.parametrize(("each", "claim"), CLAIMS, ids=IDS)
+def test_theorems_are_true_at_drawn_numbers(each, claim):
+    """Numbers and functions are drawn; wherever the hypotheses hold, the conclusion must."""
+    found, rng, tried = claim.prove(), random.Random(1), 0
+    letters = sorted(set().union(*(free(f) for f in (*found.hypotheses, found.conclusion))))
+    for _ in range(400):
+        numbers = {name: rng.randint(-1, 4) for name in letters}
+        drawn = {}
+        functions = lambda name, place: drawn.setdefault((name, place), rng.randint(-3, 3))  # noqa: B023, E731
+        if all(holds(h, numbers, functions) for h in found.hypotheses):
+            assert holds(found.conclusion, numbers, functions), (numbers, drawn)
+            tried += 1
+    assert tried >= 10 or any(h[0] == "all" for h in found.hypotheses)
+
+
+# --- mutated statements -----------------------------------------------------------------------------------------------
+
+
+def mutations(formula):
+    """Formulas that differ from `formula` in one place: a number, a sign, a letter, or a dropped part."""
+    if isinstance(formula, int):
+        yield from (formula + 1, formula - 1)
+        return
+    head, *rest = formula
+    if head == "v":
+        yield from (("+", formula, 1), ("*", -1, formula))
+        return
+    if head in ("+", "*") and len(rest) > 1:
+        yield (head, *rest[1:]) if len(rest) > 2 else rest[1]
+    if head == "=":
+        yield (">=", ("+", rest[0], -1), rest[1])
+    start = 2 if head in ("at", "sum", "all") else 1
+    for place in range(start, len(formula)):
+        for part in mutations(formula[place]):
+            yield (*formula[:place], part, *formula[place + 1 :])
+
+
+def _twice(formula):
+    """Mutations, and mutations of mutations."""
+    yield from mutations(formula)
+    for once in mutations(formula):
+        yield from (each for each in mutations(once) if each != formula)
+
+
+def test_a_thousand_wrong_statements_are_not_proved():
+    """Every proof is given conclusions with one part changed, and fewer hypotheses: none of them passes."""
+    refused = accepted = 0
+    for each, claim in CLAIMS:
+        found = claim.prove()
+        proof = written(found)
+        for wrong in itertools.islice(_twice(found.conclusion), 100):
+            try:
+                recheck.check({**proof, "conclusion": wrong})
+            except recheck.Wrong:
+                refused += 1
+            else:
+                accepted += 1
+                assert wrong == found.conclusion, each.id
+        for dropped in range(len(found.hypotheses)):
+            fewer = [h for i, h in enumerate(proof["hypotheses"]) if i != dropped]
+            with pytest.raises(recheck.Wrong, match="hypothesis that is not stated"):
+                recheck.check({**proof, "hypotheses": fewer})
+            refused += 1
+    assert (refused >= 1000, accepted) == (True, 0)
+
+
+def _flip(data, rng):
+    """A copy of JSON data with one leaf changed."""
+    data = copy.deepcopy(data)
+    leaves = []
+
+    def walk(part, path):
+        for key, item in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(item, (dict, list)) and item:
+                walk(item, [*path, key])
+            else:
+                leaves.append([*path, key])
+
+    walk(data, [])
+    *path, last = rng.choice(leaves)
+    part = data
+    for key in path:
+        part = part[key]
+    old = part[last]
+    part[last] = rng.choice(
+        [v for v in (0, 1, -1, 2, True, "v", "+", "*", "x", "S", ">=", "=", None, [], ["v", "q"], 3) if v != old]
+    )
+    return data
+
+
+@pytest.mark.parametrize(("each", "claim"), CLAIMS, ids=IDS)
+def test_corrupted_proofs_are_refused_or_prove_the_same(each, claim):
+    """One field of the written proof is changed at random; what still passes must be true at drawn numbers."""
+    found, rng, refused = claim.prove(), random.Random(3), 0
+    proof = written(found)
+    for _ in range(60):
+        wrong = _flip(proof, rng)
+        try:
+            recheck.check(wrong)
+        except recheck.Wrong:
+            refused += 1
+            continue
+        hypotheses = [recheck.read_formula(h) for h in wrong["hypotheses"]]
+        conclusion = recheck.read_formula(wrong["conclusion"])
+        letters = sorted(set().union(*(free(f) for f in (*hypotheses, conclusion))))
+        for _ in range(60):
+            numbers = {name: rng.randint(-1, 4) for name in letters}
+            drawn = {}
+            functions = lambda name, place: drawn.setdefault((name, place), rng.randint(-3, 3))  # noqa: B023, E731
+            if all(holds(h, numbers, functions) for h in hypotheses):
+                assert holds(conclusion, numbers, functions), (wrong, numbers)
+    assert refused >= 20
+
+
+# --- attacks on the kernel --------------------------------------------------------------------------------------------
+
+
+def test_theorems_come_from_rules_alone():
+    found = kernel.assume((">=", N, 1))
+    for forge in (
+        lambda: Theorem(object(), (), (), (), (), "x"),
+        lambda: type("Mine", (Theorem,), {}),
+        lambda: setattr(found, "_conclusion", ("=", 0, 1)),
+        lambda: setattr(found, "more", 1),
+        lambda: delattr(found, "_conclusion"),
+        lambda: copy.copy(found),
+        lambda: copy.deepcopy(found),
+        lambda: pickle.dumps(found),
+    ):
+        with pytest.raises(TypeError):
+            forge()
+
+
+def test_a_forged_theorem_does_not_pass_the_second_checker():
+    forged = kernel.assume((">=", N, 1))
+    object.__setattr__(forged, "_conclusion", ("=", 0, 1))
+    object.__setattr__(forged, "_hypotheses", ())
+    with pytest.raises(recheck.Wrong):
+        recheck.check(written(forged))
+    proof = theory.prove(theory.Claim("forged", "0 = 1", lambda: forged))
+    assert proof.verdict is Verdict.UNKNOWN
+    assert "second checker refuses" in proof.reason
+
+
+class Sly(int):
+    def __mul__(self, other):
+        return 0
+
+
+FALSE = ("=", 0, 1)
+ATTACKS = {
+    "0 = 1": lambda: kernel.identity(0, 1),
+    "a bool for a number": lambda: kernel.identity(True, 1),
+    "a sly number": lambda: kernel.assume(("=", Sly(3), 0)),
+    "a list for a term": lambda: kernel.assume(("=", ["v", "n"], 0)),
+    "no formula": lambda: kernel.assume(("<", N, 0)),
+    "a letter with a marker": lambda: kernel.assume(("=", ("v", "\0"), 0)),
+    "negative factor": lambda: kernel.certificate((">=", 0, N), [kernel.assume((">=", N, 0))], [(-1, [0])]),
+    "a letter for a factor": lambda: kernel.certificate(
+        (">=", ("*", M, N), 0), [kernel.assume((">=", N, 0))], [(M, [0])]
+    ),
+    "equality from comparisons": lambda: kernel.certificate(("=", N, 0), [kernel.assume((">=", N, 0))], [(1, [0])]),
+    "scale 0": lambda: kernel.certificate((">=", 0, 1), [], [], 0),
+    "negative scale": lambda: kernel.certificate((">=", 0, 1), [], [(1, [])], -1),
+    "refuting an equality": lambda: kernel.certificate(("=", N, 0), [], [(1, [0])], refute=True),
+    "a premise that is not there": lambda: kernel.certificate((">=", N, 0), [], [(1, [0])]),
+    "a premise counted from the end": lambda: kernel.certificate((">=", N, 0), [positive("n")], [(1, [-1])]),
+    "division by an unknown": lambda: kernel.division(A, kernel.assume((">=", B, 0))),
+    "division by zero": lambda: kernel.division(A, derived.at_least(0, 1)),
+    "floor of a fraction rounded up": lambda: kernel.identity(("//", -1, 2), 0),
+    "0 // 0": lambda: kernel.identity(("//", 0, 0), 0),
+    "a step that is no step": lambda: kernel.induction(kernel.identity(0, 0), kernel.assume(("=", N, 0)), "n"),
+    "a hypothesis that mentions the letter": lambda: kernel.induction(
+        kernel.identity(("*", 0, M), 0),
+        kernel.certificate(
+            ("=", ("*", ("+", N, 1), M), 0),
+            [kernel.assume(("=", ("*", N, M), 0)), kernel.assume(("=", M, ("*", 0, N)))],
+            [(1, [0]), (1, [1])],
+        ),
+        "n",
+    ),
+    "generalizing a hypothesis": lambda: kernel.generalize(positive("n"), "n"),
+    "specializing what is not for all": lambda: kernel.specialize(positive("n"), 3),
+    "an empty sum's last term": lambda: kernel.last_term(("sum", "i", 0, -1, 1), kernel.assume((">=", N, 0))),
+    "a sum called empty": lambda: kernel.empty(("sum", "i", 0, 3, 1), derived.at_least(1, 1)),
+    "re-indexing by 2": lambda: kernel.reindex(("sum", "i", 0, N, ("at", "x", ("v", "i"))), 2, 0),
+    "a shift that varies": lambda: kernel.reindex(("sum", "i", 0, N, 1), 1, ("v", "i")),
+    "a place that varies": lambda: kernel.sift("i", 0, N, 1, ("v", "i")),
+    "a bound name that is not arbitrary": lambda: kernel.under_sum(
+        ("sum", "i", 0, N, ("v", "i")), kernel.assume(("=", ("v", "i"), 5))
+    ),
+    "a body that is another": lambda: kernel.under_sum(("sum", "i", 0, N, 1), kernel.identity(2, 2)),
+    "antisymmetry of one side": lambda: kernel.antisymmetry(positive("n"), positive("n")),
+    "rewriting by a comparison": lambda: kernel.rewrite(positive("n"), positive("m")),
+    "a period that fails": lambda: kernel.period((">=", ("//", N, 2), 1), "n"),
+    "a period of two letters": lambda: kernel.period((">=", ("+", N, M), 0), "n"),
+    "a period of a product": lambda: kernel.period((">=", ("*", N, ("//", N, 2)), 0), "n"),
+    "a slope that falls": lambda: kernel.period((">=", ("+", 100, ("*", -1, N)), 0), "n"),
+    "a premise that is no theorem": lambda: kernel.antisymmetry(positive("n"), "0 >= 0"),
+    "an instance by no term": lambda: kernel.instantiate(positive("n"), {"n": "5"}),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacks_are_refused(name):
+    with pytest.raises((Refused, TypeError, AttributeError)):
+        ATTACKS[name]()
+
+
+def test_bound_names_catch_nothing():
+    """for all n: m >= n must not become for all n: n >= n."""
+    found = kernel.instantiate(kernel.assume(("all", "n", (">=", M, N))), {"m": N})
+    assert found.conclusion == ("all", "n'", (">=", N, ("v", "n'")))
+    total = ("sum", "i", 0, 3, ("*", ("v", "i"), M))
+    moved = substitute(total, {"m": ("v", "i")})
+    assert normal(moved) == normal(("*", ("v", "i"), ("sum", "j", 0, 3, ("v", "j"))))
+
+
+def test_rewriting_stops_at_a_name_that_is_bound():
+    equation = kernel.assume(("=", ("v", "i"), 5))
+    found = kernel.rewrite(kernel.identity(*[("sum", "i", 0, 3, ("v", "i"))] * 2), equation)
+    assert found.conclusion == ("=", *[("sum", "i", 0, 3, ("v", "i"))] * 2)
+
+
+def test_vacuous_hypotheses_are_not_proved():
+    nothing = kernel.assume((">=", 0, 1))
+    claim = theory.Claim(
+        "vacuous", "n >= 5", lambda: kernel.certificate((">=", N, 5), [nothing, kernel.assume((">=", N, 0))], [(5, [0]), (1, [1])]),
+        (("n", 3),),
+    )  # fmt: skip
+    proof = theory.prove(claim)
+    assert (proof.verdict, proof.reason) == (Verdict.UNKNOWN, "the witness does not satisfy 0 >= 1")
+
+
+def test_the_normal_form_keeps_the_value():
+    """Random terms, evaluated directly and through the normal forms of the kernel and of the checker."""
+    rng, counted = random.Random(5), 0
+
+    def draw(depth, names):
+        kind = rng.random()
+        if depth == 0 or kind < 0.25:
+            return rng.choice([rng.randint(-2, 3), ("v", rng.choice(names)), ("v", rng.choice(names))])
+        a, b = draw(depth - 1, names), draw(depth - 1, names)
+        if kind < 0.55:
+            return (rng.choice("+*"), a, b)
+        if kind < 0.62:
+            return ("//", a, rng.choice([1, 2, 3, ("v", rng.choice(names))]))
+        if kind < 0.74:
+            return ("at", rng.choice("xy"), a, b)
+        if kind < 0.8:
+            return (rng.choice(["is", "le"]), a, b)
+        name = rng.choice("ijk")
+        high = rng.choice([2, ("v", rng.choice(names)), ("+", ("v", rng.choice(names)), -1)])
+        return ("sum", name, rng.randint(-1, 1), high, draw(depth - 1, sorted({*names, name})))
+
+    for _ in range(1500):
+        term = draw(4, ["n", "m"])
+        try:
+            zero = normal(("+", term, ("*", -1, term)))
+            again = recheck.poly(("+", term, ("*", -1, term)))
+        except (Refused, recheck.Wrong):
+            continue
+        assert zero == {}
+        assert recheck.number(again) == 0
+        other = draw(3, ["n", "m"])
+        try:
+            same = normal(term) == normal(other)
+            assert same == recheck.same(recheck.poly(term), recheck.poly(other)) or not same
+            number = constant(normal(term))
+        except (Refused, recheck.Wrong):
+            continue
+        for _ in range(2):
+            numbers = {"n": rng.randint(-1, 3), "m": rng.randint(-1, 3)}
+            functions = lambda name, place: hash((name, place)) % 11 - 5  # noqa: E731
+            if number is not None:
+                assert value(term, numbers, functions) == number
+            if same:
+                assert value(term, numbers, functions) == value(other, numbers, functions)
+            counted += 1
+    assert counted > 2000
+
+
+# --- the checker alone ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("proof", "complaint"),
+    [
+        ([], "no proof term"),
+        ({"hypotheses": [], "conclusion": ["=", 0, 0], "steps": []}, "a proof has steps"),
+        ({"hypotheses": [], "conclusion": ["=", 0, 0], "steps": [{}]}, "step 0: a step has a rule, arguments, premises"),
+        (
+            {"hypotheses": [], "conclusion": ["=", 0, 1], "steps": [{"rule": "identity", "arguments": [0, 1], "premises": []}]},
+            "step 0: the two sides are different polynomials",
+        ),
+        (
+            {"hypotheses": [], "conclusion": ["=", 0, 1], "steps": [{"rule": "axiom", "arguments": [], "premises": []}]},
+            "step 0: no such rule",
+        ),
+        (
+            {"hypotheses": [], "conclusion": ["=", 0, 1], "steps": [{"rule": "identity", "arguments": [0, 0], "premises": []}]},
+            "the last step concludes something else",
+        ),
+        (
+            {"hypotheses": [], "conclusion": [">=", 0, 1], "steps": [{"rule": "assume", "arguments": [[">=", 0, 1]], "premises": []}]},
+            "the last step rests on a hypothesis that is not stated",
+        ),
+        (
+            {"hypotheses": [], "conclusion": ["=", 0, 0], "steps": [{"rule": "discharge", "arguments": [], "premises": [0, 0]}]},
+            "step 0: a premise must be an earlier step",
+        ),
+    ],
+)  # fmt: skip
+def test_the_checker_says_what_is_wrong(proof, complaint):
+    with pytest.raises(recheck.Wrong, match=f"^{complaint}$"):
+        recheck.check(proof)
+
+
+def test_the_checker_as_a_program(tmp_path, capsys):
+    proofs = {name: written(claim.prove()) for name, (_, claim) in zip(IDS, CLAIMS, strict=True)}
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(proofs))
+    assert recheck.main([str(good)]) == 0
+    assert f"{len(proofs)} of {len(proofs)} proofs hold" in capsys.readouterr().out
+    first = proofs[IDS[0]]
+    bad.write_text(json.dumps({**first, "conclusion": ["=", 0, 1]}))
+    assert recheck.main([str(bad)]) == 1
+    assert "WRONG  proof: the last step concludes something else" in capsys.readouterr().out
+    bad.write_text("[" * 100_000)
+    assert recheck.main([str(bad)]) == 2
+    assert recheck.main([]) == 2
+
+
+def test_deep_terms_are_refused_not_crashed_on():
+    term = 0
+    for _ in range(300):
+        term = ["+", term, 1]
+    with pytest.raises(recheck.Wrong, match="nested too deeply"):
+        recheck.check(
+            {
+                "hypotheses": [],
+                "conclusion": ["=", term, 0],
+                "steps": [{"rule": "identity", "arguments": [term, 0], "premises": []}],
+            }
+        )
