@@ -441,6 +441,12 @@ def _indicator(arguments: list[Any], premises: list[Sequent]) -> Sequent:
     return [], ("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0)
 
 
+def _within(arguments: list[Any], premises: list[Sequent]) -> Sequent:
+    (a, b), (hypotheses, below) = map(read_term, arguments), premises[0]
+    require(below == (">=", b, a), "b >= a is needed")
+    return hypotheses, ("=", ("le", a, b), 1)
+
+
 def _read_sum(data: Any) -> Any:
     term = read_term(data)
     require(type(term) is tuple and term[0] == "sum", "a sum is needed")
@@ -501,6 +507,7 @@ RULES = {
     "rewrite": (_rewrite, 0, 2),
     "period": (_period, 2, 0),
     "indicator": (_indicator, 2, 0),
+    "within": (_within, 2, 1),
     "last_term": (_last_term, 1, 1),
     "empty": (_empty, 1, 1),
     "reindex": (_reindex, 3, 0),

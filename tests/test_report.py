@@ -158,7 +158,7 @@ def test_the_summary_counts(outcome):
     proofs = [p for j in outcome.judgements for p in j.proofs]
     assert outcome.summary() == (
         f"{len(proofs)} of {len(proofs)} theorems proved; {len(outcome.judgements)} statements and examples, 0 refuted; "
-        f"{len(outcome.bridge)} relations on drawn cases, 0 failing; 84 figures and claims of the notes, 6 wrong"
+        f"{len(outcome.bridge)} relations on drawn cases, 0 failing; 86 figures and claims of the notes, 6 wrong"
     )
 
 

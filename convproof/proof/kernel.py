@@ -303,6 +303,13 @@ def indicator(a: Term, b: Term) -> Theorem:
     return _theorem("indicator", [a, b], [], [], well_formed(("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0)))
 
 
+def within(a: Term, b: Term, below: Theorem) -> Theorem:
+    """From b >= a: |- [a <= b] = 1."""
+    if below.conclusion != (">=", b, a):
+        raise Refused("within: the premise must be b >= a")
+    return _theorem("within", [a, b], [below], below.hypotheses, ("=", ("le", a, b), 1))
+
+
 def _sum_parts(term: Term) -> tuple[str, Term, Term, Term]:
     normal(term)
     if term[0] != "sum":
@@ -371,6 +378,7 @@ AXIOMS = {
 
 _RESTS_ON = {
     "division": "division", "period": "division", "induction": "induction", "indicator": "indicator", "sift": "sums",
+    "within": "indicator",
     "last_term": "sums", "empty": "sums", "reindex": "sums", "under_sum": "sums",
 }  # fmt: skip
 
