@@ -520,6 +520,7 @@ RULES = {
 def check(proof: Any) -> None:
     """Replays a proof term; raises `Wrong` unless its last step gives its conclusion from its hypotheses."""
     require(type(proof) is dict and {"hypotheses", "conclusion", "steps"} <= set(proof), "no proof term")
+    require(type(proof["hypotheses"]) is list and type(proof["steps"]) is list, "hypotheses and steps are lists")
     results: list[Sequent] = []
     for place, step in enumerate(proof["steps"]):
         try:
@@ -542,6 +543,7 @@ def _replay(step: Any, results: list[Sequent]) -> Sequent:
     require(type(step["rule"]) is str and step["rule"] in RULES, "no such rule")
     rule, arguments, premises = RULES[step["rule"]]
     places = step["premises"]
+    require(type(step["arguments"]) is list and type(places) is list, "arguments and premises are lists")
     require(len(step["arguments"]) == arguments, "the rule takes another number of arguments")
     require(premises is None or len(places) == premises, "the rule takes another number of premises")
     require(all(type(p) is int and 0 <= p < len(results) for p in places), "a premise must be an earlier step")

@@ -4,10 +4,12 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle
 from convproof.check.relations import equal
+from convproof.proof import kernel
+from convproof.proof.algebra import Term
 from convproof.report import Equation, Table, Text
 from convproof.spec import Axis, Conv
 from convproof.symbolic import macs, output_shape, parameters, symbols, where_zero, window
-from convproof.theory import Finding, Step, Theory
+from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 W, T, P = symbols("W T P")
@@ -58,6 +60,25 @@ def theory() -> Theory:
                 "room, padded by P twice",
             ),
         ),
+        claims=(
+            Claim(
+                "227",
+                "227 gives 55 outputs.",
+                lambda: kernel.identity(("+", ("//", ("+", 227, -11), 4), 1), 55),
+            ),
+            Claim(
+                "equal-padding",
+                "No padding P on both sides lets 224 fit: the remainder of 224 + 2P - 11 by 4 is at least 1.",
+                lambda: kernel.period((">=", _left_over(("+", 213, ("*", 2, ("v", "P")))), 1), "P"),
+                (("P", 3),),
+            ),
+            Claim(
+                "total-padding",
+                "A total padding of 3 + 4k does, for every k.",
+                lambda: kernel.period(("=", _left_over(("+", 216, ("*", 4, ("v", "k")))), 0), "k"),
+                (("k", 0),),
+            ),
+        ),
         relations=(_SIZES,),
         exhibits=(
             Table(
@@ -99,6 +120,11 @@ def theory() -> Theory:
             f"layer: {macs(LAYER, IMAGE):,}"
         ),
     )
+
+
+def _left_over(room: Term) -> Term:
+    """room - 4 (room // 4)."""
+    return ("+", room, ("*", -4, ("//", room, 4)))
 
 
 def _shape() -> str:

@@ -90,6 +90,15 @@ def theory() -> Theory:
                 _to_input,
             ),
             Claim(
+                "to-bias",
+                "The bias's gradient is the sum of the cotangent over all positions.",
+                lambda: kernel.identity(
+                    _over("o", W_OUT, ("*", ("at", "g", O), _letter("b"))),
+                    ("*", _letter("b"), _over("o", W_OUT, ("at", "g", O))),
+                ),
+            ),
+            Claim("linear", "Convolution is linear in its input, and so in each of its three arguments.", _linear),
+            Claim(
                 "to-weights",
                 "Likewise it is the filter paired with the cotangent, not flipped, slid over the "
                 "input: each weight's gradient is the "
@@ -144,6 +153,17 @@ def _over(name: str, end: Term, body: Term) -> Term:
 
 
 PAIRED = _over("o", W_OUT, ("*", ("at", "g", O), _over("t", KERNEL, ("*", ("at", "w", T), READ))))
+
+
+def _linear() -> Theorem:
+    """|- the pairing at x + m y = the pairing at x + m times the pairing at y."""
+
+    def paired(value: Term) -> Term:
+        read = ("sum", "i", 0, ("+", W_IN, -1), ("*", value, ("is", I, PLACE)))
+        return _over("o", W_OUT, ("*", ("at", "g", O), _over("t", KERNEL, ("*", ("at", "w", T), read))))
+
+    x, y, m = ("at", "x", I), ("at", "y", I), _letter("m")
+    return kernel.identity(paired(("+", x, ("*", m, y))), ("+", paired(x), ("*", m, paired(y))))
 
 
 def _padded_read() -> Theorem:

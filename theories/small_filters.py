@@ -55,6 +55,19 @@ def theory() -> Theory:
         ),
         claims=(
             Claim("smaller", "Three 3x3 layers have fewer weights than one 7x7 layer.", _smaller, (("C", 64),)),
+            Claim(
+                "stack-difference",
+                "A k x k layer N times against one of N (k - 1) + 1, a channel pair: the single layer"
+                " has (N - 1) (N (k - 1)^2 - 1) "
+                "weights more.",
+                _difference,
+            ),
+            Claim(
+                "stack-never-larger",
+                "So from k = 2 on the stack never has more weights.",
+                _never_larger,
+                (("N", 3), ("k", 3)),
+            ),
             Claim("smaller-with-biases", "They have fewer parameters too, biases counted.", _with_biases, (("C", 64),)),
         ),
         relations=(_BOTH,),
@@ -79,6 +92,24 @@ def theory() -> Theory:
 
 
 ONE_CHANNEL = (">=", ("v", "C"), 1)
+
+
+DEPTH, SIDE = ("v", "N"), ("v", "k")
+REACH = ("+", ("*", DEPTH, ("+", SIDE, -1)), 1)
+SINGLE, STACK = ("*", REACH, REACH), ("*", DEPTH, SIDE, SIDE)
+
+
+def _difference() -> Theorem:
+    """|- (N (k-1) + 1)^2 - N k^2 = (N - 1) (N (k-1)^2 - 1)."""
+    squared = ("*", DEPTH, ("+", SIDE, -1), ("+", SIDE, -1))
+    return kernel.identity(("+", SINGLE, ("*", -1, STACK)), ("*", ("+", DEPTH, -1), ("+", squared, -1)))
+
+
+def _never_larger() -> Theorem:
+    """N >= 1, k >= 2 |- (N (k-1) + 1)^2 >= N k^2, in p = N - 1 and q = k - 2: p^2 (q + 1)^2 + p q^2 + 2 p q."""
+    premises = [kernel.assume((">=", DEPTH, 1)), kernel.assume((">=", SIDE, 2))]
+    products = [(1, [0, 0, 1, 1]), (2, [0, 0, 1]), (1, [0, 0]), (1, [0, 1, 1]), (2, [0, 1])]
+    return kernel.certificate((">=", SINGLE, STACK), premises, products)
 
 
 def _smaller() -> Theorem:
