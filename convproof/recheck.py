@@ -18,11 +18,21 @@ from typing import Any
 Sequent = tuple[list[Any], Any]
 """(hypotheses, conclusion)"""
 
-MOST_NAMES, MOST_SIZES, DEEPEST = 6, 10_000, 200
+MOST_NAMES, MOST_SIZES, DEEPEST, MOST_WORK = 6, 10_000, 200, 2_000_000
 
 
 class Wrong(Exception):
     """The proof term proves nothing; the message says where it fails."""
+
+
+_work = 0
+
+
+def spend(amount: int = 1) -> None:
+    """Counts work, and refuses a proof that takes too much of it."""
+    global _work
+    _work += amount
+    require(_work <= MOST_WORK, "the proof takes too much work to check")
 
 
 def require(holds: bool, complaint: str) -> None:
@@ -39,13 +49,13 @@ def read_term(data: Any, depth: int = 0) -> Any:
     require(depth < DEEPEST, "a term is nested too deeply")
     if type(data) is int:
         return data
-    require(type(data) in (list, tuple) and len(data) > 1 and type(data[0]) is str, f"no term: {data!r}"[:80])
+    require(type(data) in (list, tuple) and len(data) > 1 and type(data[0]) is str, "a term is a number or a list")
     kind, rest = data[0], list(data[1:])
     if kind == "v":
         require(len(rest) == 1 and _is_name(rest[0]), "a letter needs a name")
         return (kind, rest[0])
     if kind == "at":
-        require(_is_name(rest[0]), "a function needs a name")
+        require(len(rest) > 1 and _is_name(rest[0]), "a function needs a name and a place")
         return (kind, rest[0], *(read_term(each, depth + 1) for each in rest[1:]))
     if kind == "sum":
         require(len(rest) == 4 and _is_name(rest[0]), "a sum has a name, two bounds and a body")
@@ -57,7 +67,7 @@ def read_term(data: Any, depth: int = 0) -> Any:
 def read_formula(data: Any, depth: int = 0) -> Any:
     """A formula, as nested tuples."""
     require(depth < DEEPEST, "a formula is nested too deeply")
-    require(type(data) in (list, tuple) and len(data) == 3 and type(data[0]) is str, f"no formula: {data!r}"[:80])
+    require(type(data) in (list, tuple) and len(data) == 3 and type(data[0]) is str, "a formula is a list of three")
     kind, a, b = data
     if kind in ("=", ">="):
         return (kind, read_term(a), read_term(b))
@@ -76,6 +86,7 @@ def _is_name(value: Any) -> bool:
 
 def letters(term: Any) -> set[str]:
     """The names that stand free."""
+    spend()
     if type(term) is int:
         return set()
     kind = term[0]
@@ -99,6 +110,7 @@ def put(term: Any, name: str, value: Any) -> Any:
 
 def put_all(term: Any, values: dict[str, Any]) -> Any:
     """The same for several letters at once."""
+    spend()
     if type(term) is int:
         return term
     kind = term[0]
@@ -132,6 +144,7 @@ _fresh = itertools.count()
 
 def poly(term: Any, names: dict[str, str] | None = None) -> Poly:
     """The polynomial that a term is; `names` renames bound letters."""
+    spend()
     names = names or {}
     if type(term) is int:
         return _make([(term, ())])
@@ -189,6 +202,7 @@ def plus(*polys: Poly) -> Poly:
 
 def times(a: Poly, b: Poly) -> Poly:
     """The product."""
+    spend(len(a) * len(b))
     return _make([(c * d, s + t) for c, s in a.values() for d, t in b.values()])
 
 
@@ -237,6 +251,7 @@ def _summed(own: str, low: Poly, high: Poly, body: Poly) -> Poly:
 
 def show(atom: Any, tokens: dict[str, str]) -> str:
     """The text of an atom, the same for atoms that differ in the names of bound letters only."""
+    spend()
     kind = atom[0]
     if kind == "v":
         return tokens.get(atom[1], str(atom[1]))
@@ -382,6 +397,7 @@ def _rewrite(arguments: list[Any], premises: list[Sequent]) -> Sequent:
     reserved = letters(a) | letters(b)
 
     def swap(term: Any) -> Any:
+        spend()
         if type(term) is type(a) and term == a:
             return b
         if type(term) is int or term[0] == "v":
@@ -521,19 +537,26 @@ def check(proof: Any) -> None:
     """Replays a proof term; raises `Wrong` unless its last step gives its conclusion from its hypotheses."""
     require(type(proof) is dict and {"hypotheses", "conclusion", "steps"} <= set(proof), "no proof term")
     require(type(proof["hypotheses"]) is list and type(proof["steps"]) is list, "hypotheses and steps are lists")
+    global _work
+    _work = 0
     results: list[Sequent] = []
-    for place, step in enumerate(proof["steps"]):
-        try:
+    try:
+        for step in proof["steps"]:
             results.append(_replay(step, results))
-        except Wrong as error:
-            raise Wrong(f"step {place}: {error}") from None
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
-            raise Wrong(f"step {place} is malformed: {type(error).__name__}") from None
-    require(bool(results), "a proof has steps")
-    hypotheses, conclusion = results[-1]
-    allowed = [read_formula(each) for each in proof["hypotheses"]]
-    require(conclusion == read_formula(proof["conclusion"]), "the last step concludes something else")
-    require(all(h in allowed for h in hypotheses), "the last step rests on a hypothesis that is not stated")
+        require(bool(results), "a proof has steps")
+        hypotheses, conclusion = results[-1]
+        allowed = [read_formula(each) for each in proof["hypotheses"]]
+        require(conclusion == read_formula(proof["conclusion"]), "the last step concludes something else")
+        require(all(h in allowed for h in hypotheses), "the last step rests on a hypothesis that is not stated")
+    except Wrong as error:
+        raise Wrong(f"{_place(results, proof)}{error}") from None
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise Wrong(f"{_place(results, proof)}malformed: {type(error).__name__}") from None
+
+
+def _place(results: list[Sequent], proof: Any) -> str:
+    """The step that failed: the first without a result; nothing where all have one."""
+    return f"step {len(results)}: " if len(results) < len(proof["steps"]) else ""
 
 
 def _replay(step: Any, results: list[Sequent]) -> Sequent:
@@ -573,10 +596,10 @@ def main(arguments: list[str]) -> int:
     for name, proof in proofs.items():
         try:
             check(proof)
-            print(f"holds  {name}")
+            print(f"holds  {name!a}")
         except Wrong as error:
             wrong += 1
-            print(f"WRONG  {name}: {error}")
+            print(f"WRONG  {name!a}: {error}")
     print(f"{len(proofs) - wrong} of {len(proofs)} proofs hold")
     return 1 if wrong or not proofs else 0
 

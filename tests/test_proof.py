@@ -11,6 +11,7 @@ import pytest
 from convproof import recheck, theory
 from convproof.proof import Refused, Theorem, axioms, derived, kernel, proof_term
 from convproof.proof.algebra import constant, free, normal, substitute
+from convproof.proof.language import shown
 from convproof.verdicts import Verdict
 
 ONE, N, M, A, B, S = 1, *(("v", name) for name in ("n", "m", "a", "b", "S"))
@@ -281,6 +282,127 @@ def test_attacks_are_refused(name):
         ATTACKS[name]()
 
 
+class Equal:
+    """Equal to everything."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+
+class Fake:
+    conclusion = FALSE
+    hypotheses = ()
+
+
+class Changing(dict):
+    calls = 0
+
+    def get(self, key, default=None):
+        Changing.calls += 1
+        return 0 if Changing.calls == 1 else 1
+
+
+class SlyName(str):
+    on = False
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return SlyName.on and str.__eq__(self, other)
+
+
+class SlyTuple(tuple):
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other):
+        return True
+
+
+def _emptied():
+    premises = [kernel.assume(FALSE)]
+
+    def products():
+        yield (1, (0,))
+        premises.clear()
+
+    return kernel.certificate(FALSE, premises, products())
+
+
+def _changed_later():
+    goal = [">=", 1, 0]
+    return kernel.certificate(goal, [], [(1, ())])
+
+
+FORGERIES = {
+    "a premise that is no theorem": lambda: kernel.certificate(FALSE, iter([Fake()]), [(1, (0,))]),
+    "terms equal to everything": lambda: kernel.within(Equal(), Equal(), derived.at_least(1, 0)),
+    "floats": lambda: kernel.within(1.0, 2.0, derived.at_least(2, 1)),
+    "a goal that can change": _changed_later,
+    "a name that changes": lambda: kernel.generalize(kernel.assume(("=", N, 0)), SlyName("n")),
+    "a name equal to everything": lambda: kernel.period(("=", ("v", "x"), ("v", "y")), Equal()),
+    "a number for a name": lambda: kernel.period((">=", 1, 0), 5),
+    "a tuple equal to everything": lambda: kernel.certificate(SlyTuple((">=", 0, 0)), [], []),
+    "a head that changes": lambda: kernel.identity((SlyName("+"), 1, 1), 2),
+    "a fake in place of a theorem": lambda: kernel.discharge(kernel.assume(FALSE), Fake()),
+    "a flag that is none": lambda: kernel.division(N, derived.at_least(2, 1), upper=1),
+    "a key that is no name": lambda: kernel.instantiate(positive("n"), {5: 3}),
+    "a function without a place": lambda: kernel.identity(("at", "f"), ("at", "f")),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forgeries_with_crafted_objects_are_refused(name):
+    with pytest.raises((Refused, TypeError, AttributeError)):
+        FORGERIES[name]()
+
+
+def test_what_can_be_read_once_is_read_once():
+    """A generator of premises keeps its hypotheses, and a mapping that answers differently is asked once."""
+    assert kernel.certificate(FALSE, (t for t in [kernel.assume(FALSE)]), [(1, (0,))]).hypotheses == (FALSE,)
+    assert _emptied().hypotheses == (FALSE,)
+    found = kernel.instantiate(kernel.assume(("=", ("v", "x"), 0)), Changing(x=0))
+    assert (found.hypotheses, found.conclusion) == ((("=", 0, 0),), ("=", 0, 0))
+    proof = written(
+        kernel.certificate((">=", N, 0), (t for t in [positive("n")]), ((c, i) for c, i in [(1, [0]), (1, [])]))
+    )
+    recheck.check(proof)
+
+
+def test_normal_forms_see_through_renaming():
+    first, second = (
+        ("sum", name, 0, N, ("*", ("is", ("v", name), N), ("at", "f", ("v", name)))) for name in ("a", "z")
+    )
+    assert kernel.identity(first, second)
+
+
+@pytest.mark.parametrize("prime", ["i'", "i1"])
+def test_what_is_shown_is_what_was_proved(prime):
+    found = kernel.last_term(("sum", "i'", 0, 5, ("v", prime)), derived.at_least(5, 0))
+    assert ("i1" in shown(found.conclusion)) == (prime == "i1")
+    assert shown(("=", ("is", N, 0), 0)) == "KroneckerDelta(0, n) = 0"
+
+
+def test_the_checker_is_bounded():
+    """Terms that double forty times, and products that explode, end in a moment."""
+    grow = [{"rule": "assume", "arguments": [[">=", ["v", "x"], 0]], "premises": []}]
+    for step in range(40):
+        grow.append({"rule": "instantiate", "arguments": [[["x", ["+", ["v", "x"], ["v", "x"]]]]], "premises": [step]})
+    letters = ["+", *(["v", name] for name in "abcdefghij")]
+    explode = [{"rule": "identity", "arguments": [["*", *[letters] * 20], 0], "premises": []}]
+    for steps in (grow, explode):
+        with pytest.raises(recheck.Wrong, match=r"too much work|nested"):
+            recheck.check({"hypotheses": [], "conclusion": ["=", 0, 0], "steps": steps})
+    deep = 0
+    for _ in range(50_000):
+        deep = [deep]
+    with pytest.raises(recheck.Wrong):
+        recheck.check({"hypotheses": [], "conclusion": deep, "steps": written(positive("n"))["steps"]})
+
+
 def test_bound_names_catch_nothing():
     """for all n: m >= n must not become for all n: n >= n."""
     found = kernel.instantiate(kernel.assume(("all", "n", (">=", M, N))), {"m": N})
@@ -399,7 +521,7 @@ def test_the_checker_as_a_program(tmp_path, capsys):
     first = proofs[IDS[0]]
     bad.write_text(json.dumps({**first, "conclusion": ["=", 0, 1]}))
     assert recheck.main([str(bad)]) == 1
-    assert "WRONG  proof: the last step concludes something else" in capsys.readouterr().out
+    assert "WRONG  'proof': the last step concludes something else" in capsys.readouterr().out
     bad.write_text("[" * 100_000)
     assert recheck.main([str(bad)]) == 2
     assert recheck.main([]) == 2

@@ -313,7 +313,11 @@ RELATIONS: tuple[Relation[Any], ...] = (
     Relation("pool extents", "pooled extents = derived output size", pool_cases(), pool_extents),
     Relation("max pool switches", "values, switches, gradient = the definition's", pool_cases(), max_pool_switches),
     Relation(
-        "average pool", "means and their gradient = sums over walked windows", pool_cases(max_rank=2), avg_pool_means
+        "average pool",
+        "means and their gradient = sums over walked windows",
+        pool_cases(max_rank=2),
+        avg_pool_means,
+        degree=1,
     ),
     Relation("network extents", "every layer's array shape = its derived shape", chains(), network_extents),
     Relation("network parameters", "counted parameters = derived parameters", chains(), network_parameters),

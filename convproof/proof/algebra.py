@@ -10,8 +10,9 @@ A term is an int or a tuple; every term stands for an integer:
     ("sum", name, lo, hi, body)    the sum of body over name = lo, ..., hi; 0 where hi < lo
     ("is", a, b)  ("le", a, b)     1 where a = b (a <= b), else 0
 
-`normal` decides equality of polynomials, and of sums up to linearity, renaming, and the exchange of independent sums: a
-product of sums over connected groups of bound names, each group under its least numbering.
+Equal normal forms mean equal values. For polynomials the converse holds; for sums it holds up to linearity, renaming,
+and the exchange of independent sums, as far as the search over numberings sees it: a product of sums over connected
+groups of bound names, each group under its least numbering.
 """
 
 from __future__ import annotations
@@ -72,24 +73,31 @@ def normal(term: Term) -> Poly:
     """The polynomial that a term is. Raises `Refused` for what is no term."""
     if type(term) is int:
         return {(): term} if term else {}
-    if type(term) is not tuple or not term:
-        raise Refused(f"{term!r} is no term")
+    if type(term) is not tuple or len(term) < 2 or type(term[0]) is not str:
+        raise Refused(f"a {type(term).__name__} is no term")
     head, *rest = term
-    if head == "v" and len(rest) == 1 and isinstance(rest[0], str) and "\0" not in rest[0]:
-        return _atom(term)
+    if head == "v" and len(rest) == 1:
+        return _atom((head, name(rest[0])))
     if head == "+":
         return add(*map(normal, rest))
     if head == "*":
         return multiply(*map(normal, rest))
     if head == "//" and len(rest) == 2:
         return _division(normal(rest[0]), normal(rest[1]))
-    if head == "at" and rest and isinstance(rest[0], str):
-        return _atom(("at", rest[0], *(frozen(normal(i)) for i in rest[1:])))
+    if head == "at" and len(rest) > 1:
+        return _atom(("at", name(rest[0]), *(frozen(normal(i)) for i in rest[1:])))
     if head in ("is", "le") and len(rest) == 2:
         return _indicator(head, subtract(normal(rest[1]), normal(rest[0])))
-    if head == "sum" and len(rest) == 4 and isinstance(rest[0], str):
-        return _sum(*rest)
-    raise Refused(f"{term!r} is no term")
+    if head == "sum" and len(rest) == 4:
+        return _sum(name(rest[0]), *rest[1:])
+    raise Refused(f"{head!r} with {len(rest)} parts is no term")
+
+
+def name(value: object) -> str:
+    """`value`, if it may name a letter or function: an identifier, perhaps with primes. Raises `Refused` if not."""
+    if type(value) is not str or not value.rstrip("'").isidentifier():
+        raise Refused("a name must be an identifier, perhaps with primes")
+    return value
 
 
 def frozen(poly: Poly) -> tuple[Any, ...]:
@@ -236,4 +244,7 @@ def _replaced(term: Any, values: dict[Any, Any]) -> Any:
     parts = tuple(_replaced(part, values) for part in term)
     if parts and parts[0] == "poly":
         return ("poly", *sorted(((tuple(sorted(m, key=repr)), c) for m, c in parts[1:]), key=repr))
+    if parts and parts[0] == "is":
+        other = frozen(subtract({}, dict(parts[1][1:])))
+        return ("is", min(parts[1], other, key=repr))
     return parts

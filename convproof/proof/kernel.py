@@ -66,10 +66,26 @@ class Theorem:
 def _theorem(
     rule: str, arguments: Iterable[Any], premises: Iterable[Theorem], hypotheses: Iterable[Formula], conclusion: Formula
 ) -> Theorem:
-    premises = tuple(premises)
-    if not all(type(premise) is Theorem for premise in premises):
-        raise Refused(f"{rule}: the premises must be theorems")
-    return Theorem(_KEY, tuple(arguments), conclusion, tuple(sorted(set(hypotheses), key=repr)), premises, rule)
+    """The one door: every formula that goes through is checked to its leaves, and nothing that can change goes in."""
+    kept = tuple(sorted({well_formed(h) for h in hypotheses}, key=repr))
+    return Theorem(_KEY, _plain(tuple(arguments)), well_formed(conclusion), kept, _theorems(premises), rule)
+
+
+def _theorems(premises: Iterable[Theorem]) -> tuple[Theorem, ...]:
+    """The premises, once and for all; raises `Refused` for anything that is no theorem."""
+    kept = tuple(premises)
+    if not all(type(premise) is Theorem for premise in kept):
+        raise Refused("the premises must be theorems")
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    """Tuples, numbers, flags and names, and nothing else."""
+    if type(value) is tuple:
+        return tuple(map(_plain, value))
+    if type(value) not in (int, str, bool):
+        raise Refused(f"a {type(value).__name__} has no place in a proof")
+    return value
 
 
 def _all_hypotheses(theorems: Iterable[Theorem], *without: Formula) -> list[Formula]:
@@ -78,15 +94,17 @@ def _all_hypotheses(theorems: Iterable[Theorem], *without: Formula) -> list[Form
 
 def well_formed(formula: Formula) -> Formula:
     """`formula`, if it is one; raises `Refused` if not."""
-    match formula:
-        case ("=" | ">=", a, b):
-            normal(a), normal(b)
-        case ("iff", f, g):
-            well_formed(f), well_formed(g)
-        case ("all", str(name), f) if algebra.MARK not in name:
-            well_formed(f)
-        case _:
-            raise Refused(f"{formula!r} is no formula")
+    if type(formula) is not tuple or len(formula) != 3 or type(formula[0]) is not str:
+        raise Refused(f"a {type(formula).__name__} is no formula")
+    head, a, b = formula
+    if head in ("=", ">="):
+        normal(a), normal(b)
+    elif head == "iff":
+        well_formed(a), well_formed(b)
+    elif head == "all":
+        algebra.name(a), well_formed(b)
+    else:
+        raise Refused(f"{head!r} begins no formula")
     return formula
 
 
@@ -102,27 +120,32 @@ def _difference(formula: Formula, *signs: str) -> Poly:
 
 def assume(formula: Formula) -> Theorem:
     """f |- f."""
-    return _theorem("assume", [formula], [], [well_formed(formula)], formula)
+    return _theorem("assume", [formula], [], [formula], formula)
 
 
 def instantiate(theorem: Theorem, values: dict[str, Term]) -> Theorem:
     """The theorem with terms in place of letters, in hypotheses and conclusion."""
-    for term in values.values():
-        normal(term)
-    hypotheses = [substitute(h, values) for h in theorem.hypotheses]
-    pairs = tuple(sorted(values.items()))
-    return _theorem("instantiate", [pairs], [theorem], hypotheses, substitute(theorem.conclusion, values))
+    (theorem,) = _theorems([theorem])
+    pairs = tuple(values.items())
+    for name, term in pairs:
+        algebra.name(name), normal(term)
+    pairs = tuple(sorted(pairs))
+    terms = dict(pairs)
+    hypotheses = [substitute(h, terms) for h in theorem.hypotheses]
+    return _theorem("instantiate", [pairs], [theorem], hypotheses, substitute(theorem.conclusion, terms))
 
 
 def generalize(theorem: Theorem, name: str) -> Theorem:
     """H |- f becomes H |- for all name, f; name must not stand free in H."""
+    (theorem,), _ = _theorems([theorem]), algebra.name(name)
     if any(name in free(h) for h in theorem.hypotheses):
         raise Refused(f"generalize: {name} stands free in a hypothesis")
-    return _theorem("generalize", [name], [theorem], theorem.hypotheses, well_formed(("all", name, theorem.conclusion)))
+    return _theorem("generalize", [name], [theorem], theorem.hypotheses, ("all", name, theorem.conclusion))
 
 
 def specialize(theorem: Theorem, term: Term) -> Theorem:
     """H |- for all x, f becomes H |- f with a term for x."""
+    (theorem,) = _theorems([theorem])
     head, *rest = theorem.conclusion
     if head != "all":
         raise Refused("specialize: the conclusion is not for all")
@@ -133,12 +156,14 @@ def specialize(theorem: Theorem, term: Term) -> Theorem:
 
 def discharge(theorem: Theorem, premise: Theorem) -> Theorem:
     """H, f |- g and K |- f become H, K |- g."""
+    theorem, premise = _theorems([theorem, premise])
     hypotheses = [*_all_hypotheses([theorem], premise.conclusion), *premise.hypotheses]
     return _theorem("discharge", [], [theorem, premise], hypotheses, theorem.conclusion)
 
 
 def equivalent(forward: Theorem, backward: Theorem) -> Theorem:
     """H, f |- g and K, g |- f become H, K |- f iff g."""
+    forward, backward = _theorems([forward, backward])
     f, g = backward.conclusion, forward.conclusion
     hypotheses = [*_all_hypotheses([forward], f), *_all_hypotheses([backward], g)]
     return _theorem("equivalent", [], [forward, backward], hypotheses, ("iff", f, g))
@@ -146,7 +171,8 @@ def equivalent(forward: Theorem, backward: Theorem) -> Theorem:
 
 def induction(base: Theorem, step: Theorem, name: str) -> Theorem:
     """H |- f(0) and K, name >= 0, f(name) |- f(name + 1) become H, K, name >= 0 |- f(name); name not free in H, K."""
-    letter = ("v", name)
+    base, step = _theorems([base, step])
+    letter = ("v", algebra.name(name))
     natural = (">=", letter, 0)
     found = [h for h in step.hypotheses if substitute(h, {name: ("+", letter, 1)}) == step.conclusion]
     if len(found) != 1:
@@ -180,17 +206,19 @@ def certificate(
     goal that is an equality one always is. With `refute` the negation of the goal, b - a - 1 >= 0, counts as a last
     premise, and the sum is -scale.
     """
+    premises = _theorems(premises)
+    chosen = tuple((factor, tuple(indices)) for factor, indices in products)
     target = _difference(well_formed(goal))
     known = [(p.conclusion[0], _difference(p.conclusion)) for p in premises]
+    if type(refute) is not bool or type(scale) is not int or scale < 1:
+        raise Refused("certificate: the scale must be a positive integer, and refute a flag")
     if refute:
         if goal[0] != ">=":
             raise Refused("certificate: only a >= can be shown by refuting its negation")
         known.append((">=", subtract(subtract({}, target), {(): 1})))
         target = {(): -1}
-    if type(scale) is not int or scale < 1:
-        raise Refused("certificate: the scale must be a positive integer")
     total: Poly = {}
-    for factor, indices in products:
+    for factor, indices in chosen:
         if any(type(i) is not int or not 0 <= i < len(known) for i in indices):
             raise Refused("certificate: there is no such premise")
         value = normal(factor)
@@ -198,17 +226,17 @@ def certificate(
             number = constant(value)
             if number is None or number < 0 or goal[0] == "=":
                 raise Refused(
-                    "certificate: without an equality a factor must be a natural number, in a goal that is a >="
+                    "certificate: a factor must be a natural number, in a goal that is a >=, or meet an equality"
                 )
         total = add(total, multiply(value, *(known[i][1] for i in indices)))
     if multiply({(): scale}, target) != total:
         raise Refused("certificate: the two sides differ")
-    arguments = [goal, tuple((factor, tuple(indices)) for factor, indices in products), scale, refute]
-    return _theorem("certificate", arguments, premises, _all_hypotheses(premises), goal)
+    return _theorem("certificate", [goal, chosen, scale, refute], premises, _all_hypotheses(premises), goal)
 
 
 def antisymmetry(above: Theorem, below: Theorem) -> Theorem:
     """H |- a >= b and K |- b >= a become H, K |- a = b."""
+    above, below = _theorems([above, below])
     head, a, b = above.conclusion
     if head != ">=" or below.conclusion != (">=", b, a):
         raise Refused("antisymmetry: needs a >= b and b >= a")
@@ -217,16 +245,18 @@ def antisymmetry(above: Theorem, below: Theorem) -> Theorem:
 
 def division(a: Term, positive: Theorem, upper: bool = False) -> Theorem:
     """From b >= 1: |- a >= b*(a//b), or with `upper` b*(a//b) + b - 1 >= a."""
+    (positive,) = _theorems([positive])
     head, b, one = positive.conclusion
-    if head != ">=" or one != 1:
+    if head != ">=" or one != 1 or type(upper) is not bool:
         raise Refused("division: the premise must be b >= 1")
     product = ("*", b, ("//", a, b))
     conclusion = (">=", ("+", product, b, -1), a) if upper else (">=", a, product)
-    return _theorem("division", [a, upper], [positive], positive.hypotheses, well_formed(conclusion))
+    return _theorem("division", [a, upper], [positive], positive.hypotheses, conclusion)
 
 
 def rewrite(theorem: Theorem, equation: Theorem) -> Theorem:
     """The conclusion with the equation's right side for its left side, wherever none of its letters is bound there."""
+    theorem, equation = _theorems([theorem, equation])
     head, a, b = equation.conclusion
     if head != "=":
         raise Refused("rewrite: needs an equation")
@@ -249,6 +279,7 @@ def _exchanged(term: Any, a: Term, b: Term, letters: frozenset[str]) -> Any:
 
 def period(formula: Formula, name: str) -> Theorem:
     """name >= 0 |- f, where f compares quasi-affine functions of `name` alone: decided by one period and the slope."""
+    algebra.name(name)
     difference = _difference(well_formed(formula))
     length, rise = _periodic(difference, name)
     if length > MAX_PERIOD:
@@ -300,11 +331,12 @@ def _value(poly: Iterable[Any], name: str, n: int) -> int:
 
 def indicator(a: Term, b: Term) -> Theorem:
     """|- [a = b] * (a - b) = 0."""
-    return _theorem("indicator", [a, b], [], [], well_formed(("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0)))
+    return _theorem("indicator", [a, b], [], [], ("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0))
 
 
 def within(a: Term, b: Term, below: Theorem) -> Theorem:
     """From b >= a: |- [a <= b] = 1."""
+    (below,), _ = _theorems([below]), (normal(a), normal(b))
     if below.conclusion != (">=", b, a):
         raise Refused("within: the premise must be b >= a")
     return _theorem("within", [a, b], [below], below.hypotheses, ("=", ("le", a, b), 1))
@@ -319,6 +351,7 @@ def _sum_parts(term: Term) -> tuple[str, Term, Term, Term]:
 
 def last_term(term: Term, enough: Theorem) -> Theorem:
     """From hi >= lo: |- the sum up to hi = the sum up to hi - 1, plus its term at hi."""
+    (enough,) = _theorems([enough])
     name, lo, hi, body = _sum_parts(term)
     if enough.conclusion != (">=", hi, lo):
         raise Refused("last_term: the premise must be hi >= lo")
@@ -329,6 +362,7 @@ def last_term(term: Term, enough: Theorem) -> Theorem:
 
 def empty(term: Term, premise: Theorem) -> Theorem:
     """From lo >= hi + 1: |- the sum = 0."""
+    (premise,) = _theorems([premise])
     _, lo, hi, _ = _sum_parts(term)
     if premise.conclusion != (">=", lo, ("+", hi, 1)):
         raise Refused("empty: the premise must be lo >= hi + 1")
@@ -348,15 +382,17 @@ def reindex(term: Term, sign: int, shift: Term) -> Theorem:
 
 def sift(name: str, lo: Term, hi: Term, body: Term, place: Term) -> Theorem:
     """|- the sum over i of body(i) * [i = place] = body(place) * [lo <= place] * [place <= hi]; i not free in place."""
+    algebra.name(name)
     if name in free(place):
         raise Refused(f"sift: {name} stands free in the place")
     left = ("sum", name, lo, hi, ("*", body, ("is", ("v", name), place)))
     right = ("*", substitute(body, {name: place}), ("le", lo, place), ("le", place, hi))
-    return _theorem("sift", [name, lo, hi, body, place], [], [], well_formed(("=", left, right)))
+    return _theorem("sift", [name, lo, hi, body, place], [], [], ("=", left, right))
 
 
 def under_sum(term: Term, equation: Theorem) -> Theorem:
     """From H, i >= lo, hi >= i |- body = other: H |- the sum of body = the sum of other; i is not free in H, lo, hi."""
+    (equation,) = _theorems([equation])
     name, lo, hi, body = _sum_parts(term)
     head, left, right = equation.conclusion
     letter = ("v", name)

@@ -13,7 +13,7 @@ import sympy
 
 from convproof.errors import SpecError
 from convproof.proof.algebra import Term
-from convproof.symbolic.floordiv import FloorDiv, symbol
+from convproof.symbolic.floordiv import FloorDiv
 
 
 class AtMost(sympy.Function):  # type: ignore[misc]
@@ -25,10 +25,12 @@ class AtMost(sympy.Function):  # type: ignore[misc]
 def term(value: Any) -> Term:
     """A sympy expression (or an int) as a kernel term. Raises `SpecError` for what has none.
 
-    >>> term(symbol("W") + 1)
+    >>> term(sympy.Symbol("W") + 1)
     ('+', 1, ('v', 'W'))
     """
     match value:
+        case bool():
+            raise SpecError("a truth value has no place in a proof")
         case int():
             return value
         case sympy.Integer():
@@ -56,7 +58,7 @@ def term(value: Any) -> Term:
 
 
 def expression(value: Term) -> Any:
-    """A kernel term as a sympy expression, for showing; divisions stand unevaluated, just as the kernel has them.
+    """A kernel term as a sympy expression, for showing: letters of which nothing is assumed, divisions as they stand.
 
     >>> expression(("//", ("v", "W"), 2))
     W//2
@@ -65,11 +67,11 @@ def expression(value: Term) -> Any:
         return sympy.Integer(value)
     head, *rest = value
     if head == "v":
-        return symbol(rest[0].replace("'", "1"))
+        return sympy.Symbol(rest[0])
     if head == "at":
         return sympy.IndexedBase(rest[0])[tuple(map(expression, rest[1:]))]
     if head == "sum":
-        return sympy.Sum(expression(rest[3]), (symbol(rest[0].replace("'", "1")), *map(expression, rest[1:3])))
+        return sympy.Sum(expression(rest[3]), (sympy.Symbol(rest[0]), *map(expression, rest[1:3])))
     parts = list(map(expression, rest))
     if head == "//":
         return FloorDiv(*parts, evaluate=False)
