@@ -123,7 +123,7 @@ def test_a_thousand_wrong_statements_are_not_proved():
     for each, claim in CLAIMS:
         found = claim.prove()
         proof = written(found)
-        for wrong in itertools.islice(_twice(found.conclusion), 100):
+        for wrong in itertools.islice(_twice(found.conclusion), 30):
             try:
                 recheck.check({**proof, "conclusion": wrong})
             except recheck.Wrong:
