@@ -41,9 +41,9 @@ class Outcome:
         proved = sum(p.proved for p in proofs)
         return (
             f"{proved} of {len(proofs)} theorems proved; "
-            f"{len(self.judgements)} statements and examples, {refuted} refuted; {len(self.bridge)} "
-            f"relations on "
-            f"drawn cases, {failing} failing; {len(findings)} figures and claims of the notes, {wrong} wrong"
+            f"{len(self.judgements)} statements and examples, {refuted} refuted; "
+            f"{len(self.bridge)} relations on drawn cases, {failing} failing; "
+            f"{len(findings)} figures and claims of the notes, {wrong} wrong"
         )
 
 

@@ -127,24 +127,29 @@ def _(layer: Input, operands: list[Tensor], parameter: Parameter, algorithm: str
 @lower.register
 def _(layer: Conv, operands: list[Tensor], parameter: Parameter, algorithm: str) -> Tensor:
     (x,) = operands
-    axes = layer.axes(x.ndim - 2)
-    kernel = tuple(axis.kernel for axis in axes)
+    kernel, stride, padding, dilation = _geometry(layer, x)
     w = parameter("weight", (layer.out_channels, x.shape[1] // layer.groups, *kernel))
     b = parameter("bias", (layer.out_channels,)) if layer.bias else None
-    stride, dilation = tuple(axis.stride for axis in axes), tuple(axis.dilation for axis in axes)
-    padding = tuple((axis.before, axis.after) for axis in axes)
     return ag.conv(x, w, b, stride, padding, dilation, layer.groups, algorithm)
+
+
+def _geometry(layer: Conv | ConvTranspose, x: Tensor) -> tuple[Any, Any, Any, Any]:
+    """kernel, stride, padding and dilation, one entry per spatial axis of x."""
+    axes = layer.axes(x.ndim - 2)
+    return (
+        tuple(axis.kernel for axis in axes),
+        tuple(axis.stride for axis in axes),
+        tuple((axis.before, axis.after) for axis in axes),
+        tuple(axis.dilation for axis in axes),
+    )
 
 
 @lower.register
 def _(layer: ConvTranspose, operands: list[Tensor], parameter: Parameter, algorithm: str) -> Tensor:
     (x,) = operands
-    axes = layer.axes(x.ndim - 2)
-    kernel = tuple(axis.kernel for axis in axes)
+    kernel, stride, padding, dilation = _geometry(layer, x)
     w = parameter("weight", (x.shape[1], layer.out_channels // layer.groups, *kernel))
     b = parameter("bias", (layer.out_channels,)) if layer.bias else None
-    stride, dilation = tuple(axis.stride for axis in axes), tuple(axis.dilation for axis in axes)
-    padding = tuple((axis.before, axis.after) for axis in axes)
     return ag.conv_transpose(x, w, b, stride, padding, layer.output_paddings(x.ndim - 2), dilation, layer.groups)
 
 

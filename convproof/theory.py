@@ -22,7 +22,7 @@ from convproof import recheck
 from convproof.check import Evidence, Relation, examine
 from convproof.errors import InputError
 from convproof.proof import Refused, Theorem, axioms, proof_term
-from convproof.proof.algebra import constant, substitute
+from convproof.proof.algebra import constant, free, substitute
 from convproof.proof.algebra import normal as normal_poly
 from convproof.proof.language import expression, shown
 from convproof.report.model import Block, Derivation, Equation, Expr, Folded, Line, Section, Table, Text
@@ -103,14 +103,18 @@ class Proof:
             "rung": Rung.THEOREM.value if self.proved else "",
             "reason": self.reason,
             "hypotheses": [shown(h) for h in self.theorem.hypotheses] if self.theorem else [],
-            "witness": {
-                name: value if isinstance(value, int) else str(expression(value)) for name, value in self.claim.witness
-            }
-            or ({"any": "there are no hypotheses"} if self.theorem and not self.theorem.hypotheses else {}),
+            "witness": self._witness(),
             "axioms": axioms(self.theorem) if self.theorem else [],
             "oracles": [],
             "rechecked": self.proved,
         }
+
+    def _witness(self) -> dict[str, Any]:
+        """The witness, for showing; without hypotheses any numbers do, and every letter is put at 1."""
+        if self.theorem is not None and not self.theorem.hypotheses:
+            letters = sorted(free(self.theorem.conclusion))
+            return dict.fromkeys(letters, 1) or {"any": "the theorem has no letters"}
+        return {name: v if isinstance(v, int) else str(expression(v)) for name, v in self.claim.witness}
 
     def blocks(self) -> tuple[Block, ...]:
         """The claim in words, and what was proved."""
@@ -132,6 +136,8 @@ def prove(claim: Claim) -> Proof:
     theorem: Theorem | None = None
     try:
         theorem = claim.prove()
+        if type(theorem) is not Theorem:
+            raise Refused(f"a {type(theorem).__name__} is no theorem")
         recheck.check(json.loads(json.dumps(proof_term(theorem))))
         violated = [shown(h) for h in theorem.hypotheses if not _satisfied(h, dict(claim.witness))]
         reason = f"the witness does not satisfy {violated[0]}" if violated else ""
@@ -139,6 +145,9 @@ def prove(claim: Claim) -> Proof:
         reason = f"the kernel refuses a step: {error}"
     except recheck.Wrong as error:
         reason = f"the second checker refuses the proof: {error}"
+    except Exception as error:  # a theory is somebody's code
+        reason = f"the proof breaks off: {type(error).__name__}: {' '.join(str(error).split())}"
+    theorem = theorem if type(theorem) is Theorem else None
     verdict = Verdict.UNKNOWN if reason else Verdict.PROVED
     return Proof(claim, verdict, reason, theorem, time.perf_counter() - start)
 
@@ -237,7 +246,7 @@ class Judgement:
         return "worked example" if self.verdict is None else self.verdict.value
 
     def to_json(self) -> dict[str, Any]:
-        """As an entry of the list of theorems in JSON documents."""
+        """As an entry of the list of statements or examples in JSON documents."""
         t = self.theory
         return {
             "id": t.id,
@@ -277,7 +286,7 @@ def judge(theory: Theory, cases: int = 100, seed: int = 0, examine: Examine = ex
     if against:
         return Judgement(theory, Verdict.REFUTED, rung, "; ".join(against), steps, evidence, proofs)
     if not theory.equations:
-        return Judgement(theory, None, rung, "computed, run and compared at these sizes", steps, evidence)
+        return Judgement(theory, None, rung, "computed, run and compared at these sizes", steps, evidence, proofs)
     reason = f"not proved for all sizes and values; it holds {MEANING[rung]}"
     if proofs:
         reason += "; the theorems listed below are proved, for all sizes, as they stand there"

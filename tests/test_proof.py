@@ -403,6 +403,13 @@ def test_the_checker_is_bounded():
         recheck.check({"hypotheses": [], "conclusion": deep, "steps": written(positive("n"))["steps"]})
 
 
+@pytest.mark.parametrize("made", [Fake, lambda: 1 // 0, lambda: None])
+def test_a_claim_that_makes_no_theorem_is_unknown(made):
+    proof = theory.prove(theory.Claim("none", "0 = 1", made))
+    assert (proof.verdict, proof.theorem) == (Verdict.UNKNOWN, None)
+    assert proof.reason
+
+
 def test_bound_names_catch_nothing():
     """for all n: m >= n must not become for all n: n >= n."""
     found = kernel.instantiate(kernel.assume(("all", "n", (">=", M, N))), {"m": N})

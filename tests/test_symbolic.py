@@ -432,3 +432,12 @@ def test_many_letters_are_refused():
 def test_a_network_that_fits_nowhere():
     found = analyze(network("INPUT[WxWx3] -> { POOL2 | ID } ADD"))
     assert (str(found.valid_sizes["W"]), found.fits) == ("none", False)
+
+
+@pytest.mark.parametrize(
+    "text", ["POOL(F=999999999, P=999999999)", "POOL(F=2, D=999999999, P=1)", "POOL(F=1, S=1, P=999999999)"]
+)
+def test_huge_pools_end_in_a_moment(text):
+    with pytest.raises(ConvproofError):
+        analyze(network(f"INPUT[8x8x3] -> {text}"))
+    assert analyze(network(f"INPUT[WxWx3] -> {text}")).valid_sizes["W"] in (None, SizeSet((), 1, 1, ()))

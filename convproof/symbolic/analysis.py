@@ -224,6 +224,10 @@ def _reads_image(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Si
         yield "fits", -1
     if axis.after >= span:
         yield "fits", normal(n - 1 - window.last_start(axis, n, ceil_mode))
+    if axis.dilation > window.MOST_WINDOWS:
+        raise Undecided(
+            f"a dilation of {axis.dilation} can jump over too many sizes; {window.MOST_WINDOWS} is the limit"
+        )
     for small in range(1, axis.dilation):
         if window.hidden(axis, small, ceil_mode):
             yield "differs", normal(n - small)

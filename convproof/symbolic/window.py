@@ -98,12 +98,27 @@ def transposed_reach(axis: Axis) -> tuple[Size, Size]:
     return -position(axis, 0, size(axis.kernel) - 1) * step, -position(axis, 0, 0) * step
 
 
+MOST_WINDOWS = 10_000
+"""How many windows are looked at, where dilated taps may jump over a small input."""
+
+
 def hidden(axis: Axis, n: int, ceil_mode: bool) -> bool:
-    """Whether some window over an input of size n reads padding alone; all numbers."""
-    if n >= axis.dilation and max(axis.before, axis.after) < span(axis):
-        return False  # the window reaches into the input, and its taps cannot jump over it
-    windows = range(count(axis, n, ceil_mode))
-    return any(not any(0 <= position(axis, o, tap) < n for tap in range(axis.kernel)) for o in windows)
+    """Whether some window over an input of size n reads padding alone; all numbers. Raises `Undecided` for too many."""
+    windows = count(axis, n, ceil_mode)
+    if n >= axis.dilation:  # taps cannot jump over the input: only the first and the last window can miss it
+        return any(_misses(axis, n, output) for output in {0, windows - 1})
+    if windows > MOST_WINDOWS:
+        raise Undecided(
+            f"which of {windows} windows lie wholly in padding is not looked at; {MOST_WINDOWS} is the limit"
+        )
+    return any(_misses(axis, n, output) for output in range(windows))
+
+
+def _misses(axis: Axis, n: int, output: int) -> bool:
+    """Whether no tap lies in 0..n-1: the first one at 0 or later is beyond the input, or there is none."""
+    start = position(axis, output, 0)
+    tap = max(0, floordiv(axis.dilation - 1 - start, axis.dilation))
+    return bool(tap >= axis.kernel or position(axis, output, tap) >= n)
 
 
 def last_start(axis: Axis, n: Size, ceil_mode: bool) -> Size:
