@@ -1,5 +1,4 @@
-"""The second checker: replays written proof terms. It shares no code with the kernel and needs nothing but Python's
-integers.
+"""The second checker: replays written proof terms, shares no code with the kernel, and needs only Python's integers.
 
 A proof term is {"hypotheses": [...], "conclusion": ..., "steps": [{"rule", "arguments", "premises"}, ...]}; terms and
 formulas are lists as the kernel describes them. Every step is worked out afresh from its rule, its arguments and
@@ -7,570 +6,468 @@ earlier results; what is written as the result counts for nothing until the last
 convproof.recheck FILE.json` checks a file with one proof term, or with a list or an object of them.
 """
 
-from __future__ import annotations
-
+import functools
 import itertools
 import json
 import math
 import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-Sequent = tuple[list[Any], Any]
-"""(hypotheses, conclusion)"""
-
-MOST_NAMES, MOST_SIZES, DEEPEST, MOST_WORK = 6, 10_000, 200, 2_000_000
+Sequent = tuple[frozenset[Any], Any]
+Poly = dict[tuple[int, ...], int]
+Cycle = tuple[int, int, int, Callable[[int], int]]
+"""A function f of one natural number that repeats up to its rise: (s, L, r, f) with f(n + L) = f(n) + r for n >= s."""
+MOST_WORK, MOST_SIZES, DEEPEST, LARGEST = 3_000_000, 10_000, 200, 10**50
+_work = 0
 
 
 class Wrong(Exception):
     """The proof term proves nothing; the message says where it fails."""
 
 
-_work = 0
-
-
-def spend(amount: int = 1) -> None:
-    """Counts work, and refuses a proof that takes too much of it."""
-    global _work
-    _work += amount
-    require(_work <= MOST_WORK, "the proof takes too much work to check")
-
-
-def require(holds: bool, complaint: str) -> None:
-    """Raises `Wrong` unless `holds`."""
+def _require(holds: bool, complaint: str) -> None:
     if not holds:
         raise Wrong(complaint)
 
 
-# --- reading: lists of JSON become terms whose every part has been looked at ------------------------------------------
+def _spend(amount: int = 1) -> None:
+    global _work
+    _work += amount
+    _require(_work <= MOST_WORK, "the proof takes too much work to check")
 
 
-def read_term(data: Any, depth: int = 0) -> Any:
+def _plain(data: Any, depth: int = 0) -> Any:
+    """JSON with tuples for lists, looked at to its leaves."""
+    _spend()
+    _require(depth < DEEPEST, "nested too deeply")
+    if type(data) in (list, tuple):
+        return tuple([_plain(each, depth + 1) for each in data])
+    _require(data != "" and type(data) in ((int, str, bool) if depth == 1 else (int, str)), "no part of a proof")
+    return data
+
+
+def read_term(data: Any) -> Any:
     """A term, as nested tuples."""
-    require(depth < DEEPEST, "a term is nested too deeply")
-    if type(data) is int:
-        return data
-    require(type(data) in (list, tuple) and len(data) > 1 and type(data[0]) is str, "a term is a number or a list")
-    kind, rest = data[0], list(data[1:])
-    if kind == "v":
-        require(len(rest) == 1 and _is_name(rest[0]), "a letter needs a name")
-        return (kind, rest[0])
-    if kind == "at":
-        require(len(rest) > 1 and _is_name(rest[0]), "a function needs a name and a place")
-        return (kind, rest[0], *(read_term(each, depth + 1) for each in rest[1:]))
-    if kind == "sum":
-        require(len(rest) == 4 and _is_name(rest[0]), "a sum has a name, two bounds and a body")
-        return (kind, rest[0], *(read_term(each, depth + 1) for each in rest[1:]))
-    require(kind in ("+", "*") or (kind in ("//", "is", "le") and len(rest) == 2), f"no term: {kind!r}")
-    return (kind, *(read_term(each, depth + 1) for each in rest))
+    poly(term := _plain(data))
+    return term
 
 
-def read_formula(data: Any, depth: int = 0) -> Any:
+def read_formula(data: Any) -> Any:
     """A formula, as nested tuples."""
-    require(depth < DEEPEST, "a formula is nested too deeply")
-    require(type(data) in (list, tuple) and len(data) == 3 and type(data[0]) is str, "a formula is a list of three")
-    kind, a, b = data
-    if kind in ("=", ">="):
-        return (kind, read_term(a), read_term(b))
-    if kind == "iff":
-        return (kind, read_formula(a, depth + 1), read_formula(b, depth + 1))
-    require(kind == "all" and _is_name(a), f"no formula: {kind!r}")
-    return (kind, a, read_formula(b, depth + 1))
+    return _formed(_plain(data))
 
 
-def _is_name(value: Any) -> bool:
-    return type(value) is str and value.rstrip("'").isidentifier()
+def _formed(formula: Any, depth: int = 0) -> Any:
+    """The formula, if it is one, and integral where it must be."""
+    _require(depth < DEEPEST, "nested too deeply")
+    match formula:
+        case ("=" | ">=" | ">", a, b):
+            poly(a), poly(b)
+        case ("iff", f, g):
+            _formed(f, depth + 1), _formed(g, depth + 1)
+        case ("all", letter, f):
+            poly(("v", letter)), _formed(f, depth + 1)
+        case ("d", (*names,), a, b):
+            poly(a), poly(b), poly(("+", 0, *(("v", name) for name in names)))
+        case _:
+            raise Wrong("no formula")
+    return formula
 
 
-# --- letters ----------------------------------------------------------------------------------------------------------
+def _split(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """How a term or formula begins, and the terms or formulas in it."""
+    _spend()
+    if type(node) is int:
+        return (node,), ()
+    start = 2 if node[0] in ("v", "at", "re", "sum", "all", "d") else 1
+    return node[:start], node[start:]
 
 
-def letters(term: Any) -> set[str]:
-    """The names that stand free."""
-    spend()
-    if type(term) is int:
-        return set()
-    kind = term[0]
-    if kind == "v":
-        return {term[1]}
-    if kind in ("sum", "all"):
-        found = letters(term[-1]) - {term[1]}
-        for bound in term[2:-1]:
-            found |= letters(bound)
-        return found
-    found = set()
-    for part in term[2:] if kind == "at" else term[1:]:
-        found |= letters(part)
-    return found
+def _free(node: Any) -> set[Any]:
+    """The letters that stand free; and ("re", x) for every function x to reals."""
+    before, parts = _split(node)
+    found = [_free(part) for part in parts]
+    if before[0] in ("sum", "all"):
+        found[-1].discard(before[1])
+    return set({"v": before[1:], "re": (before,)}.get(before[0], ())).union(*found)
 
 
-def put(term: Any, name: str, value: Any) -> Any:
-    """`term` with `value` for the free letter `name`; a bound name that would catch a letter of value is primed."""
-    return put_all(term, {name: value})
+def _arbitrary(letters: Iterable[str], nodes: Iterable[Any]) -> None:
+    _require(_free(("+", *nodes)).isdisjoint(letters), "a letter that must be arbitrary stands free elsewhere")
 
 
-def put_all(term: Any, values: dict[str, Any]) -> Any:
-    """The same for several letters at once."""
-    spend()
-    if type(term) is int:
-        return term
-    kind = term[0]
-    if kind == "v":
-        return values.get(term[1], term)
-    if kind == "at":
-        return (kind, term[1], *(put_all(each, values) for each in term[2:]))
-    if kind not in ("sum", "all"):
-        return (kind, *(put_all(each, values) for each in term[1:]))
-    name, body = term[1], term[-1]
-    wanted = {old: new for old, new in values.items() if old != name and old in letters(body)}
-    caught: set[str] = set()
-    for new in wanted.values():
-        caught |= letters(new)
-    primed = name
-    while primed in caught or (primed != name and primed in letters(body)):
+def _put(node: Any, values: Mapping[str, Any]) -> Any:
+    """`node` with terms for free letters; a bound name that would catch one of theirs is primed."""
+    before, parts = _split(node)
+    if before[0] == "v":
+        return values.get(before[1], node)
+    if before[0] == "d":
+        entering = _free(("+", *(values[letter] for letter in _free(parts[0]) & values.keys())))
+        _require(entering.isdisjoint(("re", name) for name in before[1]), "what moves cannot stand for a letter")
+    if before[0] not in ("sum", "all"):
+        return (*before, *[_put(part, values) for part in parts]) if parts else node
+    (kind, name), (*bounds, body) = before, parts
+    free = _free(body)
+    wanted = {letter: values[letter] for letter in free & values.keys() - {name}}
+    caught, primed = _free(("+", *wanted.values())), name
+    while primed in caught or (primed != name and primed in free):
         primed += "'"
-    if primed != name:
-        wanted[name] = ("v", primed)
-    return (kind, primed, *(put_all(bound, values) for bound in term[2:-1]), put_all(body, wanted))
+    return (kind, primed, *[_put(bound, values) for bound in bounds], _put(body, {**wanted, name: ("v", primed)}))
+
+
+def _swapped(node: Any, a: Any, b: Any, reserved: set[Any]) -> Any:
+    """`node` with b for a, but not where a letter of theirs is bound, nor in what is differentiated."""
+    if node == a:
+        return b
+    before, parts = _split(node)
+    found = [_swapped(part, a, b, reserved) for part in parts]
+    if before[0] in ("sum", "all") and before[1] in reserved:
+        found[-1] = parts[-1]
+    if before[0] == "d":
+        found[0] = parts[0]
+    return (*before, *found) if parts else node
 
 
 # --- polynomials ------------------------------------------------------------------------------------------------------
-# A polynomial is {key: (coefficient, atoms)}: the key is the sorted text of the atoms. In atoms, polynomials stand in
-# place of terms, and every sum has bound names of its own, so that nothing is ever caught; texts number
-# bound names from the outside in.
+# A polynomial is {monomial: coefficient}, a monomial the sorted numbers of its atoms. An atom is how it begins and the
+# polynomials in it; equal atoms have the same number, and indicators negative ones. While a sum is built its letter is
+# ("v", number). When what does not mention that has gone in front, it becomes ("b", k), k the number of sums between.
 
-Poly = dict[tuple[str, ...], tuple[int, tuple[Any, ...]]]
-_fresh = itertools.count()
+_atoms: dict[int, Any] = {}
+_numbers: dict[Any, int] = {}
+_known: dict[int, tuple[Any, Poly, int]] = {}
+_letter = itertools.count()
 
 
-def poly(term: Any, names: dict[str, str] | None = None) -> Poly:
-    """The polynomial that a term is; `names` renames bound letters."""
-    spend()
-    names = names or {}
+def poly(term: Any) -> Poly:
+    """The polynomial that a term is. It is worked out once, and counts for a fiftieth when it is met again."""
+    if id(term) not in _known:
+        before = _work
+        _known[id(term)] = (term, _poly(term, {}, 0), _work - before)
+    _spend(1 + _known[id(term)][2] // 50)
+    return _known[id(term)][1]
+
+
+def _poly(term: Any, bound: Mapping[str, int], depth: int) -> Poly:
+    """The same; `bound` numbers the letters of the sums around."""
     if type(term) is int:
-        return _make([(term, ())])
-    kind = term[0]
-    if kind == "v":
-        return _make([(1, (("v", names.get(term[1], term[1])),))])
-    if kind == "+":
-        return plus(*(poly(each, names) for each in term[1:]))
-    if kind == "*":
-        product = _make([(1, ())])
-        for each in term[1:]:
-            product = times(product, poly(each, names))
-        return product
-    if kind == "//":
-        top, bottom = poly(term[1], names), poly(term[2], names)
-        a, b = number(top), number(bottom)
-        if b == 1:
-            return top
-        return (
-            _make([(a // b, ())]) if a is not None and b is not None and b > 0 else _make([(1, (("//", top, bottom),))])
-        )
-    if kind == "at":
-        return _make([(1, (("at", term[1], *(poly(each, names) for each in term[2:])),))])
-    if kind in ("is", "le"):
-        gap = plus(poly(term[2], names), times(_make([(-1, ())]), poly(term[1], names)))
-        value = number(gap)
-        if value is not None:
-            return _make([(int(value == 0 if kind == "is" else value >= 0), ())])
-        return _make([(1, ((kind, gap),))])
-    own = f"#{next(_fresh)}"
-    low, high = poly(term[2], names), poly(term[3], names)
-    return _summed(own, low, high, poly(term[4], {**names, term[1]: own}))
+        return _collected([((), term)])
+    _require(type(term) is tuple and len(term) > 1 and depth < DEEPEST, "no term, or nested too deeply")
+    (kind, *names), parts = _split(term)
+    _require(all(type(name) is str and name.rstrip("'").isidentifier() for name in names), "a name is no identifier")
+    own = next(_letter)
+    inner = {**bound, names[0]: own} if kind == "sum" else bound
+    polys = [_poly(part, inner if place == 2 else bound, depth + 1) for place, part in enumerate(parts)]
+    whole = all(map(_integral, {"at": polys, "re": polys, "//": polys, "sum": polys[:2]}.get(kind, [])))
+    _require(whole, "places, bounds and the parts of a floor must be integral")
+    match kind, polys, [number(each) for each in polys]:
+        case "+", [_, *_], _:
+            return _collected(pair for each in polys for pair in each.items())
+        case "*", [_, *_], _:
+            return _times(*polys)
+        case "//", [a, _], [_, 1]:
+            return a
+        case "//", _, [int(top), int(bottom)] if bottom > 0:
+            return _collected([((), top // bottom)])
+        case "is" | "le", [a, b], _:
+            polys = [_minus(b, a)]
+            value = number(polys[0])
+            if value is not None:
+                return _collected([((), int(value == 0 if kind == "is" else value >= 0))])
+        case "sum", [low, high, body], _:
+            return _summed(own, low, high, body)
+        case "v", [], _:
+            names = [bound.get(names[0], names[0])]
+        case ("at", [_, *_], _) | ("//", [_, _], _) | ("re", _, _) | ("inv" | "exp" | "log", [_], _):
+            pass
+        case _:
+            raise Wrong("no term")
+    return {(_atom((kind, *names), polys),): 1}
 
 
-def _make(terms: list[tuple[int, tuple[Any, ...]]]) -> Poly:
-    """Like terms brought together; an indicator counts once."""
+def _collected(pairs: Iterable[tuple[Collection[int], int]]) -> Poly:
+    """The sum of numbers times atoms; in a product an indicator counts once."""
     found: Poly = {}
-    for coefficient, atoms in terms:
-        texts: list[tuple[str, Any]] = []
-        for atom in atoms:
-            text = show(atom, {})
-            if atom[0] not in ("is", "le") or text not in [t for t, _ in texts]:
-                texts.append((text, atom))
-        texts.sort(key=lambda pair: pair[0])
-        key = tuple(text for text, _ in texts)
-        known = found.get(key, (0, ()))[0]
-        found[key] = (known + coefficient, tuple(atom for _, atom in texts))
-    return {key: pair for key, pair in found.items() if pair[0]}
+    for atoms, c in pairs:
+        monomial = tuple(sorted(atoms))
+        _spend(1 + len(monomial))
+        if monomial and monomial[0] < 0:
+            monomial = (*sorted({atom for atom in monomial if atom < 0}), *(atom for atom in monomial if atom > 0))
+        found[monomial] = found.get(monomial, 0) + c
+    _require(all(-LARGEST <= c <= LARGEST for c in found.values()), "a number becomes too large")
+    return {monomial: c for monomial, c in found.items() if c}
 
 
-def plus(*polys: Poly) -> Poly:
-    """The sum."""
-    return _make([pair for each in polys for pair in each.values()])
+def _minus(a: Poly, b: Poly) -> Poly:
+    return _collected([*a.items(), *((monomial, -c) for monomial, c in b.items())])
 
 
-def times(a: Poly, b: Poly) -> Poly:
-    """The product."""
-    spend(len(a) * len(b))
-    return _make([(c * d, s + t) for c, s in a.values() for d, t in b.values()])
+def _times(*polys: Poly) -> Poly:
+    product: Poly = {(): 1}
+    for each in polys:
+        product = _collected((m + n, c * d) for m, c in product.items() for n, d in each.items())
+    return product
+
+
+def _gap(formula: Any) -> Poly:
+    _require(formula[0] in ("=", ">=", ">"), "an equation or a comparison is needed")
+    return _minus(poly(formula[1]), poly(formula[2]))
 
 
 def number(a: Poly) -> int | None:
     """The integer that a polynomial is, or None."""
-    return None if any(key for key in a) else a.get((), (0, ()))[0]
-
-
-def _uses(atom: Any, name: str) -> bool:
-    if isinstance(atom, dict):
-        return any(_uses(each, name) for _, atoms in atom.values() for each in atoms)
-    if isinstance(atom, tuple):
-        return atom == ("v", name) or any(_uses(each, name) for each in atom)
-    return False
-
-
-def _renamed(atom: Any, new: dict[str, str]) -> Any:
-    """An atom with other bound names."""
-    if isinstance(atom, dict):
-        return _make([(c, tuple(_renamed(each, new) for each in atoms)) for c, atoms in atom.values()])
-    if isinstance(atom, tuple):
-        return ("v", new.get(atom[1], atom[1])) if atom[:1] == ("v",) else tuple(_renamed(each, new) for each in atom)
-    return atom
-
-
-def _summed(own: str, low: Poly, high: Poly, body: Poly) -> Poly:
-    """The sum of a polynomial, term by term: what does not vary in front, sums within merged where bounds allow."""
-    terms = []
-    for coefficient, atoms in body.values():
-        before = tuple(atom for atom in atoms if not _uses(atom, own))
-        binders, factors = [(own, low, high)], []
-        for atom in atoms:
-            if not _uses(atom, own):
-                continue
-            alone = [other for other in atoms if show(other, {}) == show(atom, {})]
-            if atom[0] == "sum" and len(alone) == 1 and not any(_uses((lo, hi), own) for _, lo, hi in atom[1]):
-                new = {name: f"#{next(_fresh)}" for name, _, _ in atom[1]}
-                binders += [(new[name], lo, hi) for name, lo, hi in atom[1]]
-                factors += [_renamed(each, new) for each in atom[2]]
-            else:
-                factors.append(atom)
-        require(len(binders) <= MOST_NAMES, "a sum over too many connected names")
-        terms.append((coefficient, (*before, ("sum", tuple(binders), tuple(factors)))))
-    return _make(terms)
-
-
-def show(atom: Any, tokens: dict[str, str]) -> str:
-    """The text of an atom, the same for atoms that differ in the names of bound letters only."""
-    spend()
-    kind = atom[0]
-    if kind == "v":
-        return tokens.get(atom[1], str(atom[1]))
-    if kind == "at":
-        return f"{atom[1]}[{','.join(_text(each, tokens) for each in atom[2:])}]"
-    if kind == "//":
-        return f"({_text(atom[1], tokens)})//({_text(atom[2], tokens)})"
-    if kind == "le":
-        return f"{{{_text(atom[1], tokens)}>=0}}"
-    if kind == "is":
-        negative = {key: (-c, atoms) for key, (c, atoms) in atom[1].items()}
-        return f"{{{min(_text(atom[1], tokens), _text(negative, tokens))}=0}}"
-    binders, factors = atom[1], atom[2]
-    texts: list[str] = []
-    for order in itertools.permutations(binders):
-        inner = dict(tokens)
-        for place, (name, _, _) in enumerate(order):
-            inner[name] = f"${len(tokens)}.{place}"
-        bounds = ",".join(f"{_text(lo, tokens)}..{_text(hi, tokens)}" for _, lo, hi in order)
-        texts.append(f"sum({bounds}|{'*'.join(sorted(show(each, inner) for each in factors))})")
-    return min(texts)
-
-
-def _text(a: Poly, tokens: dict[str, str]) -> str:
-    """The text of a polynomial."""
-    parts = (f"{c}*{'*'.join(sorted(show(each, tokens) for each in atoms))}" for c, atoms in a.values())
-    return "+".join(sorted(parts)) or "0"
-
-
-def gap(formula: Any) -> Poly:
-    """Left minus right of = or >=."""
-    require(formula[0] in ("=", ">="), "an equation or a comparison is needed")
-    return plus(poly(formula[1]), times(_make([(-1, ())]), poly(formula[2])))
+    return a.get((), 0) if a.keys() <= {()} else None
 
 
 def same(a: Poly, b: Poly) -> bool:
     """Whether two polynomials are equal."""
-    return {key: c for key, (c, _) in a.items()} == {key: c for key, (c, _) in b.items()}
+    return a == b
 
 
-# --- the rules --------------------------------------------------------------------------------------------------------
+def _integral(a: Poly) -> bool:
+    """Whether a polynomial is an integer by its form."""
+    _spend(len(a))
+    atoms, real = [_atoms[atom] for monomial in a for atom in monomial], ("re", "inv", "exp", "log")
+    return all(_integral(dict(parts[2])) if kind == "sum" else kind not in real for (kind, *_), parts in atoms)
 
 
-def _without(hypotheses: list[Any], *removed: Any) -> list[Any]:
-    return [h for h in hypotheses if h not in removed]
+def _summed(own: int, low: Poly, high: Poly, body: Poly) -> Poly:
+    """The sum, monomial by monomial, of the atoms that mention its letter: those that change when it is bound."""
+
+    @functools.cache
+    def closed(atom: int, depth: int) -> int:
+        (before, parts), polys = _atoms[atom], []
+        for place, part in enumerate(parts):
+            inner = depth + 1 if before == ("sum",) and place == 2 else depth
+            polys.append(_collected(([closed(each, inner) for each in monomial], c) for monomial, c in part))
+        return _atom(("b", depth) if before == ("v", own) else before, polys)
+
+    pairs = []
+    for monomial, c in body.items():
+        varying = [closed(atom, 0) for atom in monomial if closed(atom, 0) != atom]
+        summed = _atom(("sum",), [low, high, _collected([(varying, 1)])])
+        pairs.append(([summed, *(atom for atom in monomial if closed(atom, 0) == atom)], c))
+    return _collected(pairs)
 
 
-def _assume(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    formula = read_formula(arguments[0])
-    return [formula], formula
+def _atom(before: tuple[Any, ...], polys: list[Poly]) -> int:
+    """The number of an atom. As [a = 0] is [-a = 0], the first coefficient is made positive there."""
+    if before == ("is",) and min(polys[0].items())[1] < 0:
+        polys = [{monomial: -c for monomial, c in polys[0].items()}]
+    key = (before, tuple([tuple(sorted(each.items())) for each in polys]))
+    atom = _numbers.setdefault(key, (-1 if before[0] in ("is", "le") else 1) * (len(_atoms) + 1))
+    _atoms[atom] = key
+    return atom
 
 
-def _instantiate(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    values = {name: read_term(term) for name, term in arguments[0]}
-    require(all(_is_name(name) for name in values), "letters have names")
-    hypotheses, conclusion = premises[0]
-    return [put_all(h, values) for h in hypotheses], put_all(conclusion, values)
+def _cycle(a: Poly, letter: str) -> Cycle:
+    work = 3 + sum(len(monomial) ** 2 for monomial in a)
+    _spend(10 * work)
+    products = [(c, [_atom_cycle(atom, letter) for atom in monomial]) for monomial, c in a.items()]
+    every = [(c, *factor) for c, factors in products for factor in factors]
+    linear = all(len(factors) == 1 or not any(rise for _, _, rise, _ in factors) for _, factors in products)
+    _require(linear, "the formula is not linear in what grows")
+    start, length = max([0, *(each[1] for each in every)]), math.lcm(*(each[2] for each in every))
+    _require(start + length <= MOST_SIZES, "too many sizes would have to be looked at")
+
+    def value(n: int) -> int:
+        _spend(work)
+        total = sum(c * math.prod(factor(n) for *_, factor in factors) for c, factors in products)
+        _require(abs(total) <= LARGEST, "a number becomes too large")
+        return total
+
+    return start, length, sum(c * rise * (length // own) for c, _, own, rise, _ in every), value
 
 
-def _generalize(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    hypotheses, conclusion = premises[0]
-    require(
-        _is_name(arguments[0]) and not any(arguments[0] in letters(h) for h in hypotheses),
-        "the letter is not arbitrary",
-    )
-    return hypotheses, ("all", arguments[0], conclusion)
+def _atom_cycle(atom: int, letter: str) -> Cycle:
+    before, parts = _atoms[atom]
+    if before == ("v", letter):
+        return 0, 1, 1, lambda n: n
+    _require(before[0] in ("//", "is", "le"), "only floors and indicators of the one letter can be decided")
+    start, length, rise, value = _cycle(dict(parts[0]), letter)
+    if before == ("//",):
+        divisor = number(dict(parts[1])) or 0
+        _require(divisor > 0, "a divisor must be a positive number")
+        rounds = divisor // math.gcd(divisor, rise)
+        return start, length * rounds, rise * rounds // divisor, lambda n: value(n) // divisor
+    if rise:
+        start += length * (max(abs(value(n)) for n in range(start, start + length)) // abs(rise) + 1)
+    return start, length, 0, lambda n: int(value(n) == 0 if before == ("is",) else value(n) >= 0)
 
 
-def _specialize(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    hypotheses, conclusion = premises[0]
-    require(conclusion[0] == "all", "the premise is not for all")
-    return hypotheses, put(conclusion[2], conclusion[1], read_term(arguments[0]))
+def _as_indicator(formula: Any) -> Any:
+    _require(formula[0] in ("=", ">=", "iff"), "only =, >= and iff can be decided")
+    a, b = map(_as_indicator, formula[1:]) if formula[0] == "iff" else formula[1:]
+    return ("le" if formula[0] == ">=" else "is", b, a)
 
 
-def _discharge(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    (hypotheses, conclusion), (more, known) = premises
-    return _without(hypotheses, known) + more, conclusion
+# --- the rules: what follows from premises, (hypotheses, conclusion) each ---------------------------------------------
 
 
-def _equivalent(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    (first, g), (second, f) = premises
-    return _without(first, f) + _without(second, g), ("iff", f, g)
+def _follows(rule: str, arguments: Any, premises: list[Sequent]) -> Any:
+    match rule, arguments, premises:
+        case "assume", (formula,), []:
+            return [formula], formula
+        case "instantiate", (pairs,), [(h, f)]:
+            values = {_whole(("v", letter))[1]: _whole(term) for letter, term in pairs}
+            return [_put(each, values) for each in h], _put(f, values)
+        case "generalize", (letter,), [(h, f)]:
+            _arbitrary([letter], h)
+            return h, ("all", letter, f)
+        case "specialize", (term,), [(h, ("all", letter, f))]:
+            return h, _put(f, {letter: _whole(term)})
+        case "discharge", (), [(h, f), (k, g)]:
+            return h - {g} | k, f
+        case "equivalent", (), [(h, g), (k, f)]:
+            return h - {f} | k - {g}, ("iff", f, g)
+        case "induction", (letter,), [(h, base), (k, step)]:
+            n = ("v", letter)
+            claims = [f for f in k if _put(f, {letter: ("+", n, 1)}) == step]
+            _require(len(claims) == 1 and _put(claims[0], {letter: 0}) == base, "base and step do not belong together")
+            others = h | k - {claims[0], (">=", n, 0)}
+            _arbitrary([letter], others)
+            return others | {(">=", n, 0)}, claims[0]
+        case "rewrite", (), [(h, f), (k, ("=", a, b))]:
+            return h | k, _swapped(f, a, b, _free(("=", a, b)))
+        case "identity", (a, b), []:
+            _require(same(poly(a), poly(b)), "the two sides are different polynomials")
+            return [], ("=", a, b)
+        case "antisymmetry", (), [(h, (">=", a, b)), (k, below)] if below == (">=", b, a):
+            return h | k, ("=", a, b)
+        case "division", (a, bool(upper)), [(h, (">=", b, 1))]:
+            product = ("*", b, ("//", a, b))
+            return h, (">=", ("+", product, b, -1), a) if upper else (">=", a, product)
+        case "reciprocal", (a,), [(h, known)] if known == (">", ("*", a, a), 0):
+            return h, ("=", ("*", a, ("inv", a)), 1)
+        case "period", (formula, letter), []:
+            start, length, _, value = _cycle(poly(_as_indicator(formula)), letter)
+            _require(all(value(n) == 1 for n in range(start + length)), "one period refutes it")
+            return [(">=", ("v", letter), 0)], formula
+        case "indicator", (a, b), []:
+            return [], ("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0)
+        case "within", (a, b), [(h, known)] if known in ((">=", b, a), (">", a, b)):
+            return h, ("=", ("le", a, b), int(known[0] == ">="))
+        case "last_term", (("sum", index, low, high, body) as term,), [(h, known)] if known == (">=", high, low):
+            return h, ("=", term, ("+", ("sum", index, low, ("+", high, -1), body), _put(body, {index: high})))
+        case "last_term", (("sum", _, low, high, _) as term,), [(h, known)] if known == (">=", low, ("+", high, 1)):
+            return h, ("=", term, 0)
+        case "reindex", (("sum", index, low, high, body) as term, 1 | -1 as sign, shift), []:
+            _arbitrary([index], [_whole(shift)])
+            ends = [("*", sign, ("+", end, ("*", -1, shift))) for end in (low, high)[::sign]]
+            return [], ("=", term, ("sum", index, *ends, _put(body, {index: ("+", ("*", sign, ("v", index)), shift)})))
+        case "sift", (index, low, high, body, place), []:
+            _arbitrary([index], [_whole(place)])
+            left = ("sum", index, low, high, ("*", body, ("is", ("v", index), place)))
+            return [], ("=", left, ("*", _put(body, {index: place}), ("le", low, place), ("le", place, high)))
+        case "under_sum", (("sum", index, low, high, body) as term,), [(h, ("=", left, right))] if left == body:
+            others = h - {(">=", ("v", index), low), (">=", high, ("v", index))}
+            _arbitrary([index], [*others, low, high])
+            return others, ("=", term, ("sum", index, low, high, right))
+        case "positive", (a,), []:
+            return [], (">", ("exp", a), 0)
+        case "certificate", (goal, products, scale, refute), _:
+            return _certificate(goal, products, scale, refute, premises)
+        case "exchange", (term, order), []:
+            sums, body = list[Any](), term
+            for _ in order:
+                sums, body = [*sums, body[:4]], body[4]
+            names = {around[1] for around in sums if around[0] == "sum"}
+            _require(sorted(order) == [*range(len(names))], "each sum once, each with its own name")
+            _arbitrary(names, [bound for _, _, *bounds in sums for bound in bounds])
+            return [], ("=", term, functools.reduce(lambda inner, place: (*sums[place], inner), order[::-1], body))
+        case "differential", (names, term), _:
+            return _differential(names, term, premises)
+    raise Wrong("no such rule, or not for these arguments and premises")
 
 
-def _induction(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    (name,), ((start, base), (hypotheses, conclusion)) = arguments, premises
-    require(_is_name(name), "induction runs over a letter")
-    natural = (">=", ("v", name), 0)
-    claims = [h for h in hypotheses if put(h, name, ("+", ("v", name), 1)) == conclusion]
-    require(len(claims) == 1 and put(claims[0], name, 0) == base, "base and step do not belong together")
-    others = start + _without(hypotheses, claims[0], natural)
-    require(not any(name in letters(h) for h in others), "the letter of the induction is not arbitrary")
-    return [*others, natural], claims[0]
-
-
-def _identity(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    a, b = map(read_term, arguments)
-    require(same(poly(a), poly(b)), "the two sides are different polynomials")
-    return [], ("=", a, b)
-
-
-def _certificate(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    goal, products, scale, refute = read_formula(arguments[0]), *arguments[1:]
-    target = gap(goal)
-    known = [(conclusion[0], gap(conclusion)) for _, conclusion in premises]
-    minus_one = _make([(-1, ())])
-    require(type(scale) is int and scale > 0 and type(refute) is bool, "the scale is a positive integer")
-    if refute:
-        require(goal[0] == ">=", "only a comparison can be refuted")
-        known.append((">=", plus(times(minus_one, target), minus_one)))
-        target = minus_one
-    total: Poly = {}
-    for factor, indices in products:
-        product, equal = poly(read_term(factor)), False
-        value = number(product)
-        for index in indices:
-            require(type(index) is int and 0 <= index < len(known), "no such premise")
-            equal = equal or known[index][0] == "="
-            product = times(product, known[index][1])
-        require(equal or (goal[0] == ">=" and value is not None and value >= 0), "a factor may be negative")
-        total = plus(total, product)
-    require(same(times(_make([(scale, ())]), target), total), "the certificate does not add up")
-    return [h for hypotheses, _ in premises for h in hypotheses], goal
-
-
-def _antisymmetry(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    (first, (kind, a, b)), (second, reverse) = premises
-    require(kind == ">=" and reverse == (">=", b, a), "a >= b and b >= a are needed")
-    return first + second, ("=", a, b)
-
-
-def _division(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    a, upper = read_term(arguments[0]), arguments[1]
-    hypotheses, (kind, b, one) = premises[0]
-    require(kind == ">=" and type(one) is int and one == 1 and type(upper) is bool, "the divisor must be at least 1")
-    product = ("*", b, ("//", a, b))
-    return hypotheses, (">=", ("+", product, b, -1), a) if upper else (">=", a, product)
-
-
-def _rewrite(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    (hypotheses, conclusion), (more, (kind, a, b)) = premises
-    require(kind == "=", "an equation is needed")
-    reserved = letters(a) | letters(b)
-
-    def swap(term: Any) -> Any:
-        spend()
-        if type(term) is type(a) and term == a:
-            return b
-        if type(term) is int or term[0] == "v":
-            return term
-        if term[0] in ("sum", "all"):
-            body = term[-1] if term[1] in reserved else swap(term[-1])
-            return (*term[:2], *(swap(bound) for bound in term[2:-1]), body)
-        keep = 2 if term[0] == "at" else 1
-        return (*term[:keep], *(swap(each) for each in term[keep:]))
-
-    return hypotheses + more, swap(conclusion)
-
-
-def _period(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    formula, name = read_formula(arguments[0]), arguments[1]
-    require(_is_name(name), "a letter is needed")
-    function = gap(formula)
-    length, rise = _cycle(function, name)
-    require(length <= MOST_SIZES, "the period is too long")
-    values = [_at(function, n) for n in range(length)]
-    holds = (min(values) >= 0 and rise >= 0) if formula[0] == ">=" else (not any(values) and rise == 0)
-    require(holds, "one period refutes it")
-    return [(">=", ("v", name), 0)], formula
-
-
-def _cycle(function: Poly, name: str) -> tuple[int, int]:
-    """(L, r) with f(n + L) = f(n) + r."""
-    length, slope = 1, []
-    for coefficient, atoms in function.values():
-        if not atoms:
-            continue
-        require(len(atoms) == 1 and atoms[0][0] in ("v", "//"), "not linear in floors of one letter")
-        if atoms[0][0] == "v":
-            require(atoms[0][1] == name, "another letter")
-            own, rise = 1, 1
-        else:
-            inner, by = _cycle(atoms[0][1], name), number(atoms[0][2])
-            require(by is not None and by > 0, "a divisor that is no positive number")
-            times_round = (by or 1) // math.gcd(inner[1], by or 1)
-            own, rise = inner[0] * times_round, inner[1] * times_round // (by or 1)
-        slope.append((coefficient * rise, own))
-        length = math.lcm(length, own)
-    return length, sum(rise * (length // own) for rise, own in slope)
-
-
-def _at(function: Poly, n: int) -> int:
-    total = 0
-    for coefficient, atoms in function.values():
-        for atom in atoms:
-            coefficient *= n if atom[0] == "v" else _at(atom[1], n) // _at(atom[2], n)
-        total += coefficient
-    return total
-
-
-def _indicator(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    a, b = map(read_term, arguments)
-    return [], ("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0)
-
-
-def _within(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    (a, b), (hypotheses, below) = map(read_term, arguments), premises[0]
-    require(below == (">=", b, a), "b >= a is needed")
-    return hypotheses, ("=", ("le", a, b), 1)
-
-
-def _read_sum(data: Any) -> Any:
-    term = read_term(data)
-    require(type(term) is tuple and term[0] == "sum", "a sum is needed")
+def _whole(term: Any) -> Any:
+    _require(_integral(poly(term)), "an integral term is needed")
     return term
 
 
-def _last_term(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    _, name, lo, hi, body = term = _read_sum(arguments[0])
-    hypotheses, enough = premises[0]
-    require(enough == (">=", hi, lo), "the sum may be empty")
-    return hypotheses, ("=", term, ("+", ("sum", name, lo, ("+", hi, -1), body), put(body, name, hi)))
+def _certificate(goal: Any, products: Any, scale: Any, refute: Any, premises: list[Sequent]) -> Any:
+    """scale times the goal is a sum of products of premises that shows its sign."""
+    target, known = _gap(goal), [(f[0], _gap(f)) for _, f in premises]
+    _require(type(scale) is int and scale > 0 and type(refute) is bool, "the scale must be a positive integer")
+    if refute:
+        _require(goal[0] == ">=" and _integral(target), "only a >= between integers can be refuted")
+        known.append((">=", _minus({(): -1}, target)))
+        target = {(): -1}
+    total, strict = list[tuple[Any, int]](), goal[0] != ">"
+    for factor, places in products:
+        _require(all(type(place) is int and 0 <= place < len(known) for place in places), "no such premise")
+        signs, value = {known[place][0] for place in places}, number(poly(factor))
+        natural = value is not None and value >= 0 and goal[0] != "="
+        _require(natural or "=" in signs, "a factor must be natural, towards a comparison, or meet an equation")
+        strict = strict or (signs <= {">"} and value != 0)
+        total += _times(poly(factor), *(known[place][1] for place in places)).items()
+    _require(same(_times({(): scale}, target), _collected(total)), "the certificate does not add up")
+    _require(strict, "no product is positive")
+    return frozenset().union(*(h for h, _ in premises)), goal
 
 
-def _empty(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    _, _, lo, hi, _ = term = _read_sum(arguments[0])
-    hypotheses, nothing = premises[0]
-    require(nothing == (">=", lo, ("+", hi, 1)), "the sum may not be empty")
-    return hypotheses, ("=", term, 0)
+def _slope(term: Any, moving: set[Any], sums: Any, needs: list[Any]) -> Any:
+    """The derivative of a term; `needs` gets what must be positive for it, with the names and bounds of sums around."""
+    match term:
+        case _ if moving.isdisjoint(_free(term)):
+            return 0
+        case ("re", name, *places) if moving.isdisjoint(_free(("+", *places))):
+            return ("re", "d" + name, *places)
+        case ("sum", index, *bounds, body) if moving.isdisjoint(_free(("+", *bounds))):
+            _arbitrary([index], [*bounds, *(each for name, *ends in sums for each in (("v", name), *ends))])
+            return ("sum", index, *bounds, _slope(body, moving, (*sums, (index, *bounds)), needs))
+        case "at" | "re" | "//" | "sum", *_:
+            raise Wrong("what moves within a place, a bound or a floor is not differentiated")
+    (kind, first, *_), slopes = term, [_slope(part, moving, sums, needs) for part in term[1:]]
+    if kind in ("log", "inv", "is", "le"):
+        base = ("+", first, ("*", -1, term[2])) if kind in ("is", "le") else first
+        needs.append((base if kind == "log" else ("*", base, base), sums))
+    products = [(*term[: i + 1], slope, *term[i + 2 :]) for i, slope in enumerate(slopes)]
+    values = {"+": ("+", *slopes), "*": ("+", *products), "exp": ("*", term, *slopes)}
+    return {**values, "log": ("*", ("inv", first), *slopes), "inv": ("*", -1, term, term, *slopes)}.get(kind, 0)
 
 
-def _reindex(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    _, name, lo, hi, body = term = _read_sum(arguments[0])
-    sign, shift = arguments[1], read_term(arguments[2])
-    require(type(sign) is int and sign in (1, -1) and name not in letters(shift), "i = shift + j or shift - j")
-    first, last = (lo, hi) if sign == 1 else (hi, lo)
-    bounds = [("*", sign, ("+", bound, ("*", -1, shift))) for bound in (first, last)]
-    return [], ("=", term, ("sum", name, *bounds, put(body, name, ("+", ("*", sign, ("v", name)), shift))))
-
-
-def _sift(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    name, (lo, hi, body, place) = arguments[0], map(read_term, arguments[1:])
-    require(_is_name(name) and name not in letters(place), "the place must not vary")
-    left = ("sum", name, lo, hi, ("*", body, ("is", ("v", name), place)))
-    return [], ("=", left, ("*", put(body, name, place), ("le", lo, place), ("le", place, hi)))
-
-
-def _under_sum(arguments: list[Any], premises: list[Sequent]) -> Sequent:
-    _, name, lo, hi, body = term = _read_sum(arguments[0])
-    hypotheses, (kind, left, right) = premises[0]
-    others = _without(hypotheses, (">=", ("v", name), lo), (">=", hi, ("v", name)))
-    require(kind == "=" and left == body, "the premise does not equate the body")
-    require(not any(name in letters(each) for each in (*others, lo, hi)), "the bound name is not arbitrary")
-    return others, ("=", term, ("sum", name, lo, hi, right))
-
-
-RULES = {
-    "assume": (_assume, 1, 0),
-    "instantiate": (_instantiate, 1, 1),
-    "generalize": (_generalize, 1, 1),
-    "specialize": (_specialize, 1, 1),
-    "discharge": (_discharge, 0, 2),
-    "equivalent": (_equivalent, 0, 2),
-    "induction": (_induction, 1, 2),
-    "identity": (_identity, 2, 0),
-    "certificate": (_certificate, 4, None),
-    "antisymmetry": (_antisymmetry, 0, 2),
-    "division": (_division, 2, 1),
-    "rewrite": (_rewrite, 0, 2),
-    "period": (_period, 2, 0),
-    "indicator": (_indicator, 2, 0),
-    "within": (_within, 2, 1),
-    "last_term": (_last_term, 1, 1),
-    "empty": (_empty, 1, 1),
-    "reindex": (_reindex, 3, 0),
-    "sift": (_sift, 5, 0),
-    "under_sum": (_under_sum, 1, 1),
-}
-"""Each rule with the number of its arguments and of its premises (None: any)."""
+def _differential(names: Any, term: Any, premises: list[Sequent]) -> Any:
+    needs: list[Any] = []
+    used, value = set[Any](), _slope(term, {("re", name) for name in names}, (), needs)
+    known = {frozenset(_gap(f).items()): h for h, f in reversed(premises) if f[0] == ">"}
+    for needed, sums in needs:
+        key = frozenset(poly(needed).items())
+        _require(key in known, "a logarithm's argument, or the square of a denominator or jump, must be positive")
+        bounds = [each for i, low, high in sums for each in ((">=", ("v", i), low), (">=", high, ("v", i)))]
+        _arbitrary([index for index, _, _ in sums], known[key].difference(bounds))
+        used |= known[key].difference(bounds)
+    return used, ("d", names, term, value)
 
 
 def check(proof: Any) -> None:
     """Replays a proof term; raises `Wrong` unless its last step gives its conclusion from its hypotheses."""
-    require(type(proof) is dict and {"hypotheses", "conclusion", "steps"} <= set(proof), "no proof term")
-    require(type(proof["hypotheses"]) is list and type(proof["steps"]) is list, "hypotheses and steps are lists")
     global _work
-    _work = 0
-    results: list[Sequent] = []
+    _work, results, where = 0, list[Sequent](), ""
+    for table in (_atoms, _numbers, _known):
+        table.clear()
     try:
-        for step in proof["steps"]:
-            results.append(_replay(step, results))
-        require(bool(results), "a proof has steps")
-        hypotheses, conclusion = results[-1]
-        allowed = [read_formula(each) for each in proof["hypotheses"]]
-        require(conclusion == read_formula(proof["conclusion"]), "the last step concludes something else")
-        require(all(h in allowed for h in hypotheses), "the last step rests on a hypothesis that is not stated")
+        known = type(proof) is dict and {"hypotheses", "conclusion", "steps"} <= proof.keys()
+        _require(known and type(proof["steps"]) is list, "no proof term")
+        for place, step in enumerate(proof["steps"]):
+            where = f"step {place}: "
+            known = type(step) is dict and step.keys() == {"rule", "arguments", "premises"}
+            _require(known, "a step has a rule, arguments, premises")
+            rule, arguments, places = (_plain(step[key]) for key in ("rule", "arguments", "premises"))
+            earlier = all(type(each) is int and 0 <= each < place for each in places)
+            _require(earlier, "a premise must be an earlier step")
+            hypotheses, conclusion = _follows(rule, arguments, [results[each] for each in places])
+            results.append((frozenset(map(_formed, hypotheses)), _formed(conclusion)))
+        where = ""
+        _require(bool(results), "a proof has steps")
+        _require(results[-1][1] == read_formula(proof["conclusion"]), "the last step concludes something else")
+        stated = {_formed(each) for each in _plain(proof["hypotheses"])}
+        _require(results[-1][0] <= stated, "the last step rests on a hypothesis that is not stated")
     except Wrong as error:
-        raise Wrong(f"{_place(results, proof)}{error}") from None
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
-        raise Wrong(f"{_place(results, proof)}malformed: {type(error).__name__}") from None
-
-
-def _place(results: list[Sequent], proof: Any) -> str:
-    """The step that failed: the first without a result; nothing where all have one."""
-    return f"step {len(results)}: " if len(results) < len(proof["steps"]) else ""
-
-
-def _replay(step: Any, results: list[Sequent]) -> Sequent:
-    require(
-        type(step) is dict and set(step) == {"rule", "arguments", "premises"}, "a step has a rule, arguments, premises"
-    )
-    require(type(step["rule"]) is str and step["rule"] in RULES, "no such rule")
-    rule, arguments, premises = RULES[step["rule"]]
-    places = step["premises"]
-    require(type(step["arguments"]) is list and type(places) is list, "arguments and premises are lists")
-    require(len(step["arguments"]) == arguments, "the rule takes another number of arguments")
-    require(premises is None or len(places) == premises, "the rule takes another number of premises")
-    require(all(type(p) is int and 0 <= p < len(results) for p in places), "a premise must be an earlier step")
-    return rule(step["arguments"], [results[p] for p in places])
+        raise Wrong(f"{where}{error}") from None
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise Wrong(f"{where}malformed: {type(error).__name__}") from None
 
 
 def main(arguments: list[str]) -> int:
@@ -584,14 +481,8 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError, RecursionError) as error:
         print(f"convproof.recheck: cannot read {arguments[0]}: {error}", file=sys.stderr)
         return 2
-    one = isinstance(data, dict) and "steps" in data
-    proofs = (
-        {"proof": data}
-        if one
-        else data
-        if isinstance(data, dict)
-        else dict(enumerate(data if isinstance(data, list) else []))
-    )
+    data = {"proof": data} if type(data) is dict and "steps" in data else data
+    proofs = data if type(data) is dict else dict(enumerate(data if type(data) is list else []))
     wrong = 0
     for name, proof in proofs.items():
         try:

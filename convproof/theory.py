@@ -22,9 +22,9 @@ from convproof import recheck
 from convproof.check import Evidence, Relation, examine
 from convproof.errors import InputError
 from convproof.proof import Refused, Theorem, axioms, proof_term
-from convproof.proof.algebra import constant, free, substitute
-from convproof.proof.algebra import normal as normal_poly
-from convproof.proof.language import expression, shown
+from convproof.proof.algebra import free
+from convproof.proof.language import shown, written
+from convproof.proof.witness import satisfied
 from convproof.report.model import Block, Derivation, Equation, Expr, Folded, Line, Section, Table, Text
 from convproof.symbolic import normal, symbol
 from convproof.verdicts import MEANING, Rung, Verdict
@@ -114,7 +114,7 @@ class Proof:
         if self.theorem is not None and not self.theorem.hypotheses:
             letters = sorted(free(self.theorem.conclusion))
             return dict.fromkeys(letters, 1) or {"any": "the theorem has no letters"}
-        return {name: v if isinstance(v, int) else str(expression(v)) for name, v in self.claim.witness}
+        return {name: v if isinstance(v, int) else written(v) for name, v in self.claim.witness}
 
     def blocks(self) -> tuple[Block, ...]:
         """The claim in words, and what was proved."""
@@ -139,7 +139,7 @@ def prove(claim: Claim) -> Proof:
         if type(theorem) is not Theorem:
             raise Refused(f"a {type(theorem).__name__} is no theorem")
         recheck.check(json.loads(json.dumps(proof_term(theorem))))
-        violated = [shown(h) for h in theorem.hypotheses if not _satisfied(h, dict(claim.witness))]
+        violated = [shown(h) for h in theorem.hypotheses if not satisfied(h, dict(claim.witness))]
         reason = f"the witness does not satisfy {violated[0]}" if violated else ""
     except Refused as error:
         reason = f"the kernel refuses a step: {error}"
@@ -150,32 +150,6 @@ def prove(claim: Claim) -> Proof:
     theorem = theorem if type(theorem) is Theorem else None
     verdict = Verdict.UNKNOWN if reason else Verdict.PROVED
     return Proof(claim, verdict, reason, theorem, time.perf_counter() - start)
-
-
-def _satisfied(hypothesis: Any, witness: dict[str, Any]) -> bool:
-    """Whether a hypothesis holds at the witness; a "for all" counts where it holds identically."""
-    head, *rest = hypothesis
-    if head == "all":
-        return _satisfied(rest[1], {name: value for name, value in witness.items() if name != rest[0]})
-    if head == "iff":
-        return _satisfied(rest[0], witness) == _satisfied(rest[1], witness)
-    difference = normal_poly(_put(("+", rest[0], ("*", -1, rest[1])), witness))
-    value = constant(difference)
-    return value is not None and (value == 0 if head == "=" else value >= 0)
-
-
-def _put(value: Any, witness: dict[str, Any]) -> Any:
-    """A term with the witness's numbers for letters and its terms in k for functions of one argument."""
-    if not isinstance(value, tuple):
-        return value
-    head, *rest = value
-    if head == "v":
-        return witness.get(rest[0], value) if isinstance(witness.get(rest[0]), int) else value
-    if head == "at" and rest[0] in witness:
-        body = witness[rest[0]]
-        return body if isinstance(body, int) else substitute(body, {"k": _put(rest[1], witness)})
-    start = 1 if head in ("at", "sum") else 0
-    return (head, *rest[:start], *(_put(part, witness) for part in rest[start:]))
 
 
 @dataclass(frozen=True)
@@ -269,17 +243,18 @@ Examine = Callable[[Relation[Any], int, int], Evidence]
 
 
 def judge(theory: Theory, cases: int = 100, seed: int = 0, examine: Examine = examine) -> Judgement:
-    """Verifies a theory's derivation, witness and relations. It stands on the rung of its weakest relation.
+    """Verifies a theory's theorems, derivation, witness and relations.
 
-    REFUTED where a line is false, the witness violates a hypothesis or a relation fails; else UNKNOWN, because nothing
+    REFUTED where a line is false, the witness violates a hypothesis or a relation fails. PROVED where all its theorems
+    are; what they say stands beside the prose. Else UNKNOWN, on the rung of its weakest relation, because nothing
     short of a proof settles a statement about all sizes. A theory without equations is a worked example: about its own
     sizes alone, so it needs no verdict beyond its figures.
     """
     steps = tuple(step.holds() for step in theory.steps)
     evidence = tuple(examine(relation, cases, seed) for relation in theory.relations)
     proofs = tuple(prove(claim) for claim in theory.claims)
-    rungs = {relation.rung for relation in theory.relations}
-    rung = Rung.IDENTITY if rungs == {Rung.IDENTITY} else Rung.EXACT_SAMPLE
+    rungs = [relation.rung for relation in theory.relations] or [Rung.EXACT_SAMPLE]
+    rung = max(rungs, key=list(Rung).index)
     against = [f"line {i} of the derivation is false" for i, holds in enumerate(steps, 1) if not holds]
     against += [f"the witness violates {h.left} {h.sign} {h.right}" for h in _violated(theory)]
     against += [str(each) for each in evidence if not each.holds]
@@ -287,9 +262,13 @@ def judge(theory: Theory, cases: int = 100, seed: int = 0, examine: Examine = ex
         return Judgement(theory, Verdict.REFUTED, rung, "; ".join(against), steps, evidence, proofs)
     if not theory.equations:
         return Judgement(theory, None, rung, "computed, run and compared at these sizes", steps, evidence, proofs)
+    missing = [proof.claim.name for proof in proofs if not proof.proved]
+    if proofs and not missing:
+        reason = f"{len(proofs)} theorem{'s' * (len(proofs) > 1)}, for all sizes and values that their hypotheses allow"
+        return Judgement(theory, Verdict.PROVED, Rung.THEOREM, reason, steps, evidence, proofs)
     reason = f"not proved for all sizes and values; it holds {MEANING[rung]}"
-    if proofs:
-        reason += "; the theorems listed below are proved, for all sizes, as they stand there"
+    if missing:
+        reason += f"; not proved: {', '.join(missing)}"
     return Judgement(theory, Verdict.UNKNOWN, rung, reason, steps, evidence, proofs)
 
 
@@ -387,7 +366,7 @@ def summary_table(judgements: Iterable[Judgement]) -> Table:
         "statement",
         "verdict",
         "theorems proved",
-        "rung of the rest",
+        "rung",
         "lines verified",
         "cases",
         "figures that agree",

@@ -1,15 +1,19 @@
 """The kernel and the second checker: what they prove, and above all what they refuse."""
 
+import contextlib
 import copy
+import inspect
 import itertools
 import json
+import math
 import pickle
 import random
+from fractions import Fraction
 
 import pytest
 
 from convproof import recheck, theory
-from convproof.proof import Refused, Theorem, axioms, derived, kernel, proof_term
+from convproof.proof import AXIOMS, Refused, Theorem, axioms, derived, kernel, proof_term
 from convproof.proof.algebra import constant, free, normal, substitute
 from convproof.proof.language import shown
 from convproof.verdicts import Verdict
@@ -34,23 +38,27 @@ def written(theorem):
 def test_every_claim_is_proved_rechecked_and_not_vacuous(each, claim):
     proof = theory.prove(claim)
     assert proof.verdict is Verdict.PROVED, proof.reason
-    assert set(axioms(proof.theorem)) <= set(kernel.AXIOMS)
+    assert set(axioms(proof.theorem)) <= set(AXIOMS)
 
 
 def value(term, numbers, functions):
-    """What a term is worth, by Python's own arithmetic."""
+    """What a term is worth, by Python's own arithmetic; `functions(head, name, places)` gives the unknown ones."""
     if isinstance(term, int):
         return term
     head, *rest = term
     if head == "v":
         return numbers[rest[0]]
-    if head == "at":
-        return functions(rest[0], tuple(value(i, numbers, functions) for i in rest[1:]))
+    if head in ("at", "re"):
+        return functions(head, rest[0], tuple(value(i, numbers, functions) for i in rest[1:]))
     if head == "sum":
         name, lo, hi, body = rest
         low, high = value(lo, numbers, functions), value(hi, numbers, functions)
         return sum(value(body, {**numbers, name: i}, functions) for i in range(low, high + 1))
     a, *others = (value(part, numbers, functions) for part in rest)
+    if head == "inv":
+        return 1 / a if isinstance(a, float) else Fraction(1, a) if a else 17
+    if head in ("exp", "log"):
+        return math.exp(a) if head == "exp" else math.log(a) if a > 0 else 17.0
     if head == "+":
         return sum(others, a)
     if head == "*":
@@ -64,28 +72,78 @@ def value(term, numbers, functions):
 
 
 def holds(formula, numbers, functions):
+    """Whether a formula holds, up to rounding where there are floats; derivatives by central differences."""
     head, *rest = formula
     if head == "iff":
         return holds(rest[0], numbers, functions) == holds(rest[1], numbers, functions)
     if head == "all":
-        return all(holds(rest[1], {**numbers, rest[0]: i}, functions) for i in range(-2, 6))
-    a, b = (value(side, numbers, functions) for side in rest)
-    return a == b if head == "=" else a >= b
+        near = range(-1, 3) if rest[1][0] == "all" or len(numbers) > 6 else range(-2, 6)
+        return all(holds(rest[1], {**numbers, rest[0]: i}, functions) for i in near)
+    if head == "d":
+        names, body, slope = rest
+
+        def moved(h):
+            def at(head, name, places):
+                here = functions(head, name, places)
+                return here + h * functions(head, "d" + name, places) if head == "re" and name in names else here
+
+            return value(body, numbers, at)
+
+        h = 1e-5
+        a, b, tolerance = (moved(h) - moved(-h)) / (2 * h), value(slope, numbers, functions), 1e-4
+    else:
+        a, b = (value(side, numbers, functions) for side in rest)
+        tolerance = 1e-9 if isinstance(a - b, float) else 0
+    distance = tolerance * (1 + abs(a) + abs(b))
+    return {"=": abs(a - b) <= distance, "d": abs(a - b) <= distance, ">=": a >= b - distance, ">": a > b}[head]
+
+
+def drawing(rng, real, given=()):
+    """Functions whose values are drawn when they are asked for; those of `given` are terms in k, or numbers."""
+    drawn, given = {}, dict(given)
+
+    def functions(head, name, places):
+        if name in given and not isinstance(given[name], int):
+            return value(given[name], {"k": places[0]}, None)
+        if name in given and head != "v":
+            return given[name]
+        draw = rng.uniform(-2, 2) if head == "re" and real else rng.randint(-3, 3)
+        return drawn.setdefault((head, name, places), draw)
+
+    return functions
+
+
+def smooth(formula):
+    """Whether a formula speaks of derivatives or of other than polynomials, and so is tried with floats."""
+    return isinstance(formula, tuple) and (formula[0] in ("d", "exp", "log") or any(map(smooth, formula)))
+
+
+def counterexample(hypotheses, conclusion, rng, tries, witness=()):
+    """Numbers and functions that satisfy the hypotheses and not the conclusion, and how many satisfied the hypotheses."""
+    letters = sorted(set().union(*(free(f) for f in (*hypotheses, conclusion))))
+    real, tried, given = any(map(smooth, (*hypotheses, conclusion))), 0, dict(witness)
+    high = 4 if len(letters) < 6 else 2
+    for attempt in range(tries):
+        chosen = given if attempt % 2 else {}
+        numbers = {name: given[name] if name in chosen else rng.randint(-1, high) for name in letters}
+        functions = drawing(rng, real, chosen)
+        try:
+            if all(holds(h, numbers, functions) for h in hypotheses):
+                tried += 1
+                if not holds(conclusion, numbers, functions):
+                    return numbers, tried
+        except OverflowError:
+            continue
+    return None, tried
 
 
 @pytest.mark.parametrize(("each", "claim"), CLAIMS, ids=IDS)
 def test_theorems_are_true_at_drawn_numbers(each, claim):
     """Numbers and functions are drawn; wherever the hypotheses hold, the conclusion must."""
-    found, rng, tried = claim.prove(), random.Random(1), 0
-    letters = sorted(set().union(*(free(f) for f in (*found.hypotheses, found.conclusion))))
-    for _ in range(400):
-        numbers = {name: rng.randint(-1, 4) for name in letters}
-        drawn = {}
-        functions = lambda name, place: drawn.setdefault((name, place), rng.randint(-3, 3))  # noqa: B023, E731
-        if all(holds(h, numbers, functions) for h in found.hypotheses):
-            assert holds(found.conclusion, numbers, functions), (numbers, drawn)
-            tried += 1
-    assert tried >= 10 or any(h[0] == "all" for h in found.hypotheses)
+    found = claim.prove()
+    against, tried = counterexample(found.hypotheses, found.conclusion, random.Random(1), 100, claim.witness)
+    assert against is None
+    assert tried >= 10
 
 
 # --- mutated statements -----------------------------------------------------------------------------------------------
@@ -117,26 +175,22 @@ def _twice(formula):
         yield from (each for each in mutations(once) if each != formula)
 
 
-def test_a_thousand_wrong_statements_are_not_proved():
-    """Every proof is given conclusions with one part changed, and fewer hypotheses: none of them passes."""
-    refused = accepted = 0
+def test_wrong_statements_are_not_proved(soundness):
+    """Every proof is given conclusions with one or two parts changed, and fewer hypotheses: none of them passes."""
     for each, claim in CLAIMS:
         found = claim.prove()
         proof = written(found)
-        for wrong in itertools.islice(_twice(found.conclusion), 30):
-            try:
-                recheck.check({**proof, "conclusion": wrong})
-            except recheck.Wrong:
-                refused += 1
-            else:
-                accepted += 1
-                assert wrong == found.conclusion, each.id
+        wrong = [mutant for mutant in itertools.islice(_twice(found.conclusion), 400) if mutant != found.conclusion]
+        for mutant in random.Random(each.id).sample(wrong, 6 if len(proof["steps"]) < 30 else 2):
+            with pytest.raises(recheck.Wrong):
+                recheck.check({**proof, "conclusion": mutant})
+            soundness["statements changed: refused by the checker"] += 1
         for dropped in range(len(found.hypotheses)):
             fewer = [h for i, h in enumerate(proof["hypotheses"]) if i != dropped]
             with pytest.raises(recheck.Wrong, match="hypothesis that is not stated"):
                 recheck.check({**proof, "hypotheses": fewer})
-            refused += 1
-    assert (refused >= 1000, accepted) == (True, 0)
+            soundness["hypotheses dropped: refused by the checker"] += 1
+    assert soundness["statements changed: refused by the checker"] >= 1000
 
 
 def _flip(data, rng):
@@ -163,53 +217,92 @@ def _flip(data, rng):
     return data
 
 
+def tuples(data):
+    return tuple(map(tuples, data)) if isinstance(data, list) else data
+
+
+def replayed(steps):
+    """The theorem that the kernel makes of a written proof, step by step; raises `LookupError` where one is no step."""
+    made = []
+    for step in steps:
+        if any(type(place) is not int or not 0 <= place < len(made) for place in step["premises"]):
+            raise LookupError("a premise must be an earlier step")
+        rule = getattr(kernel, step["rule"])
+        arguments, premises = list(map(tuples, step["arguments"])), [made[place] for place in step["premises"]]
+        given = []
+        for parameter in inspect.signature(rule).parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                given, premises = given + premises, []
+            else:
+                given.append((premises if parameter.annotation == "Theorem" else arguments).pop(0))
+        if arguments or premises:
+            raise LookupError("the rule takes fewer")
+        made.append(rule(*given))
+    return made[-1]
+
+
 @pytest.mark.parametrize(("each", "claim"), CLAIMS, ids=IDS)
-def test_corrupted_proofs_are_refused_or_prove_the_same(each, claim):
-    """One field of the written proof is changed at random; what still passes must be true at drawn numbers."""
+def test_corrupted_proofs_are_refused_or_prove_what_is_true(each, claim, soundness):
+    """One field of the written proof is changed at random. The kernel and the checker agree on what becomes of it, and
+    what still passes is true at drawn numbers.
+    """
     found, rng, refused = claim.prove(), random.Random(3), 0
     proof = written(found)
-    for _ in range(60):
-        wrong = _flip(proof, rng)
+    assert replayed(proof["steps"]).conclusion == found.conclusion
+    for _ in range(16):
+        steps = _flip(proof["steps"], rng)
         try:
-            recheck.check(wrong)
-        except recheck.Wrong:
+            theorem = replayed(steps)
+        except (Refused, TypeError, ValueError, AttributeError, LookupError, RuntimeError):
+            soundness["proofs corrupted: refused by the kernel"] += 1
             refused += 1
+            with contextlib.suppress(recheck.Wrong):
+                recheck.check({**proof, "steps": steps})
+                soundness["proofs corrupted: the checker still proves the same"] += 1
             continue
-        hypotheses = [recheck.read_formula(h) for h in wrong["hypotheses"]]
-        conclusion = recheck.read_formula(wrong["conclusion"])
-        letters = sorted(set().union(*(free(f) for f in (*hypotheses, conclusion))))
-        for _ in range(60):
-            numbers = {name: rng.randint(-1, 4) for name in letters}
-            drawn = {}
-            functions = lambda name, place: drawn.setdefault((name, place), rng.randint(-3, 3))  # noqa: B023, E731
-            if all(holds(h, numbers, functions) for h in hypotheses):
-                assert holds(conclusion, numbers, functions), (wrong, numbers)
-    assert refused >= 20
+        soundness["proofs corrupted: the kernel proves something true"] += 1
+        recheck.check({**written(theorem), "steps": steps})
+        against, _ = counterexample(theorem.hypotheses, theorem.conclusion, rng, 12, claim.witness)
+        assert against is None, (steps, against)
+    assert refused >= 4
 
 
 # --- attacks on the kernel --------------------------------------------------------------------------------------------
 
 
+def _disguised():
+    """An object of another class that is called a theorem afterwards."""
+    fake = Fake()
+    fake.__class__ = Theorem
+    return fake.conclusion
+
+
 def test_theorems_come_from_rules_alone():
     found = kernel.assume((">=", N, 1))
     for forge in (
+        lambda: Theorem(),
         lambda: Theorem(object(), (), (), (), (), "x"),
+        lambda: object.__new__(Theorem).conclusion,
+        lambda: kernel.discharge(found, object.__new__(Theorem)),
+        _disguised,
         lambda: type("Mine", (Theorem,), {}),
-        lambda: setattr(found, "_conclusion", ("=", 0, 1)),
+        lambda: setattr(found, "conclusion", ("=", 0, 1)),
+        lambda: Theorem.hypotheses.__set__(found, ()),
         lambda: setattr(found, "more", 1),
-        lambda: delattr(found, "_conclusion"),
+        lambda: delattr(found, "conclusion"),
         lambda: copy.copy(found),
         lambda: copy.deepcopy(found),
         lambda: pickle.dumps(found),
     ):
-        with pytest.raises(TypeError):
+        with pytest.raises((TypeError, AttributeError)):
             forge()
+    assert found.conclusion == (">=", N, 1)
 
 
 def test_a_forged_theorem_does_not_pass_the_second_checker():
+    """Whoever reaches into the kernel can forge a theorem, and no proof of it."""
     forged = kernel.assume((">=", N, 1))
-    object.__setattr__(forged, "_conclusion", ("=", 0, 1))
-    object.__setattr__(forged, "_hypotheses", ())
+    kernel._CONTENTS[forged] = (), FALSE, "assume", ((">=", N, 1),), ()
     with pytest.raises(recheck.Wrong):
         recheck.check(written(forged))
     proof = theory.prove(theory.Claim("forged", "0 = 1", lambda: forged))
@@ -227,19 +320,18 @@ ATTACKS = {
     "0 = 1": lambda: kernel.identity(0, 1),
     "a bool for a number": lambda: kernel.identity(True, 1),
     "a sly number": lambda: kernel.assume(("=", Sly(3), 0)),
-    "a list for a term": lambda: kernel.assume(("=", ["v", "n"], 0)),
     "no formula": lambda: kernel.assume(("<", N, 0)),
     "a letter with a marker": lambda: kernel.assume(("=", ("v", "\0"), 0)),
-    "negative factor": lambda: kernel.certificate((">=", 0, N), [kernel.assume((">=", N, 0))], [(-1, [0])]),
-    "a letter for a factor": lambda: kernel.certificate(
+    "negative factor": lambda: derived.certificate((">=", 0, N), [kernel.assume((">=", N, 0))], [(-1, [0])]),
+    "a letter for a factor": lambda: derived.certificate(
         (">=", ("*", M, N), 0), [kernel.assume((">=", N, 0))], [(M, [0])]
     ),
-    "equality from comparisons": lambda: kernel.certificate(("=", N, 0), [kernel.assume((">=", N, 0))], [(1, [0])]),
-    "scale 0": lambda: kernel.certificate((">=", 0, 1), [], [], 0),
-    "negative scale": lambda: kernel.certificate((">=", 0, 1), [], [(1, [])], -1),
-    "refuting an equality": lambda: kernel.certificate(("=", N, 0), [], [(1, [0])], refute=True),
-    "a premise that is not there": lambda: kernel.certificate((">=", N, 0), [], [(1, [0])]),
-    "a premise counted from the end": lambda: kernel.certificate((">=", N, 0), [positive("n")], [(1, [-1])]),
+    "equality from comparisons": lambda: derived.certificate(("=", N, 0), [kernel.assume((">=", N, 0))], [(1, [0])]),
+    "scale 0": lambda: derived.certificate((">=", 0, 1), [], [], 0),
+    "negative scale": lambda: derived.certificate((">=", 0, 1), [], [(1, [])], -1),
+    "refuting an equality": lambda: derived.certificate(("=", N, 0), [], [(1, [0])], refute=True),
+    "a premise that is not there": lambda: derived.certificate((">=", N, 0), [], [(1, [0])]),
+    "a premise counted from the end": lambda: derived.certificate((">=", N, 0), [positive("n")], [(1, [-1])]),
     "division by an unknown": lambda: kernel.division(A, kernel.assume((">=", B, 0))),
     "division by zero": lambda: kernel.division(A, derived.at_least(0, 1)),
     "floor of a fraction rounded up": lambda: kernel.identity(("//", -1, 2), 0),
@@ -247,7 +339,7 @@ ATTACKS = {
     "a step that is no step": lambda: kernel.induction(kernel.identity(0, 0), kernel.assume(("=", N, 0)), "n"),
     "a hypothesis that mentions the letter": lambda: kernel.induction(
         kernel.identity(("*", 0, M), 0),
-        kernel.certificate(
+        derived.certificate(
             ("=", ("*", ("+", N, 1), M), 0),
             [kernel.assume(("=", ("*", N, M), 0)), kernel.assume(("=", M, ("*", 0, N)))],
             [(1, [0]), (1, [1])],
@@ -257,7 +349,7 @@ ATTACKS = {
     "generalizing a hypothesis": lambda: kernel.generalize(positive("n"), "n"),
     "specializing what is not for all": lambda: kernel.specialize(positive("n"), 3),
     "an empty sum's last term": lambda: kernel.last_term(("sum", "i", 0, -1, 1), kernel.assume((">=", N, 0))),
-    "a sum called empty": lambda: kernel.empty(("sum", "i", 0, 3, 1), derived.at_least(1, 1)),
+    "a sum called empty": lambda: kernel.last_term(("sum", "i", 0, 3, 1), derived.at_least(1, 1)),
     "re-indexing by 2": lambda: kernel.reindex(("sum", "i", 0, N, ("at", "x", ("v", "i"))), 2, 0),
     "a shift that varies": lambda: kernel.reindex(("sum", "i", 0, N, 1), 1, ("v", "i")),
     "a place that varies": lambda: kernel.sift("i", 0, N, 1, ("v", "i")),
@@ -273,7 +365,54 @@ ATTACKS = {
     "a slope that falls": lambda: kernel.period((">=", ("+", 100, ("*", -1, N)), 0), "n"),
     "a premise that is no theorem": lambda: kernel.antisymmetry(positive("n"), "0 >= 0"),
     "an instance by no term": lambda: kernel.instantiate(positive("n"), {"n": "5"}),
+    "a real number for a letter": lambda: kernel.instantiate(positive("n"), {"n": ("re", "x")}),
+    "a real number for all": lambda: kernel.specialize(kernel.assume(("all", "n", ("=", N, N))), ("inv", 2)),
+    "a real place": lambda: kernel.sift("i", 0, 5, ("re", "x"), ("re", "y")),
+    "a real shift": lambda: kernel.reindex(("sum", "i", 0, 5, 1), 1, ("exp", 1)),
+    "rewriting into a place": lambda: kernel.rewrite(
+        kernel.identity(("at", "f", N), ("at", "f", N)), kernel.assume(("=", N, ("re", "x")))
+    ),
+    "the next integer after a real number": lambda: derived.certificate(
+        (">=", ("re", "x"), 1), [kernel.assume((">", ("re", "x"), 0))], [(1, [0]), (1, [1])], refute=True
+    ),
+    "strictness from what may be 0": lambda: derived.certificate(
+        (">", N, 0), [kernel.assume((">=", N, 0))], [(1, [0])]
+    ),
+    "strictness from a factor 0": lambda: derived.certificate((">", 0, 0), [kernel.assume((">", N, 0))], [(0, [0])]),
+    "a sum that depends on another, exchanged": lambda: kernel.exchange(
+        ("sum", "i", 0, N, ("sum", "j", 0, ("v", "i"), 1)), [1, 0]
+    ),
+    "a sum exchanged for one of its own name": lambda: kernel.exchange(
+        ("sum", "i", 0, 3, ("sum", "i", 0, 5, ("v", "i"))), [1, 0]
+    ),
+    "a sum counted twice": lambda: kernel.exchange(("sum", "i", 0, 3, ("sum", "j", 0, 5, 1)), [0, 0]),
+    "1 / 0": lambda: kernel.reciprocal(0, kernel.assume((">", ("*", N, N), 0))),
+    "a derivative at a pole": lambda: kernel.differential(["x"], ("inv", ("re", "x"))),
+    "a derivative at a kink": lambda: kernel.differential(["x"], ("le", 0, ("re", "x"))),
+    "a logarithm of what may be negative": lambda: kernel.differential(
+        ["x"], ("log", ("re", "x")), kernel.assume((">", ("*", ("re", "x"), ("re", "x")), 0))
+    ),
+    "a derivative through a floor": lambda: kernel.differential(["x"], ("//", ("le", 0, ("re", "x")), 2)),
+    "a place that jumps": lambda: kernel.differential(["x"], ("re", "x", ("le", 0, ("re", "x")))),
+    "a bound that jumps": lambda: kernel.differential(["x"], ("sum", "i", 0, ("le", 0, ("re", "x")), 1)),
+    "what holds for one index alone": lambda: kernel.differential(
+        ["x"], ("sum", "i", 0, N, ("log", ("re", "x", ("v", "i")))), kernel.assume((">", ("re", "x", ("v", "i")), 0))
+    ),
+    "an index that another bound mentions": lambda: kernel.differential(
+        ["x"],
+        ("sum", "j", 0, ("v", "i"), ("sum", "i", 0, 3, ("log", ("re", "x", ("v", "i"), ("v", "j"))))),
+        kernel.assume((">", ("re", "x", ("v", "i"), ("v", "j")), 0)),
+    ),
+    "rewriting what is differentiated": lambda: _same_derivative(),
 }
+
+
+def _same_derivative():
+    """Given x = 0, the derivative of x*x + x may not become that of 0."""
+    x = ("re", "x")
+    found = kernel.rewrite(kernel.differential(["x"], ("+", ("*", x, x), x)), kernel.assume(("=", x, 0)))
+    assert found.conclusion[2] == ("+", ("*", x, x), x)
+    raise Refused("the body stays")
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -322,30 +461,14 @@ class SlyTuple(tuple):
         return True
 
 
-def _emptied():
-    premises = [kernel.assume(FALSE)]
-
-    def products():
-        yield (1, (0,))
-        premises.clear()
-
-    return kernel.certificate(FALSE, premises, products())
-
-
-def _changed_later():
-    goal = [">=", 1, 0]
-    return kernel.certificate(goal, [], [(1, ())])
-
-
 FORGERIES = {
-    "a premise that is no theorem": lambda: kernel.certificate(FALSE, iter([Fake()]), [(1, (0,))]),
+    "a premise that is no theorem": lambda: derived.certificate(FALSE, iter([Fake()]), [(1, (0,))]),
     "terms equal to everything": lambda: kernel.within(Equal(), Equal(), derived.at_least(1, 0)),
     "floats": lambda: kernel.within(1.0, 2.0, derived.at_least(2, 1)),
-    "a goal that can change": _changed_later,
     "a name that changes": lambda: kernel.generalize(kernel.assume(("=", N, 0)), SlyName("n")),
     "a name equal to everything": lambda: kernel.period(("=", ("v", "x"), ("v", "y")), Equal()),
     "a number for a name": lambda: kernel.period((">=", 1, 0), 5),
-    "a tuple equal to everything": lambda: kernel.certificate(SlyTuple((">=", 0, 0)), [], []),
+    "a tuple equal to everything": lambda: derived.certificate(SlyTuple((">=", 0, 0)), [], []),
     "a head that changes": lambda: kernel.identity((SlyName("+"), 1, 1), 2),
     "a fake in place of a theorem": lambda: kernel.discharge(kernel.assume(FALSE), Fake()),
     "a flag that is none": lambda: kernel.division(N, derived.at_least(2, 1), upper=1),
@@ -360,16 +483,14 @@ def test_forgeries_with_crafted_objects_are_refused(name):
         FORGERIES[name]()
 
 
-def test_what_can_be_read_once_is_read_once():
-    """A generator of premises keeps its hypotheses, and a mapping that answers differently is asked once."""
-    assert kernel.certificate(FALSE, (t for t in [kernel.assume(FALSE)]), [(1, (0,))]).hypotheses == (FALSE,)
-    assert _emptied().hypotheses == (FALSE,)
+def test_what_goes_in_is_copied():
+    """A list that changes later changes nothing, and a mapping that answers differently is asked once."""
+    goal = [">=", 1, 0]
+    found = derived.certificate(goal, [], [(1, ())])
+    goal[2] = 5
+    assert found.conclusion == (">=", 1, 0)
     found = kernel.instantiate(kernel.assume(("=", ("v", "x"), 0)), Changing(x=0))
     assert (found.hypotheses, found.conclusion) == ((("=", 0, 0),), ("=", 0, 0))
-    proof = written(
-        kernel.certificate((">=", N, 0), (t for t in [positive("n")]), ((c, i) for c, i in [(1, [0]), (1, [])]))
-    )
-    recheck.check(proof)
 
 
 def test_normal_forms_see_through_renaming():
@@ -383,7 +504,7 @@ def test_normal_forms_see_through_renaming():
 def test_what_is_shown_is_what_was_proved(prime):
     found = kernel.last_term(("sum", "i'", 0, 5, ("v", prime)), derived.at_least(5, 0))
     assert ("i1" in shown(found.conclusion)) == (prime == "i1")
-    assert shown(("=", ("is", N, 0), 0)) == "KroneckerDelta(0, n) = 0"
+    assert shown(("=", ("is", N, 0), 0)) == "[n = 0] = 0"
 
 
 def test_the_checker_is_bounded():
@@ -428,7 +549,7 @@ def test_rewriting_stops_at_a_name_that_is_bound():
 def test_vacuous_hypotheses_are_not_proved():
     nothing = kernel.assume((">=", 0, 1))
     claim = theory.Claim(
-        "vacuous", "n >= 5", lambda: kernel.certificate((">=", N, 5), [nothing, kernel.assume((">=", N, 0))], [(5, [0]), (1, [1])]),
+        "vacuous", "n >= 5", lambda: derived.certificate((">=", N, 5), [nothing, kernel.assume((">=", N, 0))], [(5, [0]), (1, [1])]),
         (("n", 3),),
     )  # fmt: skip
     proof = theory.prove(claim)
@@ -474,7 +595,7 @@ def test_the_normal_form_keeps_the_value():
             continue
         for _ in range(2):
             numbers = {"n": rng.randint(-1, 3), "m": rng.randint(-1, 3)}
-            functions = lambda name, place: hash((name, place)) % 11 - 5  # noqa: E731
+            functions = lambda head, name, place: hash((name, place)) % 11 - 5  # noqa: E731
             if number is not None:
                 assert value(term, numbers, functions) == number
             if same:
@@ -498,7 +619,7 @@ def test_the_normal_form_keeps_the_value():
         ),
         (
             {"hypotheses": [], "conclusion": ["=", 0, 1], "steps": [{"rule": "axiom", "arguments": [], "premises": []}]},
-            "step 0: no such rule",
+            "step 0: no such rule, or not for these arguments and premises",
         ),
         (
             {"hypotheses": [], "conclusion": ["=", 0, 1], "steps": [{"rule": "identity", "arguments": [0, 0], "premises": []}]},
@@ -520,7 +641,7 @@ def test_the_checker_says_what_is_wrong(proof, complaint):
 
 
 def test_the_checker_as_a_program(tmp_path, capsys):
-    proofs = {name: written(claim.prove()) for name, (_, claim) in zip(IDS, CLAIMS, strict=True)}
+    proofs = {name: written(claim.prove()) for name, (_, claim) in list(zip(IDS, CLAIMS, strict=True))[:30]}
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(proofs))
     assert recheck.main([str(good)]) == 0

@@ -1,67 +1,82 @@
-"""Terms of the kernel and their normal form: integer polynomials over opaque atoms. Trusted, and sympy has no part in
-it.
+"""Terms and formulas, and the normal form of terms: integer polynomials over opaque atoms. Trusted; sympy has no part.
 
-A term is an int or a tuple; every term stands for an integer:
+A term is an int or a tuple, and stands for a real number:
 
-    ("v", name)                    a letter
-    ("+", a, b, ...)  ("*", a, b, ...)
-    ("//", a, b)                   floor(a / b); nothing is known of it unless b >= 1 is
-    ("at", name, i, ...)           the value of an unknown function of integers
-    ("sum", name, lo, hi, body)    the sum of body over name = lo, ..., hi; 0 where hi < lo
-    ("is", a, b)  ("le", a, b)     1 where a = b (a <= b), else 0
+    ("v", name)                            a letter: an integer
+    ("at", name, i, ...)                   the value of an unknown function from integers to integers
+    ("re", name, i, ...)                   the same of one from integers to reals; without a place, a real number
+    ("+", a, ...)  ("*", a, ...)
+    ("//", a, b)                           floor(a / b); some integer where b <= 0
+    ("is", a, b)  ("le", a, b)             1 where a = b (a <= b), else 0
+    ("sum", name, lo, hi, body)            the sum of body over the integers name = lo, ..., hi; 0 where hi < lo
+    ("inv", a)  ("exp", a)  ("log", a)     1 / a, some number where a = 0; so is log where a <= 0
 
-Equal normal forms mean equal values. For polynomials the converse holds; for sums it holds up to linearity, renaming,
-and the exchange of independent sums, as far as the search over numberings sees it: a product of sums over connected
-groups of bound names, each group under its least numbering.
+Letters, functions of either kind and functions of other numbers of places are different things under one name. A term
+is integral unless "re", "inv", "exp" or "log" stands in its normal form outside of "is" and "le". Places, bounds and
+the parts of "//" must be integral. A formula is one of
+
+    ("=", a, b)  (">=", a, b)  (">", a, b)  ("iff", f, g)
+    ("all", name, f)           f for every integer in place of the letter
+    ("d", names, a, b)         b is the derivative of a at these values: with x + h*dx for every function x to the reals
+                               whose name is in `names`, and dx the function "d" + x, a is differentiable in h at 0,
+                               with derivative b
+
+Equal normal forms mean equal values. For polynomials the converse holds. Of sums no more is seen than that they are
+linear, whatever their bound names: other orders of summation take a rule. Of indicators, that they are idempotent, that
+[a = b] = [b = a], and what numbers they compare; of floors, those of numbers and by 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import permutations
+import functools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 Term = Any
-Poly = dict[tuple[Any, ...], int]
+Formula = Any
+Atom = tuple[Any, ...]
+Monomial = tuple[tuple[Atom, int], ...]
+Poly = dict[Monomial, int]
 """{monomial: coefficient}; a monomial is a sorted tuple of (atom, power)."""
 
-MAX_BOUND = 6
-"""Sums over more connected names than this are not renumbered: their normal form is refused."""
+_BEFORE_PARTS = {"v": 2, "at": 2, "re": 2, "sum": 2, "all": 2, "d": 2}
+"""Where the parts of a term or formula begin that are themselves terms or formulas, if not at 1."""
+REAL = ("re", "inv", "exp", "log")
 
 
 class Refused(ValueError):
     """A step that is no instance of its rule."""
 
 
+def split(term: Term) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What stands before the parts of a term or formula, and its parts."""
+    if not isinstance(term, tuple):
+        return (term,), ()
+    start = _BEFORE_PARTS.get(term[0], 1)
+    return term[:start], term[start:]
+
+
 def free(term: Term) -> frozenset[str]:
     """The letters that stand free in a term or formula."""
-    if not isinstance(term, tuple):
-        return frozenset()
-    head, *rest = term
-    if head == "v":
-        return frozenset(rest)
-    if head == "sum":
-        name, lo, hi, body = rest
-        return free(lo) | free(hi) | (free(body) - {name})
-    if head == "all":
-        return free(rest[1]) - {rest[0]}
-    return frozenset().union(*(free(part) for part in (rest[1:] if head == "at" else rest)))
+    (head, *names), parts = split(term)
+    found = [free(part) for part in parts]
+    if head in ("sum", "all"):
+        found[-1] -= {names[0]}
+    return frozenset(names if head == "v" else ()).union(*found)
 
 
-def substitute(term: Term, values: dict[str, Term]) -> Term:
-    """`term` (or formula) with terms in place of free letters; bound names are renamed where they would capture."""
-    if not isinstance(term, tuple):
-        return term
-    head, *rest = term
+def substitute(term: Term, values: Mapping[str, Term]) -> Term:
+    """`term` (or formula) with terms in place of free letters; bound names are primed where they would capture."""
+    (head, *names), parts = split(term)
     if head == "v":
-        return values.get(rest[0], term)
-    if head == "at":
-        return (head, rest[0], *(substitute(i, values) for i in rest[1:]))
+        return values.get(names[0], term)
+    if head == "d" and any(moves(values[letter], names[0]) for letter in free(parts[0]) & values.keys()):
+        raise Refused("what moves has no place in what is differentiated for other values")
     if head not in ("sum", "all"):
-        return (head, *(substitute(part, values) for part in rest))
-    name, *bounds, body = rest
-    inner = {k: v for k, v in values.items() if k != name and k in free(body)}
-    captured = frozenset().union(*(free(v) for v in inner.values()))
+        return (head, *names, *(substitute(part, values) for part in parts)) if parts else term
+    (name,), (*bounds, body) = names, parts
+    inner = {k: v for k, v in values.items() if k in free(body) - {name}}
+    captured = frozenset().union(*map(free, inner.values()))
     fresh = name
     while fresh in captured or (fresh != name and fresh in free(body)):
         fresh += "'"
@@ -69,28 +84,10 @@ def substitute(term: Term, values: dict[str, Term]) -> Term:
     return (head, fresh, *(substitute(bound, values) for bound in bounds), body)
 
 
-def normal(term: Term) -> Poly:
-    """The polynomial that a term is. Raises `Refused` for what is no term."""
-    if type(term) is int:
-        return {(): term} if term else {}
-    if type(term) is not tuple or len(term) < 2 or type(term[0]) is not str:
-        raise Refused(f"a {type(term).__name__} is no term")
-    head, *rest = term
-    if head == "v" and len(rest) == 1:
-        return _atom((head, name(rest[0])))
-    if head == "+":
-        return add(*map(normal, rest))
-    if head == "*":
-        return multiply(*map(normal, rest))
-    if head == "//" and len(rest) == 2:
-        return _division(normal(rest[0]), normal(rest[1]))
-    if head == "at" and len(rest) > 1:
-        return _atom(("at", name(rest[0]), *(frozen(normal(i)) for i in rest[1:])))
-    if head in ("is", "le") and len(rest) == 2:
-        return _indicator(head, subtract(normal(rest[1]), normal(rest[0])))
-    if head == "sum" and len(rest) == 4:
-        return _sum(name(rest[0]), *rest[1:])
-    raise Refused(f"{head!r} with {len(rest)} parts is no term")
+def moves(term: Term, functions: Collection[str]) -> bool:
+    """Whether one of the functions to the reals occurs in a term."""
+    before, parts = split(term)
+    return (before[0] == "re" and before[1] in functions) or any(moves(part, functions) for part in parts)
 
 
 def name(value: object) -> str:
@@ -100,12 +97,93 @@ def name(value: object) -> str:
     return value
 
 
-def frozen(poly: Poly) -> tuple[Any, ...]:
+def normal(term: Term) -> Poly:
+    """The polynomial that a term is. Raises `Refused` for what is no term."""
+    return dict(_remembered(term)) if type(term) is tuple else _normal(term, {})
+
+
+@functools.lru_cache(maxsize=4096)
+def _remembered(term: Term) -> Poly:
+    return _normal(term, {})
+
+
+def _normal(term: Term, bound: Mapping[str, Atom]) -> Poly:
+    """The polynomial, with the atoms of `bound` for letters."""
+    if type(term) is int:
+        return {(): term} if term else {}
+    if type(term) is not tuple or len(term) < 2 or type(term[0]) is not str:
+        raise Refused(f"a {type(term).__name__} is no term")
+    match term:
+        case ("v", letter):
+            return _atom(bound.get(name(letter), term))
+        case ("at", function, _, *_) | ("re", function, *_):
+            return _atom((term[0], name(function), *(_whole(place, bound) for place in term[2:])))
+        case ("+", *parts):
+            return add(*(_normal(part, bound) for part in parts))
+        case ("*", *parts):
+            return multiply(*(_normal(part, bound) for part in parts))
+        case ("//", a, b):
+            return _division(_whole(a, bound), _whole(b, bound))
+        case ("is" | "le" as head, a, b):
+            return _indicator(head, subtract(_normal(b, bound), _normal(a, bound)))
+        case ("inv" | "exp" | "log" as head, a):
+            return _atom((head, frozen(_normal(a, bound))))
+        case ("sum", index, lo, hi, body):
+            return _sum(name(index), (_whole(lo, bound), _whole(hi, bound)), body, bound)
+    raise Refused(f"{term[0]!r} with {len(term) - 1} parts is no term")
+
+
+def well_formed(formula: Formula) -> Formula:
+    """`formula`, if it is one; raises `Refused` if not."""
+    match formula:
+        case ("=" | ">=" | ">", a, b):
+            normal(a), normal(b)
+        case ("iff", f, g):
+            well_formed(f), well_formed(g)
+        case ("all", letter, f):
+            name(letter), well_formed(f)
+        case ("d", (*names,), a, b):
+            [name(each) for each in names], normal(a), normal(b)
+        case _:
+            raise Refused("no formula")
+    return formula
+
+
+def difference(formula: Formula) -> Poly:
+    """a - b of a = b, a >= b or a > b."""
+    if formula[0] not in ("=", ">=", ">"):
+        raise Refused(f"{formula!r} compares nothing")
+    return subtract(normal(formula[1]), normal(formula[2]))
+
+
+def integral(poly: Poly) -> bool:
+    """Whether a polynomial stands for an integer by its form."""
+    atoms = [atom for monomial in poly for atom, _ in monomial]
+    return all(integral({atom[3]: 1}) if atom[0] == "sum" else atom[0] not in REAL for atom in atoms)
+
+
+def _whole(term: Term, bound: Mapping[str, Atom]) -> Atom:
+    """The frozen polynomial of a term that must be integral."""
+    poly = _normal(term, bound)
+    if not integral(poly):
+        raise Refused("places, bounds and the parts of a floor must be integral")
+    return frozen(poly)
+
+
+# --- polynomials ------------------------------------------------------------------------------------------------------
+
+
+def frozen(poly: Poly) -> Atom:
     """A polynomial as a tuple that is equal exactly for equal polynomials."""
     return ("poly", *sorted(poly.items(), key=repr))
 
 
-def _atom(atom: tuple[Any, ...]) -> Poly:
+def thawed(poly: Atom) -> Poly:
+    """The polynomial again."""
+    return dict(poly[1:])
+
+
+def _atom(atom: Atom) -> Poly:
     return {((atom, 1),): 1}
 
 
@@ -127,19 +205,15 @@ def multiply(*polys: Poly) -> Poly:
     """The product; indicators are idempotent."""
     product: Poly = {(): 1}
     for poly in polys:
-        terms: Poly = {}
-        for m, c in product.items():
-            for n, d in poly.items():
-                joint = _joined(m, n)
-                terms[joint] = terms.get(joint, 0) + c * d
-        product = {m: c for m, c in terms.items() if c}
+        product = add(*({_joined(m, n): c * d} for m, c in product.items() for n, d in poly.items()))
     return product
 
 
-def _joined(m: Iterable[Any], n: Iterable[Any]) -> tuple[Any, ...]:
-    powers: dict[Any, int] = {}
-    for atom, power in (*m, *n):
-        powers[atom] = 1 if atom[0] in ("is", "le") else powers.get(atom, 0) + power
+def _joined(*monomials: Monomial) -> Monomial:
+    powers: dict[Atom, int] = {}
+    for monomial in monomials:
+        for atom, power in monomial:
+            powers[atom] = 1 if atom[0] in ("is", "le") else powers.get(atom, 0) + power
     return tuple(sorted(powers.items(), key=repr))
 
 
@@ -148,103 +222,70 @@ def constant(poly: Poly) -> int | None:
     return poly.get((), 0) if set(poly) <= {()} else None
 
 
-def _division(a: Poly, b: Poly) -> Poly:
-    top, bottom = constant(a), constant(b)
+def _division(a: Atom, b: Atom) -> Poly:
+    top, bottom = constant(thawed(a)), constant(thawed(b))
     if bottom == 1:
-        return a
+        return thawed(a)
     if top is not None and bottom is not None and bottom > 0:
-        return {(): top // bottom} if top // bottom else {}
-    return _atom(("//", frozen(a), frozen(b)))
+        return add({(): top // bottom})
+    return _atom(("//", a, b))
 
 
 def _indicator(head: str, difference: Poly) -> Poly:
     """[difference = 0], up to its sign, or [difference >= 0]."""
     value = constant(difference)
     if value is not None:
-        holds = value == 0 if head == "is" else value >= 0
-        return {(): 1} if holds else {}
-    forms = [frozen(difference)]
-    if head == "is":
-        forms.append(frozen(subtract({}, difference)))
-    return _atom((head, min(forms, key=repr)))
+        return add({(): int(value == 0 if head == "is" else value >= 0)})
+    return _atom((head, _signed(frozen(difference)) if head == "is" else frozen(difference)))
+
+
+def _signed(poly: Atom) -> Atom:
+    """The first of a polynomial and its negative."""
+    return min(poly, frozen(subtract({}, thawed(poly))), key=repr)
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
-# A normal sum atom is ("sum", height, ((lo, hi), ...), body): frozen bounds, and a monomial in the bound letters
-# ("b", height, 0), ("b", height, 1), ... A sum is higher than every sum within, so no two bound letters meet. While a
-# sum is being built its bound name is a marker, a letter that no term can have.
-
-MARK = "\0"
+# A normal sum is the atom ("sum", height, (lo, hi), monomial), with the letter ("b", height) for its bound name. A sum
+# is higher than every sum within, so no two bound letters meet. While it is built its letter is
+# ("b", -1), ("b", -2), ...
 
 
-def _sum(name: str, lo: Term, hi: Term, body: Term) -> Poly:
-    low, high, marker = frozen(normal(lo)), frozen(normal(hi)), ("v", MARK)
+def _sum(index: str, bounds: Atom, body: Term, bound: Mapping[str, Atom]) -> Poly:
+    letter = ("b", min((atom[1] for atom in bound.values()), default=0) - 1)
     total: Poly = {}
-    for monomial, c in _normal_at(body, name, marker).items():
-        outer = tuple((a, p) for a, p in monomial if not _mentions(a, marker))
-        inner = tuple((a, p) for a, p in monomial if _mentions(a, marker))
-        total = add(total, multiply({outer: c}, _one_sum(marker, (low, high), inner)))
+    for monomial, c in _normal(body, {**bound, index: letter}).items():
+        outside = tuple(factor for factor in monomial if not _mentions(factor, letter))
+        inside = tuple(factor for factor in monomial if _mentions(factor, letter))
+        height = 1 + _height(inside)
+        summed = _atom(("sum", height, bounds, _relettered(inside, letter, ("b", height))))
+        total = add(total, multiply({outside: c}, summed))
     return total
 
 
-def _normal_at(body: Term, name: str, marker: Any) -> Poly:
-    """The normal form of a sum's body with the marker in place of its bound name."""
-    stand_in = name
-    while stand_in in free(body) - {name}:
-        stand_in += "'"
-    poly = normal(substitute(body, {name: ("v", stand_in)}))
-    renamed: Poly = {}
-    for monomial, c in poly.items():
-        renamed[_replaced(monomial, {("v", stand_in): marker})] = c
-    return {_joined(m, ()): c for m, c in renamed.items()}
+def _mentions(part: Any, letter: Atom) -> bool:
+    return part == letter or (isinstance(part, tuple) and any(_mentions(each, letter) for each in part))
 
 
-def _height(term: Any) -> int:
-    """How high the highest sum within a normal form is."""
-    if not isinstance(term, tuple):
+def _height(part: Any) -> int:
+    """How high the highest sum within a part of a normal form is."""
+    if not isinstance(part, tuple):
         return 0
-    own = term[1] if term[:1] == ("sum",) else 0
-    return max(own, *(_height(part) for part in term), 0)
+    return max(part[1] if part[:1] == ("sum",) else 0, *map(_height, part), 0)
 
 
-def _mentions(atom: Any, marker: Any) -> bool:
-    return atom == marker or (isinstance(atom, tuple) and any(_mentions(part, marker) for part in atom))
+def _renamed(atom: Atom, old: Atom, new: Atom) -> Atom:
+    """An atom, or frozen polynomial, with one letter for another, brought back into its order."""
+    match atom:
+        case _ if atom == old:
+            return new
+        case ("poly", *items):
+            return frozen({_relettered(monomial, old, new): c for monomial, c in items})
+        case ("sum", height, (lo, hi), monomial):
+            return ("sum", height, (_renamed(lo, old, new), _renamed(hi, old, new)), _relettered(monomial, old, new))
+        case ("is", difference):
+            return ("is", _signed(_renamed(difference, old, new)))
+    return tuple(_renamed(part, old, new) if isinstance(part, tuple) else part for part in atom)
 
 
-def _one_sum(marker: Any, own: tuple[Any, Any], inner: tuple[Any, ...]) -> Poly:
-    """The sum of a monomial whose factors all mention `marker`, merged with the sums among them that it can be
-    exchanged with.
-    """
-    names, bounds = [marker], [own]
-    factors: tuple[Any, ...] = ()
-    for atom, power in inner:
-        if atom[0] != "sum" or power != 1 or any(_mentions(b, marker) for b in atom[2]):
-            factors += ((atom, power),)
-            continue
-        fresh = [("v", MARK * (len(names) + i + 1)) for i in range(len(atom[2]))]
-        factors += _replaced(atom[3], {("b", atom[1], i): f for i, f in enumerate(fresh)})
-        names, bounds = names + fresh, [*bounds, *atom[2]]
-    if len(names) > MAX_BOUND:
-        raise Refused(f"a sum over {len(names)} connected names; {MAX_BOUND} is the limit")
-    height = 1 + _height((factors, tuple(bounds)))
-    numberings = []
-    for order in permutations(range(len(names))):
-        numbered = {names[old]: ("b", height, new) for new, old in enumerate(order)}
-        body = _joined(_replaced(factors, numbered), ())
-        numberings.append(("sum", height, tuple(bounds[old] for old in order), body))
-    return _atom(min(numberings, key=repr))
-
-
-def _replaced(term: Any, values: dict[Any, Any]) -> Any:
-    """Atoms exchanged throughout a normal form, which is brought back into its order."""
-    if term in values:
-        return values[term]
-    if not isinstance(term, tuple):
-        return term
-    parts = tuple(_replaced(part, values) for part in term)
-    if parts and parts[0] == "poly":
-        return ("poly", *sorted(((tuple(sorted(m, key=repr)), c) for m, c in parts[1:]), key=repr))
-    if parts and parts[0] == "is":
-        other = frozen(subtract({}, dict(parts[1][1:])))
-        return ("is", min(parts[1], other, key=repr))
-    return parts
+def _relettered(monomial: Monomial, old: Atom, new: Atom) -> Monomial:
+    return _joined(tuple((_renamed(atom, old, new), power) for atom, power in monomial))

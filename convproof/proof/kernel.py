@@ -1,449 +1,398 @@
 """The kernel: the only file that can build a `Theorem`. In the manner of LCF, small enough to be read in one sitting.
 
-A formula is ("=", a, b), (">=", a, b), ("iff", f, g) or ("all", name, f), over the terms of `algebra`. A theorem says
-that its conclusion holds for all integers in place of its free letters and all functions in place of its function
-names, wherever its hypotheses hold. Division is total but unspecified where the divisor is not positive. Every theorem
-carries its proof: the rule, its arguments and the theorems it was made of, which `proof_term` writes out for the second
-checker.
+A theorem says that its conclusion holds for all integers in place of its free letters and all functions in place of its
+function names, wherever its hypotheses hold. Every theorem carries its proof: the rule, its arguments and the theorems
+it was made of, which `proof_term` writes out for the second checker. A rule below returns the hypotheses and the
+conclusion of the theorem that it makes; `_rule` sees to it that nothing goes in but theorems and plain data, and
+nothing comes out but formulas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, ParamSpec, cast
+from weakref import WeakKeyDictionary
 
-from convproof.proof import algebra
-from convproof.proof.algebra import Poly, Refused, Term, add, constant, free, multiply, normal, substitute, subtract
+from convproof.proof import algebra, calculus, quasiaffine
+from convproof.proof.algebra import Formula, Refused, Term, difference, free, integral, normal, split, substitute
 
-Formula = Any
-_KEY = object()
+Sequent = tuple[Iterable[Formula], Formula]
+P = ParamSpec("P")
 
 
 class Theorem:
-    """hypotheses |- conclusion. Built by the rules of this file alone; cannot be changed, copied, pickled or
-    subclassed.
+    """hypotheses |- conclusion. Made by the rules of this file alone, which keep what it says; cannot be changed,
+    copied, pickled or subclassed. That guards against accidents; against malice there is the second checker.
     """
 
-    __slots__ = ("_arguments", "_conclusion", "_hypotheses", "_premises", "_rule")
-    _rule: str
-    _arguments: tuple[Any, ...]
-    _premises: tuple[Theorem, ...]
-    _hypotheses: tuple[Formula, ...]
-    _conclusion: Formula
+    __slots__ = ("__weakref__",)
+    hypotheses: tuple[Formula, ...] = property(lambda self: _content(self)[0])  # type: ignore[assignment]
+    conclusion: Formula = property(lambda self: _content(self)[1])
+    rule: str = property(lambda self: _content(self)[2])  # type: ignore[assignment]
+    arguments: tuple[Any, ...] = property(lambda self: _content(self)[3])  # type: ignore[assignment]
+    premises: tuple[Theorem, ...] = property(lambda self: _content(self)[4])  # type: ignore[assignment]
 
-    def __init__(self, key: object, *fields: Any) -> None:
-        if key is not _KEY:
-            raise TypeError("theorems are made by the rules of the kernel")
-        for name, value in zip(self.__slots__, fields, strict=True):
-            object.__setattr__(self, name, value)
+    def __new__(cls, *_: object) -> NoReturn:
+        raise TypeError("theorems are made by the rules of the kernel")
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("Theorem cannot be subclassed")
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise TypeError("a theorem cannot be changed")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise TypeError("a theorem cannot be changed")
-
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a theorem cannot be copied or pickled; write its proof term instead")
 
-    @property
-    def hypotheses(self) -> tuple[Formula, ...]:
-        """What must hold, in a fixed order, none twice."""
-        return self._hypotheses
-
-    @property
-    def conclusion(self) -> Formula:
-        """What then holds."""
-        return self._conclusion
-
     def __repr__(self) -> str:
-        return f"{list(self._hypotheses)} |- {self._conclusion}"
+        return f"{list(self.hypotheses)} |- {self.conclusion}"
 
 
-def _theorem(
-    rule: str, arguments: Iterable[Any], premises: Iterable[Theorem], hypotheses: Iterable[Formula], conclusion: Formula
-) -> Theorem:
-    """The one door: every formula that goes through is checked to its leaves, and nothing that can change goes in."""
-    kept = tuple(sorted({well_formed(h) for h in hypotheses}, key=repr))
-    return Theorem(_KEY, _plain(tuple(arguments)), well_formed(conclusion), kept, _theorems(premises), rule)
+_CONTENTS: WeakKeyDictionary[Theorem, tuple[Any, ...]] = WeakKeyDictionary()
 
 
-def _theorems(premises: Iterable[Theorem]) -> tuple[Theorem, ...]:
-    """The premises, once and for all; raises `Refused` for anything that is no theorem."""
-    kept = tuple(premises)
-    if not all(type(premise) is Theorem for premise in kept):
-        raise Refused("the premises must be theorems")
-    return kept
+def _content(theorem: Theorem) -> tuple[Any, ...]:
+    if theorem not in _CONTENTS:
+        raise TypeError("this theorem was not made by the rules of the kernel")
+    return _CONTENTS[theorem]
+
+
+RESTS_ON: dict[str, str] = {}
+"""The axiom of `written.AXIOMS` behind a rule, if one is."""
+
+
+def _rule(axiom: str = "") -> Callable[[Callable[P, Sequent]], Callable[P, Theorem]]:
+    """Makes a rule of a function, resting on an axiom: the one door to `Theorem`.
+
+    What goes in is looked at to its leaves before the function sees it, and so is every formula that comes out.
+    """
+
+    def decorate(function: Callable[P, Sequent]) -> Callable[P, Theorem]:
+        signature, rule = inspect.signature(function), function.__name__
+        if axiom:
+            RESTS_ON[rule] = axiom
+
+        @functools.wraps(function)
+        def build(*args: P.args, **kwargs: P.kwargs) -> Theorem:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            parts = [part if type(part) in (Theorem, bool) else _plain(part) for part in given.args]
+            hypotheses, conclusion = cast("Callable[..., Sequent]", function)(*parts)
+            kept = tuple(sorted({algebra.well_formed(h) for h in hypotheses}, key=repr))
+            arguments = tuple(part for part in parts if type(part) is not Theorem)
+            premises = tuple(part for part in parts if type(part) is Theorem and _content(part))
+            theorem: Theorem = object.__new__(cast(Any, Theorem))
+            _CONTENTS[theorem] = kept, algebra.well_formed(conclusion), rule, arguments, premises
+            return theorem
+
+        return build
+
+    return decorate
 
 
 def _plain(value: Any) -> Any:
-    """Tuples, numbers, flags and names, and nothing else."""
-    if type(value) is tuple:
+    """Numbers, names and tuples of them; lists and mappings become tuples. Raises `Refused` for all else."""
+    if isinstance(value, Mapping):
+        value = tuple(value.items())
+    if type(value) in (tuple, list):
         return tuple(map(_plain, value))
-    if type(value) not in (int, str, bool):
+    if type(value) not in (int, str):
         raise Refused(f"a {type(value).__name__} has no place in a proof")
     return value
 
 
-def _all_hypotheses(theorems: Iterable[Theorem], *without: Formula) -> list[Formula]:
-    return [h for theorem in theorems for h in theorem.hypotheses if h not in without]
-
-
-def well_formed(formula: Formula) -> Formula:
-    """`formula`, if it is one; raises `Refused` if not."""
-    if type(formula) is not tuple or len(formula) != 3 or type(formula[0]) is not str:
-        raise Refused(f"a {type(formula).__name__} is no formula")
-    head, a, b = formula
-    if head in ("=", ">="):
-        normal(a), normal(b)
-    elif head == "iff":
-        well_formed(a), well_formed(b)
-    elif head == "all":
-        algebra.name(a), well_formed(b)
-    else:
-        raise Refused(f"{head!r} begins no formula")
-    return formula
-
-
-def _difference(formula: Formula, *signs: str) -> Poly:
-    """a - b of a = b or a >= b."""
-    if formula[0] not in (signs or ("=", ">=")):
-        raise Refused(f"{formula!r} is not of the form {' or '.join(signs or ('=', '>='))}")
-    return subtract(normal(formula[1]), normal(formula[2]))
+def _without(theorem: Theorem, *removed: Formula) -> list[Formula]:
+    return [h for h in theorem.hypotheses if h not in removed]
 
 
 # --- logic ------------------------------------------------------------------------------------------------------------
 
 
-def assume(formula: Formula) -> Theorem:
+@_rule()
+def assume(formula: Formula) -> Sequent:
     """f |- f."""
-    return _theorem("assume", [formula], [], [formula], formula)
+    return [formula], formula
 
 
-def instantiate(theorem: Theorem, values: dict[str, Term]) -> Theorem:
-    """The theorem with terms in place of letters, in hypotheses and conclusion."""
-    (theorem,) = _theorems([theorem])
-    pairs = tuple(values.items())
-    for name, term in pairs:
-        algebra.name(name), normal(term)
-    pairs = tuple(sorted(pairs))
-    terms = dict(pairs)
-    hypotheses = [substitute(h, terms) for h in theorem.hypotheses]
-    return _theorem("instantiate", [pairs], [theorem], hypotheses, substitute(theorem.conclusion, terms))
+@_rule()
+def instantiate(theorem: Theorem, values: Any) -> Sequent:
+    """The theorem with integral terms in place of letters: {letter: term}."""
+    chosen = {algebra.name(letter): _integral(term) for letter, term in values}
+    return [substitute(h, chosen) for h in theorem.hypotheses], substitute(theorem.conclusion, chosen)
 
 
-def generalize(theorem: Theorem, name: str) -> Theorem:
-    """H |- f becomes H |- for all name, f; name must not stand free in H."""
-    (theorem,), _ = _theorems([theorem]), algebra.name(name)
-    if any(name in free(h) for h in theorem.hypotheses):
-        raise Refused(f"generalize: {name} stands free in a hypothesis")
-    return _theorem("generalize", [name], [theorem], theorem.hypotheses, ("all", name, theorem.conclusion))
+def _integral(term: Term) -> Term:
+    if not integral(normal(term)):
+        raise Refused("an integral term is needed")
+    return term
 
 
-def specialize(theorem: Theorem, term: Term) -> Theorem:
-    """H |- for all x, f becomes H |- f with a term for x."""
-    (theorem,) = _theorems([theorem])
-    head, *rest = theorem.conclusion
+@_rule()
+def generalize(theorem: Theorem, letter: str) -> Sequent:
+    """H |- f becomes H |- for all letter, f; the letter must not stand free in H."""
+    _arbitrary([letter], theorem.hypotheses)
+    return theorem.hypotheses, ("all", letter, theorem.conclusion)
+
+
+def _arbitrary(letters: Iterable[str], *places: Iterable[Any]) -> None:
+    """Raises `Refused` if a letter stands free in one of the formulas or terms."""
+    if not free(("+", *(part for place in places for part in place))).isdisjoint(letters):
+        raise Refused("a letter that must be arbitrary stands free elsewhere")
+
+
+@_rule()
+def specialize(theorem: Theorem, term: Term) -> Sequent:
+    """H |- for all x, f becomes H |- f with an integral term for x."""
+    head, letter, formula = theorem.conclusion
     if head != "all":
-        raise Refused("specialize: the conclusion is not for all")
-    normal(term)
-    conclusion = substitute(rest[1], {rest[0]: term})
-    return _theorem("specialize", [term], [theorem], theorem.hypotheses, conclusion)
+        raise Refused("the conclusion is not for all")
+    return theorem.hypotheses, substitute(formula, {letter: _integral(term)})
 
 
-def discharge(theorem: Theorem, premise: Theorem) -> Theorem:
+@_rule()
+def discharge(theorem: Theorem, premise: Theorem) -> Sequent:
     """H, f |- g and K |- f become H, K |- g."""
-    theorem, premise = _theorems([theorem, premise])
-    hypotheses = [*_all_hypotheses([theorem], premise.conclusion), *premise.hypotheses]
-    return _theorem("discharge", [], [theorem, premise], hypotheses, theorem.conclusion)
+    return [*_without(theorem, premise.conclusion), *premise.hypotheses], theorem.conclusion
 
 
-def equivalent(forward: Theorem, backward: Theorem) -> Theorem:
+@_rule()
+def equivalent(forward: Theorem, backward: Theorem) -> Sequent:
     """H, f |- g and K, g |- f become H, K |- f iff g."""
-    forward, backward = _theorems([forward, backward])
     f, g = backward.conclusion, forward.conclusion
-    hypotheses = [*_all_hypotheses([forward], f), *_all_hypotheses([backward], g)]
-    return _theorem("equivalent", [], [forward, backward], hypotheses, ("iff", f, g))
+    return [*_without(forward, f), *_without(backward, g)], ("iff", f, g)
 
 
-def induction(base: Theorem, step: Theorem, name: str) -> Theorem:
-    """H |- f(0) and K, name >= 0, f(name) |- f(name + 1) become H, K, name >= 0 |- f(name); name not free in H, K."""
-    base, step = _theorems([base, step])
-    letter = ("v", algebra.name(name))
-    natural = (">=", letter, 0)
-    found = [h for h in step.hypotheses if substitute(h, {name: ("+", letter, 1)}) == step.conclusion]
-    if len(found) != 1:
-        raise Refused("induction: the step's conclusion must be one of its hypotheses at name + 1")
-    if substitute(found[0], {name: 0}) != base.conclusion:
-        raise Refused("induction: the base is not the statement at 0")
-    others = [*base.hypotheses, *_all_hypotheses([step], found[0], natural)]
-    if any(name in free(h) for h in others):
-        raise Refused(f"induction: {name} stands free in a hypothesis")
-    return _theorem("induction", [name], [base, step], [*others, natural], found[0])
+@_rule("induction")
+def induction(base: Theorem, step: Theorem, letter: str) -> Sequent:
+    """H |- f(0) and K, n >= 0, f(n) |- f(n + 1) become H, K, n >= 0 |- f(n); n, the letter, not free in H, K."""
+    n = ("v", algebra.name(letter))
+    found = [h for h in step.hypotheses if substitute(h, {letter: ("+", n, 1)}) == step.conclusion]
+    if len(found) != 1 or substitute(found[0], {letter: 0}) != base.conclusion:
+        raise Refused("the step must lead from a hypothesis to the same at n + 1, and the base be the same at 0")
+    others = [*base.hypotheses, *_without(step, found[0], (">=", n, 0))]
+    _arbitrary([letter], others)
+    return [*others, (">=", n, 0)], found[0]
 
 
 # --- arithmetic -------------------------------------------------------------------------------------------------------
 
 
-def identity(a: Term, b: Term) -> Theorem:
+@_rule("terms")
+def identity(a: Term, b: Term) -> Sequent:
     """|- a = b, for equal normal forms."""
     if normal(a) != normal(b):
-        raise Refused("identity: the normal forms differ")
-    return _theorem("identity", [a, b], [], [], ("=", a, b))
+        raise Refused("the normal forms differ")
+    return [], ("=", a, b)
 
 
-def certificate(
-    goal: Formula, premises: Sequence[Theorem], products: Sequence[tuple[Term, Sequence[int]]], scale: int = 1,
-    refute: bool = False,
-) -> Theorem:  # fmt: skip
-    """`goal` from premises p >= 0 and p = 0, by a polynomial identity that witnesses it.
+@_rule("terms")
+def certificate(goal: Formula, products: Any, scale: int = 1, refute: bool = False, *premises: Theorem) -> Sequent:
+    """`goal` from premises p = 0, p >= 0 and p > 0, by a polynomial identity that witnesses it.
 
     scale * (left - right of the goal) = the sum of factor * product of premises, over `products`, pairs of a factor and
-    the indices of premises. A factor is a natural number unless an equality is among the premises multiplied; for a
-    goal that is an equality one always is. With `refute` the negation of the goal, b - a - 1 >= 0, counts as a last
-    premise, and the sum is -scale.
+    the places of premises. A factor is a natural number unless an equality is among the premises multiplied; for a
+    goal that is an equality one always is; for a goal a > b one product has a factor > 0 and premises p > 0 alone. With
+    `refute` the negation of a goal a >= b between integers, b - a - 1 >= 0, counts as a last premise, and the sum is
+    -scale.
     """
-    premises = _theorems(premises)
-    chosen = tuple((factor, tuple(indices)) for factor, indices in products)
-    target = _difference(well_formed(goal))
-    known = [(p.conclusion[0], _difference(p.conclusion)) for p in premises]
+    target, sign = difference(algebra.well_formed(goal)), goal[0]
+    known = [(p.conclusion[0], difference(p.conclusion)) for p in premises]
     if type(refute) is not bool or type(scale) is not int or scale < 1:
-        raise Refused("certificate: the scale must be a positive integer, and refute a flag")
+        raise Refused("the scale must be a positive integer, and refute a flag")
     if refute:
-        if goal[0] != ">=":
-            raise Refused("certificate: only a >= can be shown by refuting its negation")
-        known.append((">=", subtract(subtract({}, target), {(): 1})))
+        if sign != ">=" or not integral(target):
+            raise Refused("only a >= between integers can be shown by refuting its negation")
+        known.append((">=", algebra.subtract({(): -1}, target)))
         target = {(): -1}
-    total: Poly = {}
-    for factor, indices in chosen:
-        if any(type(i) is not int or not 0 <= i < len(known) for i in indices):
-            raise Refused("certificate: there is no such premise")
-        value = normal(factor)
-        if not any(known[i][0] == "=" for i in indices):
-            number = constant(value)
-            if number is None or number < 0 or goal[0] == "=":
-                raise Refused(
-                    "certificate: a factor must be a natural number, in a goal that is a >=, or meet an equality"
-                )
-        total = add(total, multiply(value, *(known[i][1] for i in indices)))
-    if multiply({(): scale}, target) != total:
-        raise Refused("certificate: the two sides differ")
-    return _theorem("certificate", [goal, chosen, scale, refute], premises, _all_hypotheses(premises), goal)
+    total: algebra.Poly = {}
+    strict = False
+    for factor, places in products:
+        if any(type(place) is not int or not 0 <= place < len(known) for place in places):
+            raise Refused("there is no such premise")
+        value, signs = normal(factor), [known[place][0] for place in places]
+        if "=" not in signs:
+            number = algebra.constant(value)
+            if number is None or number < 0 or sign == "=":
+                raise Refused("a factor must be a natural number, towards a comparison, or meet an equality")
+            strict = strict or (number > 0 and set(signs) <= {">"})
+        total = algebra.add(total, algebra.multiply(value, *(known[place][1] for place in places)))
+    if algebra.multiply({(): scale}, target) != total or (sign == ">" and not strict):
+        raise Refused("the two sides differ" if strict or sign != ">" else "no product is positive")
+    return [h for premise in premises for h in premise.hypotheses], goal
 
 
-def antisymmetry(above: Theorem, below: Theorem) -> Theorem:
+@_rule()
+def antisymmetry(above: Theorem, below: Theorem) -> Sequent:
     """H |- a >= b and K |- b >= a become H, K |- a = b."""
-    above, below = _theorems([above, below])
     head, a, b = above.conclusion
     if head != ">=" or below.conclusion != (">=", b, a):
-        raise Refused("antisymmetry: needs a >= b and b >= a")
-    return _theorem("antisymmetry", [], [above, below], _all_hypotheses([above, below]), ("=", a, b))
+        raise Refused("needs a >= b and b >= a")
+    return [*above.hypotheses, *below.hypotheses], ("=", a, b)
 
 
-def division(a: Term, positive: Theorem, upper: bool = False) -> Theorem:
+@_rule("division")
+def division(a: Term, positive: Theorem, upper: bool = False) -> Sequent:
     """From b >= 1: |- a >= b*(a//b), or with `upper` b*(a//b) + b - 1 >= a."""
-    (positive,) = _theorems([positive])
     head, b, one = positive.conclusion
     if head != ">=" or one != 1 or type(upper) is not bool:
-        raise Refused("division: the premise must be b >= 1")
+        raise Refused("the premise must be b >= 1")
     product = ("*", b, ("//", a, b))
-    conclusion = (">=", ("+", product, b, -1), a) if upper else (">=", a, product)
-    return _theorem("division", [a, upper], [positive], positive.hypotheses, conclusion)
+    return positive.hypotheses, (">=", ("+", product, b, -1), a) if upper else (">=", a, product)
 
 
-def rewrite(theorem: Theorem, equation: Theorem) -> Theorem:
-    """The conclusion with the equation's right side for its left side, wherever none of its letters is bound there."""
-    theorem, equation = _theorems([theorem, equation])
+@_rule("reals")
+def reciprocal(a: Term, other: Theorem) -> Sequent:
+    """From a*a > 0: |- a * inv(a) = 1."""
+    if other.conclusion != (">", ("*", a, a), 0):
+        raise Refused("the premise must be a*a > 0")
+    return other.hypotheses, ("=", ("*", a, ("inv", a)), 1)
+
+
+@_rule()
+def rewrite(theorem: Theorem, equation: Theorem) -> Sequent:
+    """The conclusion with the equation's right side for its left side, wherever none of its letters is bound there and
+    nothing is differentiated.
+    """
     head, a, b = equation.conclusion
     if head != "=":
-        raise Refused("rewrite: needs an equation")
-    conclusion = _exchanged(theorem.conclusion, a, b, free(a) | free(b))
-    return _theorem("rewrite", [], [theorem, equation], _all_hypotheses([theorem, equation]), conclusion)
+        raise Refused("needs an equation")
+    return [*theorem.hypotheses, *equation.hypotheses], _exchanged(theorem.conclusion, a, b, free(a) | free(b))
 
 
-def _exchanged(term: Any, a: Term, b: Term, letters: frozenset[str]) -> Any:
-    if term == a:
+def _exchanged(part: Any, a: Term, b: Term, letters: frozenset[str]) -> Any:
+    if part == a:
         return b
-    if not isinstance(term, tuple) or term[0] == "v":
-        return term
-    if term[0] in ("sum", "all"):
-        name, *bounds, body = term[1:]
-        inside = body if name in letters else _exchanged(body, a, b, letters)
-        return (term[0], name, *(_exchanged(bound, a, b, letters) for bound in bounds), inside)
-    start = 2 if term[0] == "at" else 1
-    return (*term[:start], *(_exchanged(part, a, b, letters) for part in term[start:]))
+    before, parts = split(part)
+    new = [_exchanged(each, a, b, letters) for each in parts]
+    if before[0] in ("sum", "all") and before[1] in letters:
+        new[-1] = parts[-1]
+    if before[0] == "d":
+        new[0] = parts[0]
+    return (*before, *new) if parts else part
 
 
-def period(formula: Formula, name: str) -> Theorem:
-    """name >= 0 |- f, where f compares quasi-affine functions of `name` alone: decided by one period and the slope."""
-    algebra.name(name)
-    difference = _difference(well_formed(formula))
-    length, rise = _periodic(difference, name)
-    if length > MAX_PERIOD:
-        raise Refused(f"period: {length} sizes are more than {MAX_PERIOD}")
-    values = [_value(difference, name, n) for n in range(length)]
-    holds = all(v >= 0 for v in values) and rise >= 0 if formula[0] == ">=" else not any(values) and rise == 0
-    if not holds:
-        raise Refused("period: it does not hold")
-    return _theorem("period", [formula, name], [], [(">=", ("v", name), 0)], formula)
-
-
-MAX_PERIOD = 10_000
-
-
-def _periodic(poly: Iterable[Any], name: str) -> tuple[int, int]:
-    """(L, r) with f(n + L) = f(n) + r for every n."""
-    import math
-
-    parts = []
-    for monomial, c in poly.items() if isinstance(poly, dict) else poly:
-        if not monomial:
-            continue
-        if len(monomial) > 1 or monomial[0][1] != 1:
-            raise Refused("period: the formula is not linear in floors")
-        atom = monomial[0][0]
-        if atom == ("v", name):
-            parts.append((1, c))
-        elif atom[0] == "//" and (b := constant(dict(atom[2][1:]))) is not None and b > 0:
-            length, rise = _periodic(atom[1][1:], name)
-            stretch = b // math.gcd(rise, b)
-            parts.append((length * stretch, c * (rise * stretch // b)))
-        else:
-            raise Refused(f"period: {atom!r} is no quasi-affine function of {name}")
-    whole = math.lcm(1, *(length for length, _ in parts))
-    return whole, sum(rise * (whole // length) for length, rise in parts)
-
-
-def _value(poly: Iterable[Any], name: str, n: int) -> int:
-    total = 0
-    for monomial, c in poly.items() if isinstance(poly, dict) else poly:
-        for atom, _ in monomial:
-            c *= n if atom[0] == "v" else _value(atom[1][1:], name, n) // _value(atom[2][1:], name, n)
-        total += c
-    return total
+@_rule("division")
+def period(formula: Formula, letter: str) -> Sequent:
+    """letter >= 0 |- f, where f compares quasi-affine functions of the letter alone: decided by one period."""
+    if not quasiaffine.holds(formula, letter):
+        raise Refused("it does not hold")
+    return [(">=", ("v", letter), 0)], formula
 
 
 # --- indicators and finite sums ---------------------------------------------------------------------------------------
 
 
-def indicator(a: Term, b: Term) -> Theorem:
+@_rule("indicator")
+def indicator(a: Term, b: Term) -> Sequent:
     """|- [a = b] * (a - b) = 0."""
-    return _theorem("indicator", [a, b], [], [], ("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0))
+    return [], ("=", ("*", ("is", a, b), ("+", a, ("*", -1, b))), 0)
 
 
-def within(a: Term, b: Term, below: Theorem) -> Theorem:
-    """From b >= a: |- [a <= b] = 1."""
-    (below,), _ = _theorems([below]), (normal(a), normal(b))
-    if below.conclusion != (">=", b, a):
-        raise Refused("within: the premise must be b >= a")
-    return _theorem("within", [a, b], [below], below.hypotheses, ("=", ("le", a, b), 1))
+@_rule("indicator")
+def within(a: Term, b: Term, known: Theorem) -> Sequent:
+    """From b >= a: |- [a <= b] = 1. From a > b: |- [a <= b] = 0."""
+    if known.conclusion not in ((">=", b, a), (">", a, b)):
+        raise Refused("the premise must be b >= a or a > b")
+    return known.hypotheses, ("=", ("le", a, b), int(known.conclusion[0] == ">="))
 
 
 def _sum_parts(term: Term) -> tuple[str, Term, Term, Term]:
     normal(term)
-    if term[0] != "sum":
+    if split(term)[0][0] != "sum":
         raise Refused(f"{term!r} is no sum")
     return term[1], term[2], term[3], term[4]
 
 
-def last_term(term: Term, enough: Theorem) -> Theorem:
-    """From hi >= lo: |- the sum up to hi = the sum up to hi - 1, plus its term at hi."""
-    (enough,) = _theorems([enough])
-    name, lo, hi, body = _sum_parts(term)
-    if enough.conclusion != (">=", hi, lo):
-        raise Refused("last_term: the premise must be hi >= lo")
-    shorter = ("sum", name, lo, ("+", hi, -1), body)
-    conclusion = ("=", term, ("+", shorter, substitute(body, {name: hi})))
-    return _theorem("last_term", [term], [enough], enough.hypotheses, conclusion)
+@_rule("sums")
+def last_term(term: Term, known: Theorem) -> Sequent:
+    """From hi >= lo: |- the sum up to hi = the sum up to hi - 1, plus its term at hi. From lo >= hi + 1: |- it is 0."""
+    index, lo, hi, body = _sum_parts(term)
+    if known.conclusion == (">=", hi, lo):
+        value: Term = ("+", ("sum", index, lo, ("+", hi, -1), body), substitute(body, {index: hi}))
+    elif known.conclusion == (">=", lo, ("+", hi, 1)):
+        value = 0
+    else:
+        raise Refused("the premise must be hi >= lo, or lo >= hi + 1")
+    return known.hypotheses, ("=", term, value)
 
 
-def empty(term: Term, premise: Theorem) -> Theorem:
-    """From lo >= hi + 1: |- the sum = 0."""
-    (premise,) = _theorems([premise])
-    _, lo, hi, _ = _sum_parts(term)
-    if premise.conclusion != (">=", lo, ("+", hi, 1)):
-        raise Refused("empty: the premise must be lo >= hi + 1")
-    return _theorem("empty", [term], [premise], premise.hypotheses, ("=", term, 0))
+@_rule("sums")
+def exchange(term: Term, order: Any) -> Sequent:
+    """|- sums nested in one another = the same sums in another order, if no bound of one mentions the name of another.
+
+    `order` has the places, counted from the outermost, of the sums that come first, second, ...
+    """
+    sums, body = [], term
+    for _ in order:
+        index, lo, hi, body = _sum_parts(body)
+        sums.append((index, lo, hi))
+    names = [index for index, _, _ in sums]
+    if sorted(order) != list(range(len(sums))) or len(set(names)) < len(names):
+        raise Refused("every sum must be named once, and differently from the others")
+    _arbitrary(names, (bound for _, *bounds in sums for bound in bounds))
+    for place in reversed(order):
+        body = ("sum", *sums[place], body)
+    return [], ("=", term, body)
 
 
-def reindex(term: Term, sign: int, shift: Term) -> Theorem:
+@_rule("sums")
+def reindex(term: Term, sign: int, shift: Term) -> Sequent:
     """|- the sum over i = the sum over j with i = sign*j + shift, sign 1 or -1; i not free in shift."""
-    name, lo, hi, body = _sum_parts(term)
-    normal(shift)
-    if type(sign) is not int or sign not in (1, -1) or name in free(shift):
-        raise Refused("reindex: i = j + shift or i = shift - j, and the shift must not mention i")
-    old = substitute(body, {name: ("+", ("*", sign, ("v", name)), shift)})
+    index, lo, hi, body = _sum_parts(term)
+    _arbitrary([index], [_integral(shift)])
+    if type(sign) is not int or sign not in (1, -1):
+        raise Refused("i = j + shift or i = shift - j")
+    old = substitute(body, {index: ("+", ("*", sign, ("v", index)), shift)})
     bounds = [("*", sign, ("+", bound, ("*", -1, shift))) for bound in ((lo, hi) if sign == 1 else (hi, lo))]
-    return _theorem("reindex", [term, sign, shift], [], [], ("=", term, ("sum", name, *bounds, old)))
+    return [], ("=", term, ("sum", index, *bounds, old))
 
 
-def sift(name: str, lo: Term, hi: Term, body: Term, place: Term) -> Theorem:
-    """|- the sum over i of body(i) * [i = place] = body(place) * [lo <= place] * [place <= hi]; i not free in place."""
-    algebra.name(name)
-    if name in free(place):
-        raise Refused(f"sift: {name} stands free in the place")
-    left = ("sum", name, lo, hi, ("*", body, ("is", ("v", name), place)))
-    right = ("*", substitute(body, {name: place}), ("le", lo, place), ("le", place, hi))
-    return _theorem("sift", [name, lo, hi, body, place], [], [], ("=", left, right))
+@_rule("sums")
+def sift(index: str, lo: Term, hi: Term, body: Term, place: Term) -> Sequent:
+    """|- the sum over i of body(i) * [i = place] = body(place) * [lo <= place] * [place <= hi]; i not free in place,
+    which is integral.
+    """
+    normal(body)
+    _arbitrary([index], [_integral(place)])
+    left = ("sum", index, lo, hi, ("*", body, ("is", ("v", index), place)))
+    return [], ("=", left, ("*", substitute(body, {index: place}), ("le", lo, place), ("le", place, hi)))
 
 
-def under_sum(term: Term, equation: Theorem) -> Theorem:
+@_rule("sums")
+def under_sum(term: Term, equation: Theorem) -> Sequent:
     """From H, i >= lo, hi >= i |- body = other: H |- the sum of body = the sum of other; i is not free in H, lo, hi."""
-    (equation,) = _theorems([equation])
-    name, lo, hi, body = _sum_parts(term)
+    index, lo, hi, body = _sum_parts(term)
     head, left, right = equation.conclusion
-    letter = ("v", name)
-    hypotheses = _all_hypotheses([equation], (">=", letter, lo), (">=", hi, letter))
-    if head != "=" or left != body or any(name in free(each) for each in (*hypotheses, lo, hi)):
-        raise Refused(
-            "under_sum: the premise must equate the body, and its bound name must be arbitrary within the bounds"
-        )
-    return _theorem("under_sum", [term], [equation], hypotheses, ("=", term, ("sum", name, lo, hi, right)))
+    if head != "=" or left != body:
+        raise Refused("the premise must equate the body")
+    hypotheses = _without(equation, (">=", ("v", index), lo), (">=", hi, ("v", index)))
+    _arbitrary([index], hypotheses, [lo, hi])
+    return hypotheses, ("=", term, ("sum", index, lo, hi, right))
 
 
-AXIOMS = {
-    "division": "floor(a / b) is the q with b*q <= a <= b*q + b - 1, for b >= 1",
-    "induction": "what holds at 0, and at k + 1 where it holds at k, holds for every natural number",
-    "indicator": "[a = b] is 0 unless a = b; indicators are 0 or 1",
-    "sums": "finite sums are linear, may be exchanged and re-indexed, and grow by their last term",
-}
-"""What the rules take as given, beside logic and the ring of integers; each rule below rests on one of them."""
-
-_RESTS_ON = {
-    "division": "division", "period": "division", "induction": "induction", "indicator": "indicator", "sift": "sums",
-    "within": "indicator",
-    "last_term": "sums", "empty": "sums", "reindex": "sums", "under_sum": "sums",
-}  # fmt: skip
+# --- derivatives ------------------------------------------------------------------------------------------------------
 
 
-def proof_term(theorem: Theorem) -> dict[str, Any]:
-    """The proof as plain data: steps in order, each with its rule, arguments and the numbers of its premises."""
-    steps: list[dict[str, Any]] = []
-    numbers: dict[int, int] = {}
-    pending = [theorem]
-    while pending:
-        each = pending[-1]
-        missing = [premise for premise in each._premises if id(premise) not in numbers]
-        if missing:
-            pending.extend(missing)
-            continue
-        pending.pop()
-        if id(each) not in numbers:
-            numbers[id(each)] = len(steps)
-            premises = [numbers[id(premise)] for premise in each._premises]
-            steps.append({"rule": each._rule, "arguments": _listed(each._arguments), "premises": premises})
-    return {"hypotheses": _listed(theorem.hypotheses), "conclusion": _listed(theorem.conclusion), "steps": steps}
+@_rule("reals")
+def positive(a: Term) -> Sequent:
+    """|- exp(a) > 0."""
+    return [], (">", ("exp", a), 0)
 
 
-def axioms(theorem: Theorem) -> list[str]:
-    """The names in `AXIOMS` that the proof rests on."""
-    rules = {step["rule"] for step in proof_term(theorem)["steps"]}
-    return sorted({_RESTS_ON[rule] for rule in rules if rule in _RESTS_ON})
+@_rule("reals")
+def differential(names: Any, term: Term, *known: Theorem) -> Sequent:
+    """|- ("d", names, term, its derivative), with the needs of `calculus.derivative` among the premises.
 
-
-def _listed(value: Any) -> Any:
-    """Tuples as lists, for JSON."""
-    return [_listed(v) for v in value] if isinstance(value, (tuple, list)) else value
+    Under a sum a premise may rest on the index being within the bounds, and on nothing else that mentions it.
+    """
+    normal(term)
+    value, needs = calculus.derivative(term, frozenset(map(algebra.name, names)))
+    hypotheses: list[Formula] = []
+    for polynomial, sums in needs:
+        found = [p for p in known if p.conclusion[0] == ">" and difference(p.conclusion) == polynomial]
+        if not found:
+            raise Refused("a logarithm's argument, or the square of a denominator or jump, must be given as positive")
+        bounds = [each for i, lo, hi in sums for each in ((">=", ("v", i), lo), (">=", hi, ("v", i)))]
+        rest = _without(found[0], *bounds)
+        _arbitrary([index for index, _, _ in sums], rest)
+        hypotheses += rest
+    return hypotheses, ("d", names, term, value)
