@@ -13,6 +13,7 @@ from convproof import assemble, theory
 from convproof.check import Relation
 from convproof.check.relations import equal
 from convproof.errors import InputError
+from convproof.proof import kernel
 from convproof.report import (
     Bars,
     Derivation,
@@ -33,7 +34,7 @@ from convproof.report import (
     write_report,
 )  # fmt: skip
 from convproof.symbolic import FloorDiv, symbols, window
-from convproof.theory import Finding, Step, Theory, judge
+from convproof.theory import Claim, Finding, Step, Theory, judge
 from convproof.verdicts import Rung, Verdict
 
 W, F, S, P, C = symbols("W F S P C")
@@ -64,6 +65,20 @@ def test_a_theory_without_a_proof_is_unknown_with_its_rung():
     identity = replace(GOOD, relations=(HOLDS, replace(HOLDS, rung=Rung.IDENTITY)))
     assert judge(identity, 10).rung is Rung.EXACT_SAMPLE  # the weakest of its relations
     assert judge(replace(GOOD, relations=(replace(HOLDS, rung=Rung.IDENTITY),)), 10).rung is Rung.IDENTITY
+    assert judge(replace(GOOD, relations=(HOLDS, replace(HOLDS, rung=Rung.MEASURED))), 10).rung is Rung.MEASURED
+
+
+def test_a_theory_is_proved_where_all_its_theorems_are():
+    one = Claim("one", "1 + 1 = 2", lambda: kernel.identity(("+", 1, 1), 2))
+    wrong = Claim("wrong", "1 + 1 = 3", lambda: kernel.identity(("+", 1, 1), 3))
+    found = judge(replace(GOOD, claims=(one,)), 10)
+    assert (found.verdict, found.rung, found.sound) == (Verdict.PROVED, Rung.THEOREM, True)
+    assert found.reason == "1 theorem, for all sizes and values that their hypotheses allow"
+    found = judge(replace(GOOD, claims=(one, wrong)), 10)
+    assert (found.verdict, found.rung, found.sound) == (Verdict.UNKNOWN, Rung.EXACT_SAMPLE, False)
+    assert found.reason.endswith("compared with ==; not proved: wrong")
+    against = replace(GOOD, claims=(one,), witness=(("W", 2), ("F", 3)))
+    assert judge(against, 10).verdict is Verdict.REFUTED
 
 
 @pytest.mark.parametrize(
@@ -96,7 +111,7 @@ def test_bundled_theories(each):
     assert each.source
     assert each.relations
     assert bool(each.hypotheses) <= bool(each.witness)
-    assert found.verdict in (Verdict.UNKNOWN, None)  # PROVED needs a proof
+    assert found.verdict is (Verdict.PROVED if each.equations else None)
 
 
 def test_theories_have_the_required_subjects():
@@ -150,6 +165,8 @@ def test_wrong_figures_of_the_notes_are_found(outcome):
         ("vgg16-table", "more than half", "30.5%"),
         ("alexnet-first-layer", "fits", "remainder 3"),
         ("pooling", "75.00%", "81.63%"),
+        ("sliding", "6 of 6", "0 of 6"),
+        ("sliding", "2", "4"),
         ("conv-backward", "flipped", "the first entry would be g_0*x_1 + g_1*x_0 and is g_0*x_0 + g_1*x_1"),
     }
     assert outcome.sound
@@ -159,7 +176,7 @@ def test_the_summary_counts(outcome):
     proofs = [p for j in outcome.judgements for p in j.proofs]
     assert outcome.summary() == (
         f"{len(proofs)} of {len(proofs)} theorems proved; {len(outcome.judgements)} statements and examples, 0 refuted; "
-        f"{len(outcome.bridge)} relations on drawn cases, 0 failing; 89 figures and claims of the notes, 7 wrong"
+        f"{len(outcome.bridge)} relations on drawn cases, 0 failing; 95 figures and claims of the notes, 9 wrong"
     )
 
 

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle
 from convproof.check.relations import equal
-from convproof.proof import kernel
-from convproof.proof.algebra import Term
+from convproof.proof import Theorem, kernel
+from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text
 from convproof.spec import Axis, Conv
 from convproof.symbolic import macs, output_shape, parameters, symbols, where_zero, window
@@ -29,10 +29,9 @@ def theory() -> Theory:
         order=110,
         title="AlexNet's first layer",
         statement=(
-            "With F = 11 and S = 4, an unpadded input of 227 gives 55 outputs without remainder; 224 "
-            "leaves a remainder. "
-            "It is repaired by a total padding of 3 (more than 3 by a multiple of 4), and by no "
-            "padding that is equal on both sides."
+            "With F = 11 and S = 4, an unpadded input of 227 gives 55 outputs without remainder, as every size does "
+            "that is 3 more than a multiple of 4; 224 leaves a remainder. It is repaired by a total padding of 3 "
+            "(or more than 3 by a multiple of 4), and by no padding that is equal on both sides."
         ),
         equations=(Equation(symbols("W_2")[0], window.count(_axis(), W)),),
         hypotheses=(Equation(W, KERNEL, ">="),),
@@ -61,22 +60,32 @@ def theory() -> Theory:
             ),
         ),
         claims=(
-            Claim(
-                "227",
-                "227 gives 55 outputs.",
-                lambda: kernel.identity(("+", ("//", ("+", 227, -11), 4), 1), 55),
-            ),
+            Claim("227", "227 gives 55 outputs.", lambda: kernel.identity(term("(227 - 11)//4 + 1"), 55)),
             Claim(
                 "equal-padding",
                 "No padding P on both sides lets 224 fit: the remainder of 224 + 2P - 11 by 4 is at least 1.",
-                lambda: kernel.period((">=", _left_over(("+", 213, ("*", 2, ("v", "P")))), 1), "P"),
+                lambda: _decided(f"{_left(_axis(P, P), 224)} >= 1", "P"),
                 (("P", 3),),
             ),
             Claim(
                 "total-padding",
-                "A total padding of 3 + 4k does, for every k.",
-                lambda: kernel.period(("=", _left_over(("+", 216, ("*", 4, ("v", "k")))), 0), "k"),
-                (("k", 0),),
+                "A total padding T lets 224 fit exactly when it is 3, or more than 3 by a multiple of 4.",
+                lambda: _decided(f"{_left(_axis(0, T), 224)} = 0 iff T - 4*(T//4) = 3", "T"),
+                (("T", 3),),
+            ),
+            Claim(
+                "sizes",
+                "Without padding a size leaves no remainder exactly when it is 3 more than a multiple of 4.",
+                lambda: _decided(f"{_left(_axis(), W)} = 0 iff W - 4*(W//4) = 3", "W"),
+                (("W", 227),),
+            ),
+            Claim(
+                "sizes-set",
+                "So the sizes that hold a window and leave no remainder are 11, 15, 19, and so on.",
+                lambda: _decided(
+                    f"[{window.slack(_axis(), W)} >= 0]*[{_left(_axis(), W)} = 0] = [W >= 11]*[W - 4*(W//4) = 3]", "W"
+                ),
+                (("W", 227),),
             ),
         ),
         relations=(_SIZES,),
@@ -122,9 +131,15 @@ def theory() -> Theory:
     )
 
 
-def _left_over(room: Term) -> Term:
-    """room - 4 (room // 4)."""
-    return ("+", room, ("*", -4, ("//", room, 4)))
+def _left(axis: Axis, size: object) -> str:
+    """What the room of an axis leaves when it is divided by the stride."""
+    room = window.slack(axis, size)
+    return f"{room} - {STRIDE}*(({room})//{STRIDE})"
+
+
+def _decided(text: str, letter: str) -> Theorem:
+    """letter >= 0 |- what the text says, by one period."""
+    return kernel.period(formula(text), letter)
 
 
 def _shape() -> str:

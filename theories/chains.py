@@ -5,15 +5,16 @@ from hypothesis import strategies as st
 
 from convproof.check import Mismatch, Relation, oracle
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel
-from convproof.proof.algebra import Term, substitute
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.algebra import Formula, Term, substitute
+from convproof.proof.language import formula, term
 from convproof.report import Equation
-from convproof.symbolic import FloorDiv, floordiv, normal, symbols
+from convproof.spec import Axis
+from convproof.symbolic import FloorDiv, floordiv, normal, symbols, window
 from convproof.theory import Claim, Step, Theory
 
 n, a, b, c = symbols("n a b c")
-K = ("v", "N")
-ONCE = ("+", K, 1)
+AXIS = Axis("F", "S", "P", "P", "D")
 
 
 def theory() -> Theory:
@@ -22,9 +23,9 @@ def theory() -> Theory:
         order=15,
         title="A chain of windows is one floor",
         statement=(
-            "Every layer of windows takes the size n to floor((n + a)/s). A chain of such layers "
-            "takes it to floor((n + A)/S), "
-            "where S is the product of the strides and every a enters A times the strides before it."
+            "Every layer of windows takes the size n to floor((n + a)/s). A chain of such layers takes it to "
+            "floor((n + A)/S), where S is the product of the strides and every a enters A times the strides before "
+            "it. It leaves nothing over exactly where no layer does."
         ),
         equations=(Equation(FloorDiv(FloorDiv(n, a, evaluate=False), b, evaluate=False), FloorDiv(n, a * b)),),
         steps=(
@@ -37,15 +38,36 @@ def theory() -> Theory:
             ),
         ),
         claims=(
-            Claim(
-                "fold",
-                "Nested floors are one floor.",
-                lambda: derived.fold(("v", "n"), _positive("b"), _positive("c")),
-                (("b", 2), ("c", 3)),
-            ),
+            Claim("layer", "Every layer of windows takes n to one floor of n and a constant.", _layer, (("S", 2),)),
+            Claim("fold", "Nested floors are one floor.", _fold, (("b", 2), ("c", 3))),
             Claim("shift", "A multiple of the divisor leaves the floor.", _shift, (("b", 2),)),
             Claim("scale", "The accumulated stride is at least 1 after every layer.", _scale, WITNESS),
-            Claim("chain", "A chain of any length is one floor.", _chain, WITNESS),
+            Claim(
+                "chain",
+                "A chain of any length is one floor: n(0) and every layer's constant times the strides before it, over "
+                "the product of all strides.",
+                _chain,
+                WITNESS,
+            ),
+            Claim(
+                "remainders",
+                "What that one floor leaves over is the sum of what the layers leave over, each times the strides "
+                "before it.",
+                _remainders,
+                WITNESS,
+            ),
+            Claim(
+                "exact",
+                "Where the chain leaves nothing over, layer j, one of its j + 1 + m layers, leaves nothing over.",
+                _exact,
+                (("j", 1), ("m", 1), ("s", 1), ("a", 0), ("S", 1), ("n", 7)),
+            ),
+            Claim(
+                "exact-layers",
+                "Where no layer leaves anything over, the chain leaves nothing over.",
+                _exact_layers,
+                WITNESS,
+            ),
         ),
         relations=(_NESTED,),
         source=(
@@ -55,101 +77,183 @@ def theory() -> Theory:
     )
 
 
-# Layers of stride 1 that each add 2: n[k] = 7 + 2k.
-TWICE = ("*", 2, ("v", "k"))
-WITNESS = (("N", 3), ("s", 1), ("a", 2), ("S", 1), ("A", TWICE), ("n", ("+", 7, TWICE)))
+# Layers of stride 1 that each add 2: n(k) = 7 + 2k.
+WITNESS = (("N", 3), ("s", 1), ("a", 2), ("S", 1), ("n", term("7 + 2*k")))
+
+STRIDES, FIRST = derived.given("for all k: s(k) >= 1"), derived.given("S(0) = 1")
+SCALES = derived.given("for all k: S(k + 1) = S(k)*s(k)")
+SIZES = derived.given("for all k: n(k + 1) = (n(k) + a(k))//s(k)")
+INPUT = "n(0) + sum k<N: S(k)*a(k)"
+Certificate = tuple[list[Theorem], derived.Products]
+"""Premises, and the products of them that add up to a goal."""
 
 
-def _positive(name: str) -> Theorem:
-    return kernel.assume((">=", ("v", name), 1))
+def _at(law: Theorem, k: str = "N") -> Theorem:
+    """A law at layer k."""
+    return kernel.specialize(law, term(k))
+
+
+def _by_induction(claim: Formula, base: Certificate, step: Certificate) -> Theorem:
+    """The claim for every N >= 0, from certificates of it at 0 and at N + 1."""
+    first, then = (substitute(claim, {"N": place}) for place in (0, term("N + 1")))
+    return kernel.induction(derived.certificate(first, *base), derived.certificate(then, *step), "N")
+
+
+def _layer() -> Theorem:
+    """S >= 1 |- the number of windows = (n + 2P - D (F - 1) - 1 + S)//S."""
+    inside = derived.whole(term(str(window.slack(AXIS, n))), derived.given("S >= 1"), 1)
+    one = term("(n + 2*P - D*(F - 1) - 1 + S)//S")
+    return derived.equals(term(str(window.count(AXIS, n))), one, derived.symmetric(inside))
+
+
+def _fold() -> Theorem:
+    """b >= 1, c >= 1 |- n//(b*c) = (n//b)//c."""
+    return derived.fold(term("n"), derived.given("b >= 1"), derived.given("c >= 1"))
 
 
 def _shift() -> Theorem:
-    return derived.whole(("v", "n"), _positive("b"), ("v", "c"))
-
-
-def _at(function: str, place: Term = K) -> Term:
-    return ("at", function, place)
-
-
-STRIDES = ("all", "N", (">=", _at("s"), 1))
-SCALES = ("all", "N", ("=", _at("S", ONCE), ("*", _at("S"), _at("s"))))
-OFFSETS = ("all", "N", ("=", _at("A", ONCE), ("+", _at("A"), ("*", _at("S"), _at("a")))))
-SIZES = ("all", "N", ("=", _at("n", ONCE), ("//", ("+", _at("n"), _at("a")), _at("s"))))
-FIRST_SCALE, FIRST_OFFSET = ("=", _at("S", 0), 1), ("=", _at("A", 0), 0)
-
-
-def _law(formula: Term) -> Theorem:
-    """The law at layer N."""
-    return kernel.specialize(kernel.assume(formula), K)
+    """b >= 1 |- (n + b*c)//b = n//b + c."""
+    return derived.whole(term("n"), derived.given("b >= 1"), term("c"))
 
 
 def _scale() -> Theorem:
-    """S[0] = 1, S[N+1] = S[N] s[N], s[N] >= 1 |- S[N] >= 1."""
-    claim = (">=", _at("S"), 1)
-    base = kernel.certificate(substitute(claim, {"N": 0}), [kernel.assume(FIRST_SCALE)], [(1, [0])])
-    premises = [_law(SCALES), kernel.assume(claim), _law(STRIDES)]
-    products = [(1, [0]), (1, [1, 2]), (1, [1]), (1, [2])]
-    step = kernel.certificate(substitute(claim, {"N": ONCE}), premises, products)
-    return kernel.induction(base, step, "N")
+    """for all k: s(k) >= 1, S(0) = 1, for all k: S(k + 1) = S(k) s(k), N >= 0 |- S(N) >= 1."""
+    claim = derived.given("S(N) >= 1")
+    grown = [_at(SCALES), claim, _at(STRIDES)], [(1, [0]), (1, [1, 2]), (1, [1]), (1, [2])]
+    return _by_induction(claim.conclusion, ([FIRST], [(1, [0])]), grown)
 
 
 def _chain() -> Theorem:
-    """With the laws above, n[N+1] = (n[N] + a[N])//s[N] and A[N+1] = A[N] + S[N] a[N] |- n[N] = (n[0] + A[N])//S[N]."""
-    start, reached = ("at", "n", 0), ("+", ("at", "n", 0), _at("A"))
-    claim = ("=", _at("n"), ("//", reached, _at("S")))
-    return kernel.induction(_chain_at_0(start, claim), _chain_step(reached, claim), "N")
+    """With these, for all k: n(k + 1) = (n(k) + a(k))//s(k), N >= 0 |- n(N) = (n(0) + sum k<N: S(k) a(k))//S(N)."""
+    claim = formula(f"n(N) = ({INPUT})//S(N)")
+    base, step = _no_layer(claim), _one_more_layer(kernel.assume(claim))
+    return _by_induction(claim, ([base], [(1, [0])]), ([step], [(1, [0])]))
 
 
-def _chain_at_0(start: Term, claim: Term) -> Theorem:
-    """n[0] = (n[0] + A[0])//S[0], since A[0] = 0 and S[0] = 1."""
-    goal = substitute(claim, {"N": 0})
-    _, reached, scale = goal[2]
-    once, nothing = kernel.assume(FIRST_SCALE), kernel.assume(FIRST_OFFSET)
-    positive = kernel.certificate((">=", scale, 1), [once], [(1, [0])])
-    lower = kernel.certificate(
-        (">=", reached, ("*", scale, start)), [nothing, once], [(1, [0]), (("*", -1, start), [1])]
-    )
-    top = ("+", ("*", scale, start), scale, -1)
-    upper = kernel.certificate((">=", top, reached), [nothing, once], [(-1, [0]), (("+", start, 1), [1])])
-    found = derived.floor_is(reached, positive, start, lower, upper)
-    return kernel.certificate(goal, [found], [(-1, [0])])
+def _no_layer(claim: Formula) -> Theorem:
+    """n(0) = (n(0) + the empty sum)//S(0), since S(0) = 1."""
+    _, size, (_, reached, scale) = substitute(claim, {"N": 0})
+    _, empty = reached[1:]
+    nothing = kernel.last_term(empty, derived.at_least(0, ("+", empty[3], 1)))
+    positive = derived.certificate((">=", scale, 1), [FIRST], [(1, [0])])
+    below = ("*", scale, size)
+    low = derived.certificate((">=", reached, below), [nothing, FIRST], [(1, [0]), (term("-n(0)"), [1])])
+    top = ("+", below, scale, -1)
+    high = derived.certificate((">=", top, reached), [nothing, FIRST], [(-1, [0]), (term("n(0) + 1"), [1])])
+    return derived.symmetric(derived.floor_is(reached, positive, size, low, high))
 
 
-def _chain_step(reached: Term, claim: Term) -> Theorem:
-    """From layer N to N + 1: put the claim into the law, take the whole part in, fold, and name the new A and S."""
-    scale, stride = _scale(), _law(STRIDES)
-    law = kernel.rewrite(_law(SIZES), kernel.assume(claim))
-    inside = derived.whole(reached, scale, _at("a"))  # (reached + S a)//S = reached//S + a
-    turned = kernel.certificate(("=", inside.conclusion[2], inside.conclusion[1]), [inside], [(-1, [0])])
-    gathered = kernel.rewrite(law, turned)
-    folded = derived.fold(inside.conclusion[1][1], scale, stride)
-    named = kernel.certificate(("=", folded.conclusion[2], folded.conclusion[1]), [folded], [(-1, [0])])
-    whole = derived.equals(gathered.conclusion[1], named.conclusion[2], gathered, named)
-    product, sum_ = ("*", _at("S"), _at("s")), named.conclusion[2][1]
-    scales = kernel.certificate(("=", product, _at("S", ONCE)), [_law(SCALES)], [(-1, [0])])
-    offsets = kernel.certificate(("=", sum_, ("+", ("at", "n", 0), _at("A", ONCE))), [_law(OFFSETS)], [(-1, [0])])
-    return kernel.rewrite(kernel.rewrite(whole, scales), offsets)
+def _one_more_layer(known: Theorem) -> Theorem:
+    """From n(N) = (n(0) + A)//S(N): a(N) goes inside, the floors are folded, and the sum and product named."""
+    reached, scale = term(INPUT), _scale()
+    inside = derived.whole(reached, scale, term("a(N)"))  # (n(0) + A + S(N) a(N))//S(N) = (n(0) + A)//S(N) + a(N)
+    nested = kernel.rewrite(kernel.rewrite(_at(SIZES), known), derived.symmetric(inside))
+    folded = derived.fold(inside.conclusion[1][1], scale, _at(STRIDES))
+    found = derived.chain(nested, derived.symmetric(folded))
+    _, both, product = found.conclusion[2]
+    longer = _longer(reached[2])
+    named = derived.certificate(("=", both, substitute(reached, {"N": term("N + 1")})), [longer], [(-1, [0])])
+    scaled = derived.certificate(("=", product, term("S(N + 1)")), [_at(SCALES)], [(-1, [0])])
+    return kernel.rewrite(kernel.rewrite(found, named), scaled)
+
+
+def _longer(total: Term) -> Theorem:
+    """N >= 0 |- a sum over k < N + 1 = the sum over k < N, plus its term at N."""
+    more = substitute(total, {"N": term("N + 1")})
+    enough = derived.certificate((">=", more[3], more[2]), [derived.given("N >= 0")], [(1, [0])])
+    return kernel.last_term(more, enough)
+
+
+# --- what is left over ------------------------------------------------------------------------------------------------
+
+LEFT = "n(k) + a(k) - s(k)*n(k + 1)"
+
+
+def _remainders() -> Theorem:
+    """S(0) = 1, for all k: S(k + 1) = S(k) s(k), N >= 0 |- n(0) + sum k<N: S(k) a(k) = S(N) n(N) + what is left."""
+    claim = formula(f"{INPUT} = S(N)*n(N) + sum k<N: S(k)*({LEFT})")
+    added, left = claim[1][2], claim[2][2]
+    none = [sums.none("k", 0, -1, total[4]) for total in (added, left)]
+    base = [*none, FIRST], [(1, [0]), (-1, [1]), (term("-n(0)"), [2])]
+    more = [_longer(added), _longer(left), kernel.assume(claim), _at(SCALES)]
+    return _by_induction(claim, base, (more, [(1, [0]), (-1, [1]), (1, [2]), (term("-n(N + 1)"), [3])]))
+
+
+def _exact_layers() -> Theorem:
+    """With S as above, for all k: n(k) + a(k) = s(k) n(k + 1), N >= 0 |- n(0) + sum k<N: S(k) a(k) = S(N) n(N)."""
+    claim, exact = formula(f"{INPUT} = S(N)*n(N)"), derived.given("for all k: n(k) + a(k) = s(k)*n(k + 1)")
+    added = claim[1][2]
+    base = [sums.none("k", 0, -1, added[4]), FIRST], [(1, [0]), (term("-n(0)"), [1])]
+    more = [_longer(added), kernel.assume(claim), _at(exact), _at(SCALES)]
+    return _by_induction(claim, base, (more, [(1, [0]), (1, [1]), (term("S(N)"), [2]), (term("-n(N + 1)"), [3])]))
+
+
+def _exact() -> Theorem:
+    """With the laws, j, m >= 0 and, at N = j+1+m, n(0) + sum k<N: S(k) a(k) = S(N) n(N) |- n(j) + a(j) = s(j) n(j+1).
+
+    What is left in all is nothing, and it is what layer j leaves, times S(j) >= 1, and more that is not negative.
+    """
+    depth = {"N": term("j + 1 + m")}
+    exact = kernel.assume(substitute(formula(f"{INPUT} = S(N)*n(N)"), depth))
+    total = kernel.discharge(kernel.instantiate(_remainders(), depth), _natural("j + 1 + m", "j", "m"))
+    split = sums.joined("m", "k", _natural("j + 1", "j"), term(f"S(k)*({LEFT})"))
+    first = split.conclusion[2][1]
+    at_j = kernel.last_term(first, derived.certificate((">=", first[3], 0), [derived.given("j >= 0")], [(1, [0])]))
+    before = sums.nonnegative("j", "k", _weighted("k"))
+    after = sums.nonnegative("m", "k", kernel.discharge(_weighted("j + 1 + k"), _natural("j + 1 + k", "j", "k")))
+    premises, products = [_scaled("j"), at_j, split, before, after, total, exact], [(1, [i]) for i in range(6)]
+    none = derived.certificate(formula("s(j)*n(j + 1) >= n(j) + a(j)"), premises, [*products, (-1, [6])])
+    some = derived.certificate(formula("n(j) + a(j) >= s(j)*n(j + 1)"), [_left("j")], [(1, [0])])
+    return kernel.antisymmetry(some, none)
+
+
+def _natural(total: str, *parts: str) -> Theorem:
+    """From letters >= 0: their total with 1 is >= 0."""
+    premises = [derived.given(f"{part} >= 0") for part in parts]
+    return derived.certificate(formula(f"{total} >= 0"), premises, [(1, []), *((1, [i]) for i in range(len(parts)))])
+
+
+def _left(k: str) -> Theorem:
+    """With the laws of strides and sizes: what layer k leaves >= 0."""
+    below = kernel.division(term(f"n({k}) + a({k})"), _at(STRIDES, k))
+    goal = (">=", substitute(term(LEFT), {"k": term(k)}), 0)
+    return derived.certificate(goal, [below, _at(SIZES, k)], [(1, [0]), (term(f"-s({k})"), [1])])
+
+
+def _scaled(k: str) -> Theorem:
+    """With the laws, k >= 0: S(k) left(k) >= left(k)."""
+    scale, left = kernel.instantiate(_scale(), {"N": term(k)}), _left(k)
+    value = left.conclusion[1]
+    return derived.certificate((">=", ("*", term(f"S({k})"), value), value), [scale, left], [(1, [0, 1])])
+
+
+def _weighted(k: str) -> Theorem:
+    """With the laws, k >= 0: S(k) left(k) >= 0."""
+    scaled = _scaled(k)
+    return derived.certificate((">=", scaled.conclusion[1], 0), [scaled, _left(k)], [(1, [0]), (1, [1])])
 
 
 def _check(case: tuple[int, list[tuple[int, int, int]]]) -> None:
-    """Windows walked layer by layer, against the normal form of the chain and against one floor."""
-    walked, chain, shift, scale = case[0], n, 0, 1
+    """Windows walked layer by layer, against the normal form of the chain, one floor, and what that leaves over."""
+    walked, chain, shift, scale, left = case[0], n, 0, 1, 0
     for kernel_size, stride, padding in case[1]:
-        walked = len(oracle.places(walked, kernel_size, stride, (padding, padding)))
-        if not walked:
+        windows = oracle.places(walked, kernel_size, stride, (padding, padding))
+        if not windows:
             return
+        left += scale * (walked - 1 + padding - windows[-1][-1])
+        walked = len(windows)
         add = 2 * padding - kernel_size + stride
         chain = floordiv(chain + add, stride)
         shift, scale = shift + scale * add, scale * stride
     if chain != floordiv(n + shift, scale):
         raise Mismatch(f"the chain is {chain}, one floor is {floordiv(n + shift, scale)}")
     equal("size", normal(chain.xreplace({n: sympy.Integer(case[0])})), walked)
+    equal("what is left", case[0] + shift - scale * walked, left)
 
 
 _NESTED = Relation(
     "chains walked",
-    "the normal form of a chain = one floor = the windows walked layer by layer",
+    "the normal form of a chain = one floor = the windows walked layer by layer, and so is what they leave over",
     st.tuples(
         st.integers(1, 400),
         st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=6),

@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle, relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, kernel
-from convproof.proof.language import term
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.algebra import substitute
+from convproof.proof.language import formula, term
 from convproof.report import Equation, Windows
 from convproof.spec import Axis
 from convproof.symbolic import FloorDiv, symbols, window
@@ -63,11 +64,19 @@ def theory() -> Theory:
                 (("S", 2),),
             ),
             Claim(
-                "monotone",
-                "One more input position never makes fewer windows.",
-                _monotone,
-                (("S", 2),),
+                "cardinality",
+                "Of the window positions o = 0, 1, ..., counted up to any bound B that is no less, exactly as many lie "
+                "within the padded input.",
+                _cardinality,
+                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("D", 1), ("B", 5)),
             ),
+            Claim(
+                "monotone",
+                "More input positions never make fewer windows.",
+                _monotone,
+                (("S", 2), ("m", 1)),
+            ),
+            Claim("one-more", "S more input positions make exactly one more window.", _one_more, (("S", 2),)),
         ),
         relations=(_WALKED, relation("conv extents"), relation("pool extents")),
         exhibits=(
@@ -78,29 +87,72 @@ def theory() -> Theory:
     )
 
 
-ROOM = term(window.slack(AXIS, W))
-POSITIVE = ("v", "S"), 1
+ROOM, COUNT = str(window.slack(AXIS, W)), str(window.count(AXIS, W))
+INSIDE = f"{window.position(AXIS, o, F - 1)} <= W - 1 + P"
+STRIDE = derived.given("S >= 1")
 
 
 def _count() -> Theorem:
-    """S >= 1 |- (W - 1 + P >= the last tap of window o) iff (the number of windows >= o + 1)."""
-    stride = kernel.assume((">=", *POSITIVE))
-    fits = (">=", term(W - 1 + P), term(window.position(AXIS, o, F - 1)))
-    counts = (">=", ("+", ("//", ROOM, ("v", "S")), 1), term(o + 1))
-    lower, upper = kernel.division(ROOM, stride), kernel.division(ROOM, stride, upper=True)
-    down = kernel.certificate(fits, [lower, stride, kernel.assume(counts)], [(1, [0]), (1, [1, 2]), (1, [2])])
-    premises = [upper, kernel.assume(fits), stride]
-    up = kernel.certificate(counts, premises, [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])], refute=True)
-    return kernel.equivalent(up, down)
+    """S >= 1 |- (the last tap of window o is at most W - 1 + P) iff (o is less than the number of windows)."""
+    inside, counted = derived.given(INSIDE), derived.given(f"o + 1 <= {COUNT}")
+    return kernel.equivalent(_counted(inside), _inside(counted))
+
+
+def _counted(inside: Theorem) -> Theorem:
+    """S >= 1, window o lies inside |- o + 1 <= the number of windows."""
+    above = kernel.division(term(ROOM), STRIDE, upper=True)
+    goal, refuted = formula(f"o + 1 <= {COUNT}"), [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])]
+    return derived.certificate(goal, [above, inside, STRIDE], refuted, refute=True)
+
+
+def _inside(counted: Theorem) -> Theorem:
+    """S >= 1, o + 1 <= the number of windows |- window o lies inside."""
+    below = kernel.division(term(ROOM), STRIDE)
+    return derived.certificate(formula(INSIDE), [below, STRIDE, counted], [(1, [0]), (1, [1, 2]), (1, [2])])
+
+
+def _cardinality() -> Theorem:
+    """S >= 1, count >= 0, B >= count |- sum o<B: [window o lies inside] = count."""
+    some, rest = derived.given(f"{COUNT} >= 0"), f"B - ({COUNT})"
+    more = derived.certificate(formula(f"{rest} >= 0"), [derived.given(f"B >= {COUNT}")], [(1, [0])])
+    split = kernel.instantiate(sums.joined("n", "o", some, term(f"[{INSIDE}]")), {"n": term(rest)})
+    ones = sums.under([("o", 0, term(f"{COUNT} - 1"))], _one())
+    counted = kernel.discharge(kernel.instantiate(sums.counted("n", "o"), {"n": term(COUNT)}), some)
+    nothing = sums.under([("o", 0, term(f"{rest} - 1"))], _zero())
+    whole = kernel.discharge(split, more)
+    return derived.equals(term(f"sum o<B: [{INSIDE}]"), term(COUNT), whole, ones, counted, nothing)
+
+
+def _one() -> Theorem:
+    """S >= 1, count - 1 >= o |- [window o lies inside] = 1."""
+    below = derived.given(f"o <= {COUNT} - 1")
+    inside = _inside(derived.certificate(formula(f"o + 1 <= {COUNT}"), [below], [(1, [0])]))
+    return kernel.within(*reversed(inside.conclusion[1:]), inside)
+
+
+def _zero() -> Theorem:
+    """S >= 1, o >= 0 |- [window count + o lies inside] = 0."""
+    _, end, last = substitute(formula(INSIDE), {"o": term(f"{COUNT} + o")})
+    above = kernel.division(term(ROOM), STRIDE, upper=True)
+    products = [(1, [0]), (1, [1, 2]), (1, [2]), (1, [])]
+    outside = derived.certificate((">", last, end), [above, STRIDE, derived.given("o >= 0")], products)
+    return kernel.within(last, end, outside)
 
 
 def _monotone() -> Theorem:
-    """S >= 1 |- the windows of W + 1 >= the windows of W."""
-    stride = kernel.assume((">=", *POSITIVE))
-    more = term(window.slack(AXIS, W + 1))
-    lower, upper = kernel.division(ROOM, stride), kernel.division(more, stride, upper=True)
-    goal = (">=", ("+", ("//", more, ("v", "S")), 1), ("+", ("//", ROOM, ("v", "S")), 1))
-    return kernel.certificate(goal, [lower, upper, stride], [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])], 2, refute=True)
+    """S >= 1, m >= 0 |- the windows of W + m >= the windows of W."""
+    more = W + symbols("m")[0]
+    below = kernel.division(term(ROOM), STRIDE)
+    above = kernel.division(term(str(window.slack(AXIS, more))), STRIDE, upper=True)
+    goal = formula(f"{window.count(AXIS, more)} >= {COUNT}")
+    refuted = [(1, [0]), (1, [1]), (1, [2, 4]), (1, [4]), (1, [3])]
+    return derived.certificate(goal, [below, above, STRIDE, derived.given("m >= 0")], refuted, refute=True)
+
+
+def _one_more() -> Theorem:
+    """S >= 1 |- the windows of W + S = the windows of W + 1."""
+    more = term(f"({window.slack(AXIS, W + S)})//S + 1")
+    return derived.equals(more, term(f"{COUNT} + 1"), derived.whole(term(ROOM), STRIDE, 1))
 
 
 def _windows(size: int, kernel: int, stride: int, padding: int) -> tuple[tuple[int, ...], ...]:

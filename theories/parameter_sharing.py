@@ -1,8 +1,10 @@
 """Parameters of a conv layer, and what sharing saves."""
 
+import functools
+
 from convproof.check import relation
-from convproof.proof import kernel
-from convproof.proof.language import term
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.language import formula, term, written
 from convproof.report import Equation
 from convproof.spec import Conv
 from convproof.symbolic import output_shape, parameters, symbols, weights
@@ -51,13 +53,21 @@ def theory() -> Theory:
         claims=(
             Claim(
                 "shared",
-                "K filters of F F C weights and a bias each: K (F F C + 1) parameters, whatever the image.",
-                lambda: kernel.identity(term(shared), term(K * a_neuron)),
+                "K filters of C F F weights and a bias each: K (F F C + 1) parameters, whatever the image.",
+                _shared,
+                LAYER_SIZES,
+            ),
+            Claim(
+                "unshared",
+                "With weights of its own every output of every filter has F F C + 1 parameters.",
+                _unshared,
+                (*LAYER_SIZES, ("O1", 5), ("O2", 5)),
             ),
             Claim(
                 "sharing-factor",
                 "Without sharing there are as many times more as there are output positions.",
-                lambda: kernel.identity(term(neurons * a_neuron), term(shared * product(output_shape(LAYER, X)[1:]))),
+                _sharing_factor,
+                (("W", 7), ("H", 7), ("F", 3), ("P", 0), ("S", 2)),
             ),
         ),
         relations=(relation("network parameters"), relation("shared weights, letters")),
@@ -72,6 +82,54 @@ def theory() -> Theory:
         ),
         source="the notes, sections `Local connectivity` and `Parameter sharing`",
     )
+
+
+LAYER_SIZES = (("K", 2), ("C", 3), ("F", 3))
+FILTER = "(1 + sum c<C, t1<F, t2<F: 1)"
+SHARED = f"sum k<K: {FILTER}"
+
+
+def _counted(*natural: Theorem) -> Theorem:
+    """From a >= 0, b >= 0, ...: the number of places in a box of sizes a, b, ... is their product."""
+    sizes, one = [each.conclusion[1] for each in natural], sums.counted("N", "n")
+    each = [kernel.discharge(kernel.instantiate(one, {"N": a}), known) for a, known in zip(sizes, natural, strict=True)]
+    box = sums.nested([(f"n{axis}", 0, ("+", size, -1)) for axis, size in enumerate(sizes)], 1)
+    number = ("*", *(count.conclusion[1] for count in each))
+    return functools.reduce(kernel.rewrite, each, kernel.identity(box, number))
+
+
+def _shared() -> Theorem:
+    """K >= 0, C >= 0, F >= 0 |- the parameters, counted one by one, are K (F F C + 1)."""
+    filters, channels, taps = (derived.given(f"{letter} >= 0") for letter in "KCF")
+    premises = [_counted(filters), _counted(channels, taps, taps)]
+    return derived.certificate(formula(f"{SHARED} = K*(F*F*C + 1)"), premises, [(term(FILTER), [0]), (term("K"), [1])])
+
+
+def _at_every_output(height: Theorem, width: Theorem) -> Theorem:
+    """From o1 >= 0, o2 >= 0: the parameters of every output, counted one by one, are o1 o2 times the shared ones."""
+    shared, outputs = term(SHARED), _counted(height, width)
+    o1, o2 = (written(each.conclusion[1]) for each in (height, width))
+    unshared = term(f"sum k<K, o1<{o1}, o2<{o2}: {FILTER}")
+    return derived.certificate(("=", unshared, ("*", outputs.conclusion[2], shared)), [outputs], [(shared, [0])])
+
+
+def _unshared() -> Theorem:
+    """K, C, F, O1, O2 >= 0 |- without sharing the parameters are O1 O2 K (F F C + 1)."""
+    many = _at_every_output(derived.given("O1 >= 0"), derived.given("O2 >= 0"))
+    goal = ("=", many.conclusion[1], term("O1*O2*K*(F*F*C + 1)"))
+    return derived.certificate(goal, [many, _shared()], [(1, [0]), (term("O1*O2"), [1])])
+
+
+def _sharing_factor() -> Theorem:
+    """S >= 1, W + 2 P >= F, H + 2 P >= F |- without sharing they are W2 H2 times as many."""
+    stride, outputs = derived.given("S >= 1"), []
+    for size in "HW":
+        fits, room = derived.given(f"{size} + 2*P >= F"), term(f"{size} - F + 2*P")
+        over = kernel.division(room, stride, upper=True)
+        goal = formula(f"({size} - F + 2*P)//S + 1 >= 0")
+        refuted = [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3]), (1, [2])]
+        outputs.append(derived.certificate(goal, [over, fits, stride], refuted, 2, refute=True))
+    return _at_every_output(*outputs)
 
 
 def _finding(claim: str, printed: int, computed: int) -> Finding:

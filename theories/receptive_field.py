@@ -1,14 +1,21 @@
 """The receptive field of a stack."""
 
-from convproof.check import relation
-from convproof.proof import Theorem, derived, kernel
-from convproof.proof.algebra import substitute
+import numpy as np
+from hypothesis import strategies as st
+
+from convproof import autograd as ag
+from convproof.check import Relation, relation
+from convproof.check.relations import equal
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.algebra import Formula, Term, substitute
+from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
-from convproof.spec import Conv, Layer
-from convproof.symbolic import Field, receptive_field, symbols
+from convproof.spec import Axis, Conv, Layer
+from convproof.symbolic import Field, receptive_field, symbols, window
 from convproof.theory import Claim, Finding, Step, Theory
 
-F, S, P, D, N, r, j, a = symbols("F S P D N r j a")
+F, S, P, D, N, r, j, a, o, t, p = symbols("F S P D N r j a o t p")
+AXIS = Axis("F", "S", "P", "P", "D")
 
 
 def theory() -> Theory:
@@ -20,9 +27,8 @@ def theory() -> Theory:
         order=50,
         title="Receptive field of a stack",
         statement=(
-            "A layer widens the field by its span less one, in steps of the jump below, and "
-            "multiplies the jump by its stride. "
-            "So N layers of 3x3 at stride 1 see 2N + 1 positions."
+            "A layer widens the field by its span less one, in steps of the jump below, begins P of these steps "
+            "earlier, and multiplies the jump by its stride. So N layers of 3x3 at stride 1 see 2N + 1 positions."
         ),
         equations=(Equation(symbols("r_N")[0], 2 * N + 1),),
         hypotheses=(Equation(N, 1, ">="),),
@@ -47,20 +53,82 @@ def theory() -> Theory:
         claims=(
             Claim(
                 "stack",
-                "A stack of any kernels, strides and dilations: the field after N layers is 1 plus "
-                "the sum, over the layers, of "
-                "the span less one times the jump below.",
-                _stack_of_any,
-                (("N", 3), ("r", ("+", 1, ("*", 2, ("v", "k")))), ("F", 3), ("D", 1), ("J", 1)),
+                "A stack of any kernels, strides and dilations: the field after N layers is 1 plus the sum, over the "
+                "layers, of the span less one times the jump below.",
+                _field,
+                (*STACK, ("r", term("1 + 2*k"))),
+            ),
+            Claim(
+                "offset",
+                "The first window begins at minus the sum of every padding times the jump below it.",
+                _offset,
+                (*STACK, ("a", term("-k"))),
+            ),
+            Claim(
+                "path",
+                "Through tap t(k) of every layer k, output q(N) of N layers reads input q(0): the jump, that is the "
+                "product of all strides, times q(N), and for every layer the jump below it times D t - P.",
+                _path,
+                (*STACK, ("t", 1), ("q", 5)),
+            ),
+            Claim(
+                "first",
+                "Through the first taps that is the offset plus the jump times the output.",
+                _first,
+                (*STACK, ("a", term("-k")), ("q", term("9 + k"))),
+            ),
+            Claim(
+                "last",
+                "Through the last taps it is the field less one further.",
+                _last,
+                (*STACK, ("a", term("-k")), ("r", term("1 + 2*k")), ("q", term("9 - k"))),
+            ),
+            Claim(
+                "from",
+                "Through any taps it is not before the first input of the field.",
+                _from,
+                (*STACK, ("a", term("-k")), ("t", 1), ("q", 5)),
+            ),
+            Claim(
+                "to",
+                "And not beyond the last.",
+                _to,
+                (*STACK, ("a", term("-k")), ("r", term("1 + 2*k")), ("t", 1), ("q", 5)),
+            ),
+            Claim(
+                "no-gap",
+                "Where the taps of a layer lie no further apart than the field below is wide, it reads every input of "
+                "its field.",
+                _no_gap,
+                (("F", 3), ("m", 2), ("r", 3), ("i", 4)),
+            ),
+            Claim(
+                "gap",
+                "Where they lie further apart, it does not read the input just beyond the first tap's field.",
+                _gap,
+                (("F", 3), ("m", 4), ("r", 3)),
+            ),
+            Claim(
+                "stack-of-equals",
+                "N layers of kernel F and dilation D at stride 1 see N D (F - 1) + 1.",
+                lambda: _alike(Conv(1, "F", dilation="D"), "N*D*(F - 1) + 1"),
+                (("N", 3), ("F", 3), ("D", 1), ("r", term("1 + 2*k"))),
             ),
             Claim(
                 "stack-of-3x3",
                 "N layers of 3x3 at stride 1 see 2N + 1.",
-                _stack_of_small,
-                (("N", 3), ("r", ("+", 1, ("*", 2, ("v", "k"))))),
+                lambda: _alike(Conv(1, 3), "2*N + 1"),
+                (("N", 3), ("r", term("1 + 2*k"))),
+            ),
+            Claim(
+                "growing-dilation",
+                "At stride 1, where layer k has the kernel m (s(k) - 1) + 1 and multiplies the dilation p by s(k), N "
+                "layers see m (p(N) - 1) + 1: doubled each time, 2^N for kernels of 2, 2^(N + 1) - 1 for kernels of 3.",
+                _growing,
+                (("N", 3), ("m", 2), ("s", 1), ("p", 1), ("r", 1)),
             ),
         ),
-        relations=(relation("network field"),),
+        relations=(relation("network field"), _GAPS),
         exhibits=(
             Table(
                 "Field after N layers of 3x3 at stride 1",
@@ -85,40 +153,259 @@ def theory() -> Theory:
     )
 
 
-LAYER = ("v", "N")
-NEXT = ("at", "r", ("+", LAYER, 1))
-
-
-def _stack_of_any() -> Theorem:
-    """r[0] = 1, for all N: r[N+1] = r[N] + D[N] (F[N] - 1) J[N], N >= 0 |- r[N] = 1 + the sum of these below N."""
-    grows = ("*", ("at", "D", LAYER), ("+", ("at", "F", LAYER), -1), ("at", "J", LAYER))
-    law = kernel.assume(("all", "N", ("=", NEXT, ("+", ("at", "r", LAYER), grows))))
-    below = ("sum", "i", 0, ("+", LAYER, -1), substitute(grows, {"N": ("v", "i")}))
-    claim = ("=", ("at", "r", LAYER), ("+", 1, below))
-    start = kernel.assume(("=", ("at", "r", 0), 1))
-    none = kernel.empty(substitute(below, {"N": 0}), derived.at_least(0, ("+", ("+", 0, -1), 1)))
-    base = kernel.certificate(substitute(claim, {"N": 0}), [start, none], [(1, [0]), (-1, [1])])
-    at_next = substitute(claim, {"N": ("+", LAYER, 1)})
-    natural = kernel.assume((">=", LAYER, 0))
-    enough = kernel.certificate((">=", ("+", ("+", LAYER, 1), -1), 0), [natural], [(1, [0])])
-    longer = kernel.last_term(at_next[2][2], enough)
-    one_more = kernel.specialize(law, LAYER)
-    step = kernel.certificate(at_next, [one_more, kernel.assume(claim), longer], [(1, [0]), (1, [1]), (-1, [2])])
-    return kernel.induction(base, step, "N")
-
-
-def _stack_of_small() -> Theorem:
-    """r[0] = 1, for all N: r[N+1] = r[N] + 2, N >= 0 |- r[N] = 2N + 1."""
-    law = kernel.assume(("all", "N", ("=", NEXT, ("+", ("at", "r", LAYER), 2))))
-    claim = ("=", ("at", "r", LAYER), ("+", ("*", 2, LAYER), 1))
-    base = kernel.certificate(substitute(claim, {"N": 0}), [kernel.assume(("=", ("at", "r", 0), 1))], [(1, [0])])
-    premises = [kernel.specialize(law, LAYER), kernel.assume(claim)]
-    step = kernel.certificate(substitute(claim, {"N": ("+", LAYER, 1)}), premises, [(1, [0]), (1, [1])])
-    return kernel.induction(base, step, "N")
+# Layers of 3x3 at stride 1 with padding 1.
+STACK = (("N", 3), ("F", 3), ("S", 1), ("P", 1), ("D", 1), ("J", 1))
 
 
 def _through(layer: Layer, field: Field) -> Field:
     return receptive_field(layer, [(field,)], [(1, 1)])[0]
+
+
+def _law(left: str, shipped: object, **parts: str) -> Theorem:
+    """for all k: left = what the program computes, with the terms of `parts`, in k, in place of its letters."""
+    right = substitute(term(str(shipped)), {name: term(part) for name, part in parts.items()})
+    return kernel.assume(("all", "k", ("=", term(left), right)))
+
+
+ABOVE = _through(Conv(1, "F", "S", "P", "D"), Field(r, j, a))
+OF_LAYER = {"j": "J(k)"} | {name: f"{name}(k)" for name in "FSPDra"}
+JUMPS, FIRST_JUMP = _law("J(k + 1)", ABOVE.jump, **OF_LAYER), derived.given(f"J(0) = {Field().jump}")
+FIELDS, FIRST_FIELD = _law("r(k + 1)", ABOVE.size, **OF_LAYER), derived.given(f"r(0) = {Field().size}")
+OFFSETS, FIRST_OFFSET = _law("a(k + 1)", ABOVE.offset, **OF_LAYER), derived.given(f"a(0) = {Field().offset}")
+Certificate = tuple[list[Theorem], derived.Products]
+"""Premises, and the products of them that add up to a goal."""
+
+
+def _places(tap: str) -> Theorem:
+    """for all k: the output q(k + 1) of layer k reads its input q(k) with this tap: the window law."""
+    return _law("q(k)", window.position(AXIS, o, t), **OF_LAYER, o="q(k + 1)", t=tap)
+
+
+def _at(law: Theorem) -> Theorem:
+    """A law at layer N."""
+    return kernel.specialize(law, term("N"))
+
+
+def _by_induction(claim: Formula, base: Certificate, step: Certificate) -> Theorem:
+    """The claim for every N >= 0, from certificates of it at 0 and at N + 1."""
+    first, then = (substitute(claim, {"N": place}) for place in (0, term("N + 1")))
+    return kernel.induction(derived.certificate(first, *base), derived.certificate(then, *step), "N")
+
+
+def _longer(total: Term) -> Theorem:
+    """N >= 0 |- a sum over k < N + 1 = the sum over k < N, plus its term at N."""
+    more = substitute(total, {"N": term("N + 1")})
+    enough = derived.certificate((">=", more[3], more[2]), [derived.given("N >= 0")], [(1, [0])])
+    return kernel.last_term(more, enough)
+
+
+def _summed(claim: Formula, start: Theorem, law: Theorem, total: Term, sign: int) -> Theorem:
+    """A function that starts and goes on like this is its start, plus or minus the sum of what the law adds."""
+    base = [start, sums.none("k", 0, -1, total[4])], [(1, [0]), (-sign, [1])]
+    return _by_induction(
+        claim, base, ([_at(law), kernel.assume(claim), _longer(total)], [(1, [0]), (1, [1]), (-sign, [2])])
+    )
+
+
+def _field() -> Theorem:
+    """r(0) = 1, r(k + 1) = r(k) + D(k) (F(k) - 1) J(k), N >= 0 |- r(N) = 1 + sum k<N: D(k)*(F(k) - 1)*J(k)."""
+    claim = formula("r(N) = 1 + sum k<N: D(k)*(F(k) - 1)*J(k)")
+    return _summed(claim, FIRST_FIELD, FIELDS, claim[2][2], 1)
+
+
+def _offset() -> Theorem:
+    """a(0) = 0, a(k + 1) = a(k) - P(k) J(k), N >= 0 |- a(N) = - sum k<N: P(k)*J(k)."""
+    claim = formula("a(N) = -sum k<N: P(k)*J(k)")
+    return _summed(claim, FIRST_OFFSET, OFFSETS, claim[2][2], -1)
+
+
+def _path() -> Theorem:
+    """J(0) = 1, J(k + 1) = J(k) S(k), q(k) = S(k) q(k + 1) + D(k) t(k) - P(k), N >= 0 |- q(0) = J(N) q(N) + the sum."""
+    claim = formula("q(0) = J(N)*q(N) + sum k<N: J(k)*(D(k)*t(k) - P(k))")
+    total = claim[2][2]
+    base = [sums.none("k", 0, -1, total[4]), FIRST_JUMP], [(-1, [0]), (term("-q(0)"), [1])]
+    premises = [kernel.assume(claim), _at(_places("t(k)")), _at(JUMPS), _longer(total)]
+    return _by_induction(claim, base, (premises, [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3])]))
+
+
+def _first() -> Theorem:
+    """With these, a(N) as above and t(k) = 0: q(0) = a(N) + J(N) q(N)."""
+    claim = formula("q(0) = a(N) + J(N)*q(N)")
+    base = [FIRST_OFFSET, FIRST_JUMP], [(-1, [0]), (term("-q(0)"), [1])]
+    premises = [kernel.assume(claim), _at(_places("0")), _at(JUMPS), _at(OFFSETS)]
+    return _by_induction(claim, base, (premises, [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3])]))
+
+
+def _last() -> Theorem:
+    """With these, r(N) as above and t(k) = F(k) - 1: q(0) = a(N) + J(N) q(N) + r(N) - 1."""
+    claim = formula("q(0) = a(N) + J(N)*q(N) + r(N) - 1")
+    base = [FIRST_OFFSET, FIRST_JUMP, FIRST_FIELD], [(-1, [0]), (term("-q(0)"), [1]), (-1, [2])]
+    premises = [kernel.assume(claim), _at(_places("F(k) - 1")), _at(JUMPS), _at(OFFSETS), _at(FIELDS)]
+    products = [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3]), (-1, [4])]
+    return _by_induction(claim, base, (premises, products))
+
+
+def _jump() -> Theorem:
+    """J(0) = 1, J(k + 1) = J(k) S(k), S(k) >= 1, N >= 0 |- J(N) >= 1."""
+    claim, strides = derived.given("J(N) >= 1"), derived.given("for all k: S(k) >= 1")
+    premises = [_at(JUMPS), claim, _at(strides)]
+    return _by_induction(
+        claim.conclusion, ([FIRST_JUMP], [(1, [0])]), (premises, [(1, [0]), (1, [1, 2]), (1, [1]), (1, [2])])
+    )
+
+
+TAPS = derived.given("for all k: t(k) >= 0"), derived.given("for all k: t(k) <= F(k) - 1")
+DILATIONS = derived.given("for all k: D(k) >= 0")
+
+
+def _from() -> Theorem:
+    """With these, S(k) >= 1, D(k) >= 0 and t(k) >= 0: q(0) >= a(N) + J(N) q(N)."""
+    claim = formula("q(0) >= a(N) + J(N)*q(N)")
+    base = [FIRST_OFFSET, FIRST_JUMP], [(-1, [0]), (term("-q(0)"), [1])]
+    laws = [_at(_places("t(k)")), _at(JUMPS), _at(OFFSETS)]
+    products = [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3]), (1, [4, 5, 6]), (1, [5, 6])]
+    return _by_induction(claim, base, ([kernel.assume(claim), *laws, _jump(), _at(DILATIONS), _at(TAPS[0])], products))
+
+
+def _to() -> Theorem:
+    """With these, S(k) >= 1, D(k) >= 0 and t(k) <= F(k) - 1: q(0) <= a(N) + J(N) q(N) + r(N) - 1."""
+    claim = formula("q(0) <= a(N) + J(N)*q(N) + r(N) - 1")
+    base = [FIRST_OFFSET, FIRST_JUMP, FIRST_FIELD], [(1, [0]), (term("q(0)"), [1]), (1, [2])]
+    laws = [_at(_places("t(k)")), _at(JUMPS), _at(OFFSETS), _at(FIELDS)]
+    products = [
+        (1, [0]),
+        (term("-J(N)"), [1]),
+        (term("q(N + 1)"), [2]),
+        *((1, each) for each in ([3], [4], [5, 6, 7], [6, 7])),
+    ]
+    return _by_induction(claim, base, ([kernel.assume(claim), *laws, _jump(), _at(DILATIONS), _at(TAPS[1])], products))
+
+
+# --- layers all alike -------------------------------------------------------------------------------------------------
+
+
+def _alike(layer: Conv, field: str) -> Theorem:
+    """r(0) = 1, every layer this one, N >= 0 |- r(N) = the field, which grows by as much."""
+    claim, law = formula(f"r(N) = {field}"), _law("r(k + 1)", _through(layer, Field(r)).size, r="r(k)")
+    return _by_induction(claim, ([FIRST_FIELD], [(1, [0])]), ([_at(law), kernel.assume(claim)], [(1, [0]), (1, [1])]))
+
+
+def _growing() -> Theorem:
+    """r(0) = p(0) = 1, r(k+1) = r(k) + p(k) m (s(k) - 1), p(k+1) = s(k) p(k), N >= 0 |- r(N) = m (p(N) - 1) + 1."""
+    claim, layer = formula("r(N) = m*(p(N) - 1) + 1"), Conv(1, "F", dilation="p")
+    kernel_of_k = "m*(s(k) - 1) + 1"
+    wider = _law("r(k + 1)", _through(layer, Field(r)).size, r="r(k)", p="p(k)", F=kernel_of_k)
+    first, further = derived.given("p(0) = 1"), derived.given("for all k: p(k + 1) = s(k)*p(k)")
+    premises = [_at(wider), _at(further), kernel.assume(claim)]
+    base = [FIRST_FIELD, first], [(1, [0]), (term("-m"), [1])]
+    return _by_induction(claim, base, (premises, [(1, [0]), (term("-m"), [1]), (1, [2])]))
+
+
+# --- what a layer leaves out ------------------------------------------------------------------------------------------
+
+READ = "[m*t <= i]*[i <= m*t + r - 1]"
+"""1 where input i lies in the field of r inputs that begins at m*t, that of tap t."""
+
+
+def _no_gap() -> Theorem:
+    """r >= m >= 0, F >= 1, 0 <= i <= r - 1 + m (F - 1) |- sum t<F: [input i lies in the field of tap t] >= 1."""
+    some = derived.certificate(formula("F - 1 >= 0"), [derived.given("F >= 1")], [(1, [0])])
+    read = kernel.discharge(kernel.instantiate(_read_by_some(), {"N": term("F - 1")}), some)
+    inside = _bit(derived.given("r - 1 + m*(F - 1) >= i"))
+    return derived.certificate(formula(f"sum t<F: {READ} >= 1"), [read, inside], [(1, [0]), (1, [1])])
+
+
+def _bit(known: Theorem) -> Theorem:
+    """From b >= a: [a <= b] = 1."""
+    _, b, a = known.conclusion
+    return kernel.within(a, b, known)
+
+
+def _read_by_some() -> Theorem:
+    """r >= m >= 0, i >= 0, N >= 0 |- sum t=0..N: [input i lies in the field of tap t] >= [i <= r - 1 + m N]."""
+    claim = formula(f"sum t=0..N: {READ} >= [i <= r - 1 + m*N]")
+    total = claim[1]
+    once = kernel.last_term(substitute(total, {"N": 0}), derived.at_least(0, 0))
+    base = [once, sums.none("t", 0, -1, total[4]), _bit(derived.given("i >= 0"))]
+    base_products = [(1, [0]), (1, [1]), (term("[i <= r - 1]"), [2])]
+    more = substitute(total, {"N": term("N + 1")})
+    enough = derived.certificate((">=", more[3], 0), [derived.given("N >= 0")], [(1, [0]), (1, [])])
+    now, then = term("[i <= r - 1 + m*N]"), term("[i <= r - 1 + m*(N + 1)]")
+    premises = [kernel.last_term(more, enough), kernel.assume(claim), _either(), _least(then), _least(now), _most(then)]
+    step = premises, [(1, [0]), (1, [1]), (1, [2, 3]), (1, [4, 5])]
+    return _by_induction(claim, (base, base_products), step)
+
+
+def _either() -> Theorem:
+    """r >= m >= 0, i >= 0, N >= 0 |- [m (N + 1) <= i] + [i <= r - 1 + m N] >= 1."""
+    far, before, now = term("m*(N + 1)"), term("[i <= m*(N + 1) - 1]"), term("[i <= r - 1 + m*N]")
+    natural = [derived.given("m >= 0"), derived.given("N >= 0")]
+    after = derived.certificate((">=", far, 0), natural, [(1, [0, 1]), (1, [0])])
+    close = derived.certificate(formula("r - 1 + m*N >= m*(N + 1) - 1"), [derived.given("r >= m")], [(1, [0])])
+    split = kernel.discharge(kernel.instantiate(_split(), {"c": far}), after)
+    narrower = kernel.instantiate(_narrower(), {"a": term("m*(N + 1) - 1"), "b": term("r - 1 + m*N")})
+    premises = [split, kernel.discharge(narrower, close), _least(now), _most(before)]
+    goal = formula("[m*(N + 1) <= i] + [i <= r - 1 + m*N] >= 1")
+    return derived.certificate(goal, premises, [(1, [0]), (1, [1]), (1, [2, 3])])
+
+
+def _least(indicator: Term) -> Theorem:
+    """|- an indicator e >= 0, since e e = e: with n = -e - 1, 3n + n n = -2."""
+    return derived.certificate((">=", indicator, 0), [], [(3, [0]), (1, [0, 0])], 2, refute=True)
+
+
+def _most(indicator: Term) -> Theorem:
+    """|- an indicator e <= 1, likewise."""
+    return derived.certificate((">=", 1, indicator), [], [(3, [0]), (1, [0, 0])], 2, refute=True)
+
+
+def _split() -> Theorem:
+    """c >= 0, i >= 0 |- [c <= i] + [i <= c - 1] = 1: of the sum over j = 0, ..., c + i of [j = i], the two parts."""
+    c, i = derived.given("c >= 0"), derived.given("i >= 0")
+    enough, some = (
+        derived.certificate(formula(f), [each], [(1, [0]), *more])
+        for f, each, more in (("c + i >= i", c, []), ("i + 1 >= 0", i, [(1, [])]))
+    )
+    whole = sums.sifted("j", 0, term("c + i"), 1, i, enough)
+    parts = kernel.discharge(kernel.instantiate(sums.joined("n", "j", c, term("[j = i]")), {"n": term("i + 1")}), some)
+    low, high = kernel.sift("j", 0, term("c - 1"), 1, term("i")), kernel.sift("j", 0, term("i"), 1, term("i - c"))
+    premises = [whole, parts, low, high, _bit(i), _bit(c)]
+    products = [(1, [0]), (-1, [1]), (-1, [2]), (-1, [3]), (term("-[i <= c - 1]"), [4]), (term("-[c <= i]"), [5])]
+    return derived.certificate(formula("[c <= i] + [i <= c - 1] = 1"), premises, products)
+
+
+def _narrower() -> Theorem:
+    """b >= a, i >= 0 |- [i <= a]*[i <= b] = [i <= a]: both are the sum over j = 0, ..., a of [j = i]."""
+    reach = derived.certificate(
+        formula("b >= j"), [derived.given("b >= a"), derived.given("a >= j")], [(1, [0]), (1, [1])]
+    )
+    marked, plain = (kernel.sift("j", 0, term("a"), body, term("i")) for body in (term("[j <= b]"), 1))
+    one = derived.certificate(
+        ("=", marked.conclusion[1][4], plain.conclusion[1][4]), [_bit(reach)], [(term("[j = i]"), [0])]
+    )
+    premises = [marked, sums.under([("j", 0, term("a"))], one), plain, _bit(derived.given("i >= 0"))]
+    goal = formula("[i <= a]*[i <= b] = [i <= a]")
+    return derived.certificate(
+        goal, premises, [(-1, [0]), (1, [1]), (1, [2]), (term("[i <= a] - [i <= a]*[i <= b]"), [3])]
+    )
+
+
+def _gap() -> Theorem:
+    """m >= r + 1, r >= 0, F >= 1 |- sum t<F: [input r lies in the field of tap t] = 0: tap 0 ends before it."""
+    read = substitute(term(READ), {"i": term("r")})
+    some = derived.certificate(formula("F - 1 >= 0"), [derived.given("F >= 1")], [(1, [0])])
+    parts = kernel.instantiate(sums.joined("n", "t", derived.at_least(1, 0), read), {"n": term("F - 1")})
+    parts = kernel.discharge(parts, some)
+    _, _, (_, first, rest) = parts.conclusion
+    _, _, lo, hi, _ = first
+    alone = kernel.last_term(first, derived.at_least(hi, lo)), sums.none("t", lo, ("+", hi, -1), read)
+    far, other = rest[4][1:]
+    premises = [derived.given(f) for f in ("m >= r + 1", "r >= 0", "t >= 0")]
+    products = [(1, [0]), (1, []), (1, [0, 2]), (1, [1, 2]), (1, [2])]
+    beyond = derived.certificate((">", far[1], far[2]), premises, products)
+    nothing = derived.times(other, kernel.within(far[1], far[2], beyond))
+    later = sums.under([tuple(rest[1:4])], derived.equals(rest[4], 0, nothing))
+    return derived.equals(sums.nested([("t", 0, term("F - 1"))], read), 0, parts, *alone, later)
 
 
 def _stack(layers: list[Layer]) -> Field:
@@ -139,3 +426,23 @@ def _doubling(n: int) -> list[Layer]:
 def _finding(claim: str, printed: str, field: Field) -> Finding:
     computed = f"{field.size}x{field.size}"
     return Finding(claim, printed, computed, printed == computed)
+
+
+def _check_gaps(case: tuple[int, int, int]) -> None:
+    """With all weights 1 the gradient at an input is the number of taps in whose field it lies."""
+    below, taps, apart = case
+    size = below + apart * (taps - 1)
+    x = ag.tensor(np.ones((1, 1, size), np.int64))
+    y = ag.conv(ag.conv(x, np.ones((1, 1, below), np.int64)), np.ones((1, 1, taps), np.int64), dilation=apart)
+    (gradient,) = ag.grad(y, [x], np.ones(y.shape, np.int64))
+    counted = [sum(apart * tap <= i < apart * tap + below for tap in range(taps)) for i in range(size)]
+    equal("taps that see an input", gradient.numpy()[0, 0], counted)
+    equal("gap", int(0 in counted), int(apart > below and taps > 1))
+
+
+_GAPS = Relation(
+    "gaps",
+    "the gradient through a layer of r and one of F, D apart, counts the taps whose field holds an input; 0 if D > r",
+    st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 9)),
+    _check_gaps,
+)

@@ -2,10 +2,11 @@
 
 from hypothesis import strategies as st
 
-from convproof.check import Relation, relation
+from convproof.check import Relation, oracle, relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel
-from convproof.proof.language import term
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.algebra import Term, substitute
+from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.spec import Axis, Conv, ConvTranspose
 from convproof.symbolic import output_shape, symbols, window
@@ -22,9 +23,8 @@ def theory() -> Theory:
         order=80,
         title="Transposed convolution",
         statement=(
-            "n inputs make S (n - 1) + D (F - 1) + 1 - 2P + r outputs, with output_padding r. "
-            "Convolving those back gives n exactly "
-            "when r is one of 0, ..., S - 1: the sizes that convolution takes to n."
+            "n inputs make S (n - 1) + D (F - 1) + 1 - 2P + r outputs, with output_padding r. Convolving those back "
+            "gives n exactly when r is one of 0, ..., S - 1: these are all the sizes that convolution takes to n."
         ),
         equations=(Equation(symbols("W_2")[0], size),),
         hypotheses=(Equation(S, r + 1, ">="), Equation(n, 1, ">=")),
@@ -46,49 +46,128 @@ def theory() -> Theory:
                 _round_trip,
                 (("S", 2), ("r", 1)),
             ),
+            Claim("round-trip-only", "And for no other output_padding r.", _round_trip_only, (("S", 2),)),
+            Claim(
+                "round-trip-back",
+                "The transposed layer takes the number of windows on W back to W, with their remainder for r.",
+                _back,
+            ),
             Claim(
                 "preimage-least",
                 "A size that convolution takes to n is at least the transposed layer's size without output_padding.",
                 lambda: _preimage()[0],
-                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("D", 1), ("n", 3)),
+                SIZES,
             ),
-            Claim(
-                "preimage-most",
-                "And it exceeds it by at most S - 1.",
-                lambda: _preimage()[1],
-                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("D", 1), ("n", 3)),
-            ),
+            Claim("preimage-most", "And it exceeds it by at most S - 1.", lambda: _preimage()[1], SIZES),
+            Claim("preimage-all", "Convolution takes all of these S sizes to n.", _all_sizes, SIZES),
+            Claim("preimage", "So it takes exactly them to n.", _exactly, (("S", 2),)),
         ),
-        relations=(_SIZES, relation("conv transposed")),
+        relations=(_ROUND_TRIP, _PREIMAGE, relation("conv transposed")),
         source="Dumoulin and Visin (2016), relations 8 to 14; PyTorch's `ConvTranspose2d` for output_padding",
     )
 
 
-STRIDE = ("v", "S")
-ONE = (">=", STRIDE, 1)
+SIZES = (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("D", 1), ("n", 3))
+STRIDE = derived.given("S >= 1")
+ROOM, COUNT, LEAST = str(window.slack(AXIS, W)), str(window.count(AXIS, W)), str(window.transposed_count(AXIS, n))
+BACK = f"({window.slack(AXIS, window.transposed_count(AXIS, n, r))})//S + 1"
+"""The number of windows on the transposed layer's output."""
 
 
 def _round_trip() -> Theorem:
-    """S >= 1, r >= 0, S >= r + 1 |- (room of the transposed size)//S + 1 = n."""
-    room = term(window.slack(AXIS, window.transposed_count(AXIS, n, r)))
-    stride, low = kernel.assume(ONE), kernel.assume((">=", ("v", "r"), 0))
-    high = kernel.assume((">=", STRIDE, ("+", ("v", "r"), 1)))
-    before = term(n - 1)
-    lower = kernel.certificate((">=", room, ("*", STRIDE, before)), [low], [(1, [0])])
-    upper = kernel.certificate((">=", ("+", ("*", STRIDE, before), STRIDE, -1), room), [high], [(1, [0])])
-    quotient = derived.floor_is(room, stride, before, lower, upper)
-    return kernel.certificate(("=", ("+", ("//", room, STRIDE), 1), ("v", "n")), [quotient], [(1, [0])])
+    """S >= 1, 0 <= r <= S - 1 |- the number of windows on the transposed size = n."""
+    low = derived.certificate(formula("S*(n - 1) + r >= S*(n - 1)"), [derived.given("r >= 0")], [(1, [0])])
+    top = formula("S*(n - 1) + S - 1 >= S*(n - 1) + r")
+    high = derived.certificate(top, [derived.given("r <= S - 1")], [(1, [0])])
+    quotient = derived.floor_is(term("S*(n - 1) + r"), STRIDE, term("n - 1"), low, high)
+    return derived.equals(term(BACK), term("n"), quotient)
+
+
+def _round_trip_only() -> Theorem:
+    """S >= 1 |- [the number of windows on the transposed size = n] = [0 <= r]*[r <= S - 1]."""
+    found = kernel.instantiate(_interval(), {"a": term("S*(n - 1) + r"), "q": term("n - 1")})
+    return derived.equals(term(f"[{BACK} = n]"), term("[0 <= r]*[r <= S - 1]"), found)
+
+
+def _back() -> Theorem:
+    """|- the transposed size of the number of windows on W, with their remainder r, = W."""
+    size, left = term(str(window.transposed_count(AXIS, n, r))), term(str(window.remainder(AXIS, W)))
+    return kernel.identity(substitute(size, {"n": term(COUNT), "r": left}), term("W"))
 
 
 def _preimage() -> tuple[Theorem, Theorem]:
-    """S >= 1, (room of W)//S + 1 = n |- W >= the transposed size of n, and that plus S - 1 >= W."""
-    room, least = term(window.slack(AXIS, W)), term(window.transposed_count(AXIS, n))
-    stride, counted = kernel.assume(ONE), kernel.assume(("=", ("+", ("//", room, STRIDE), 1), ("v", "n")))
-    below, above = kernel.division(room, stride), kernel.division(room, stride, upper=True)
-    lower = kernel.certificate((">=", term(W), least), [below, counted], [(1, [0]), (STRIDE, [1])])
-    most = ("+", least, STRIDE, -1)
-    upper = kernel.certificate((">=", most, term(W)), [above, counted], [(1, [0]), (("*", -1, STRIDE), [1])])
-    return lower, upper
+    """S >= 1, the number of windows on W = n |- W >= the transposed size of n, and that plus S - 1 >= W."""
+    below, above = kernel.division(term(ROOM), STRIDE), kernel.division(term(ROOM), STRIDE, upper=True)
+    counted = derived.given(f"{COUNT} = n")
+    lower = derived.certificate(formula(f"W >= {LEAST}"), [below, counted], [(1, [0]), (term("S"), [1])])
+    most = formula(f"W <= {LEAST} + S - 1")
+    return lower, derived.certificate(most, [above, counted], [(1, [0]), (term("-S"), [1])])
+
+
+def _all_sizes() -> Theorem:
+    """S >= 1, the transposed size of n <= W <= that plus S - 1 |- the number of windows on W = n."""
+    least, most = derived.given(f"W >= {LEAST}"), derived.given(f"W <= {LEAST} + S - 1")
+    low = derived.certificate(formula(f"{ROOM} >= S*(n - 1)"), [least], [(1, [0])])
+    high = derived.certificate(formula(f"S*(n - 1) + S - 1 >= {ROOM}"), [most], [(1, [0])])
+    return derived.equals(term(COUNT), term("n"), derived.floor_is(term(ROOM), STRIDE, term("n - 1"), low, high))
+
+
+def _exactly() -> Theorem:
+    """S >= 1 |- [the number of windows on W = n] = [the transposed size of n <= W]*[W <= that plus S - 1]."""
+    found = kernel.instantiate(_interval(), {"a": term(ROOM), "q": term("n - 1")})
+    return derived.equals(term(f"[{COUNT} = n]"), term(f"[{LEAST} <= W]*[W <= {LEAST} + S - 1]"), found)
+
+
+def _interval() -> Theorem:
+    """S >= 1 |- [a//S = q] = [S*q <= a]*[a <= S*q + S - 1]: each is the product of both."""
+    found, inside = term("[a//S = q]"), term("[S*q <= a]*[a <= S*q + S - 1]")
+    swapped = _swapped(term("a//S"), term("q"), substitute(inside, {"q": term("i")}))
+    low, high = _within(kernel.division(term("a"), STRIDE)), _within(kernel.division(term("a"), STRIDE, upper=True))
+    both = ("*", found, inside)
+    products = [(1, [0]), (("*", -1, found), [1]), (("*", -1, found, low.conclusion[1]), [2])]
+    first = derived.certificate(("=", found, both), [swapped, low, high], products)
+    return derived.equals(found, inside, first, _inside(found, inside, both))
+
+
+def _within(known: Theorem) -> Theorem:
+    """From b >= a: [a <= b] = 1."""
+    _, b, a = known.conclusion
+    return kernel.within(a, b, known)
+
+
+def _inside(found: Term, inside: Term, both: Term) -> Theorem:
+    """S >= 1 |- both = inside, which is the sum over i = S*q, ..., S*q + S - 1 of [i = a]; there i//S = q."""
+    low, high = derived.given("i >= S*q"), derived.given("S*q + S - 1 >= i")
+    always = _put(derived.floor_is(term("i"), STRIDE, term("q"), low, high), term("[i//S = q]"))
+    block = ("i", term("S*q"), term("S*q + S - 1"))
+    plain, marked = (kernel.sift(*block, body, term("a")) for body in (1, term("[i//S = q]")))
+    one = derived.certificate(
+        ("=", plain.conclusion[1][4], marked.conclusion[1][4]), [always], [(term("-[i = a]"), [0])]
+    )
+    return derived.equals(both, inside, derived.symmetric(marked), derived.symmetric(sums.under([block], one)), plain)
+
+
+def _swapped(a: Term, b: Term, f: Term) -> Theorem:
+    """|- f(a)*[a = b] = f(b)*[a = b], for a term f in i."""
+    at_a, at_b = (("*", substitute(f, {"i": place}), ("is", a, b)) for place in (a, b))
+    between = derived.times(substitute(f, {"i": b}), derived.symmetric(_alone(a, b, 1)))
+    return derived.equals(at_a, at_b, _alone(a, b, f), between)
+
+
+def _alone(a: Term, b: Term, f: Term) -> Theorem:
+    """|- f(a)*[a = b] = f(b)*[a <= b]*[b <= a]: both are the sum over i = a, ..., a of f(i)*[i = b]."""
+    sifted = kernel.sift("i", a, a, f, b)
+    _, _, lo, hi, body = sifted.conclusion[1]
+    alone = kernel.last_term(sifted.conclusion[1], derived.at_least(hi, lo))
+    nothing = sums.none("i", lo, ("+", hi, -1), body)
+    turned = map(derived.symmetric, (nothing, alone))
+    return derived.equals(substitute(body, {"i": a}), sifted.conclusion[2], *turned, sifted)
+
+
+def _put(equation: Theorem, value: Term) -> Theorem:
+    """From a = b: value = value with b for a, for an integral value."""
+    named = kernel.rewrite(kernel.assume(("=", ("v", "value"), value)), equation)
+    return kernel.discharge(kernel.instantiate(named, {"value": value}), kernel.identity(value, value))
 
 
 def _check(case: tuple[int, int, int, int, int]) -> None:
@@ -99,9 +178,28 @@ def _check(case: tuple[int, int, int, int, int]) -> None:
     equal("round trip", down, size)
 
 
-_SIZES = Relation(
+_ROUND_TRIP = Relation(
     "there and back",
     "convolving the transposed size gives the size again",
     st.tuples(st.integers(1, 20), st.integers(1, 6), st.integers(1, 5), st.integers(0, 4), st.integers(1, 3)),
     _check,
+)
+
+
+def _check_preimage(case: tuple[int, int, int, int, int]) -> None:
+    outputs, kernel_size, stride, padding, dilation = case
+    least = window.transposed_count(Axis(kernel_size, stride, padding, padding, dilation), outputs)
+    taken = [
+        size
+        for size in range(1, least + 2 * stride)
+        if len(oracle.places(size, kernel_size, stride, (padding, padding), dilation)) == outputs
+    ]
+    equal("sizes", taken, list(range(max(1, least), least + stride)))
+
+
+_PREIMAGE = Relation(
+    "preimage",
+    "the sizes with n windows, walked, are the transposed size of n and the S - 1 after it",
+    st.tuples(st.integers(1, 12), st.integers(1, 6), st.integers(1, 5), st.integers(0, 4), st.integers(1, 3)),
+    _check_preimage,
 )

@@ -5,16 +5,19 @@ from hypothesis import strategies as st
 
 from convproof import autograd as ag
 from convproof.check import Mismatch, Relation, oracle
-from convproof.proof import Theorem, derived, kernel
-from convproof.proof.language import term
+from convproof.check.relations import equal
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.algebra import Formula, Term, substitute
+from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text, Windows
-from convproof.spec import Axis, Conv, Input, Network
+from convproof.spec import Axis, Conv, Input, Layer, MaxPool, Network
 from convproof.symbolic import FloorDiv, SizeSet, size_sets, symbols, window
 from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
-W, F, S, P = symbols("W F S P")
+W, F, S, P, o = symbols("W F S P o")
 AXIS = Axis("F", "S", "P", "P")
+DILATED = Axis("F", "S", "P", "P", "D")
 
 # The notes' examples: (W, F, P, S) and the size they print, None where they say that it does not fit.
 EXAMPLES = (
@@ -26,6 +29,8 @@ EXAMPLES = (
     (10, 3, 0, 2, None),
     (11, 5, 0, 2, 4),
 )
+LAYERS = ((3, 2, 0), (3, 3, 1), (11, 4, 0), (7, 2, 3))
+ALEXNET = [Conv(96, 11, 4), MaxPool(3, 2), Conv(256, 5, padding=2), MaxPool(3, 2), MaxPool(3, 2)]
 
 
 def theory() -> Theory:
@@ -34,9 +39,8 @@ def theory() -> Theory:
         order=20,
         title="What fits",
         statement=(
-            "A stride fits exactly when it divides W - F + 2P; the remainder is how many positions of"
-            " the padded input lie beyond "
-            "the last window."
+            "A stride fits exactly when it divides W - F + 2P; the remainder is how many positions of the padded "
+            "input lie beyond the last window. Of any S sizes in a row exactly one fits."
         ),
         equations=(Equation(symbols("r")[0], window.remainder(AXIS, W)),),
         hypotheses=(Equation(W + 2 * P, F, ">="), Equation(S, 1, ">=")),
@@ -57,30 +61,43 @@ def theory() -> Theory:
             ),
         ),
         claims=(
-            Claim("least", "The remainder is never negative.", lambda: _bounds()[0], (("S", 2),)),
-            Claim("most", "The remainder is less than the stride.", lambda: _bounds()[1], (("S", 2),)),
+            Claim("least", "The remainder is never negative.", _least, (("S", 2),)),
+            Claim("most", "The remainder is less than the stride.", _most, (("S", 2),)),
             Claim(
                 "divides",
-                "Where the stride divides the room, W - F + 2P = S m, the remainder is 0.",
+                "Where the stride divides the room, room = S m, the remainder is 0.",
                 _divides,
-                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("m", 2)),
+                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("D", 1), ("m", 2)),
             ),
+            Claim("fits", "The remainder is 0 exactly where the room is S times its quotient by S.", _fits),
             Claim(
-                "fits",
-                "Where the remainder is 0, the room is a multiple of the stride.",
-                _fits,
-                (("S", 2), ("W", 7), ("F", 3), ("P", 0)),
+                "ends",
+                "And exactly where the last window ends at the end of the padded input.",
+                _ends,
             ),
+            Claim("leftover", "The remainder is what lies beyond the last window.", _leftover),
+            Claim(
+                "reached",
+                "Of the windows one ends at the end of the padded input where the remainder is 0, and none does where "
+                "it is not.",
+                _reached,
+                (("S", 2), ("W", 7), ("F", 3), ("P", 0), ("D", 1)),
+            ),
+            Claim("repeats", "S more input positions leave the same remainder.", _repeats, (("S", 2),)),
+            Claim("one-in-s", "Of any S sizes in a row exactly one fits.", _one_in_s, (("S", 2),)),
+            *(
+                _set_claim(f"set-{f}-{s}-{p}", f"F = {f}, S = {s} and P = {p}", [Conv(1, f, s, p)])
+                for f, s, p in LAYERS
+            ),
+            _set_claim("set-vgg16", "the five pools of VGG16", [MaxPool(2)] * 5),
+            _set_claim("set-alexnet", "AlexNet's first two convolutions and its pools", ALEXNET),
         ),
-        relations=(_UNREAD,),
+        relations=(_UNREAD, _ROW),
         exhibits=(
             Table(
                 "Sizes that fit, decided by one period",
                 ("layer", "fits"),
-                tuple(
-                    (f"F={f}, S={s}, P={p}", _fitting(f, s, p).shown("W"))
-                    for f, s, p in ((3, 2, 0), (3, 3, 1), (11, 4, 0), (7, 2, 3))
-                ),
+                tuple((f"F={f}, S={s}, P={p}", _fitting([Conv(1, f, s, p)]).shown("W")) for f, s, p in LAYERS),
             ),
             *(
                 Windows(
@@ -101,34 +118,167 @@ def theory() -> Theory:
     )
 
 
-ROOM, STRIDE = term(W - F + 2 * P), ("v", "S")
-REMAINDER = ("+", ROOM, ("*", -1, STRIDE, ("//", ROOM, STRIDE)))
+ROOM, COUNT = str(window.slack(DILATED, W)), str(window.count(DILATED, W))
+LEFT, LAST = str(window.remainder(DILATED, W)), str(window.position(DILATED, window.count(DILATED, W) - 1, F - 1))
+STRIDE = derived.given("S >= 1")
 
 
-def _bounds() -> tuple[Theorem, Theorem]:
-    """S >= 1 |- the remainder >= 0, and S - 1 >= the remainder."""
-    stride = kernel.assume((">=", STRIDE, 1))
-    lower = kernel.certificate((">=", REMAINDER, 0), [kernel.division(ROOM, stride)], [(1, [0])])
-    upper = kernel.certificate(
-        (">=", ("+", STRIDE, -1), REMAINDER), [kernel.division(ROOM, stride, upper=True)], [(1, [0])]
-    )
-    return lower, upper
+def _least() -> Theorem:
+    """S >= 1 |- the remainder >= 0."""
+    return derived.certificate(formula(f"{LEFT} >= 0"), [kernel.division(term(ROOM), STRIDE)], [(1, [0])])
+
+
+def _most() -> Theorem:
+    """S >= 1 |- the remainder <= S - 1."""
+    above = kernel.division(term(ROOM), STRIDE, upper=True)
+    return derived.certificate(formula(f"{LEFT} <= S - 1"), [above], [(1, [0])])
 
 
 def _divides() -> Theorem:
-    """S >= 1, room = S m |- the remainder = 0."""
-    stride, multiple = kernel.assume((">=", STRIDE, 1)), kernel.assume(("=", ROOM, ("*", STRIDE, ("v", "m"))))
-    product = ("*", STRIDE, ("v", "m"))
-    lower = kernel.certificate((">=", ROOM, product), [multiple], [(1, [0])])
-    upper = kernel.certificate((">=", ("+", product, STRIDE, -1), ROOM), [multiple, stride], [(-1, [0]), (1, [1])])
-    quotient = derived.floor_is(ROOM, stride, ("v", "m"), lower, upper)
-    return kernel.certificate(("=", REMAINDER, 0), [multiple, quotient], [(1, [0]), (("*", -1, STRIDE), [1])])
+    """S >= 1, room = S*m |- the remainder = 0."""
+    multiple = derived.given(f"{ROOM} = S*m")
+    lower = derived.certificate(formula(f"{ROOM} >= S*m"), [multiple], [(1, [0])])
+    upper = derived.certificate(formula(f"S*m + S - 1 >= {ROOM}"), [multiple, STRIDE], [(-1, [0]), (1, [1])])
+    quotient = derived.floor_is(term(ROOM), STRIDE, term("m"), lower, upper)
+    return derived.certificate(formula(f"{LEFT} = 0"), [multiple, quotient], [(1, [0]), (term("-S"), [1])])
+
+
+def _same(f: str, g: str) -> Theorem:
+    """|- f iff g, for equations whose sides differ by the same."""
+    forward = derived.certificate(formula(g), [derived.given(f)], [(1, [0])])
+    backward = derived.certificate(formula(f), [derived.given(g)], [(1, [0])])
+    return kernel.equivalent(forward, backward)
 
 
 def _fits() -> Theorem:
-    """The remainder = 0 |- room = S (room // S)."""
-    none = kernel.assume(("=", REMAINDER, 0))
-    return kernel.certificate(("=", ROOM, ("*", STRIDE, ("//", ROOM, STRIDE))), [none], [(1, [0])])
+    """|- (the remainder = 0) iff (room = S*(room//S))."""
+    return _same(f"{LEFT} = 0", f"{ROOM} = S*(({ROOM})//S)")
+
+
+def _ends() -> Theorem:
+    """|- (room = S*(room//S)) iff (the last tap of the last window is W - 1 + P)."""
+    return _same(f"{ROOM} = S*(({ROOM})//S)", f"W - 1 + P = {LAST}")
+
+
+def _leftover() -> Theorem:
+    """|- (W - 1 + P) - the last tap of the last window = the remainder."""
+    return kernel.identity(term(f"W - 1 + P - ({LAST})"), term(LEFT))
+
+
+# --- which window ends where the padded input does --------------------------------------------------------------------
+
+
+def _reached() -> Theorem:
+    """S >= 1, room >= 0 |- sum o<count: [the last tap of window o is W - 1 + P] = [the remainder = 0]."""
+    ends, fits = term(f"[{window.position(DILATED, o, F - 1)} = W - 1 + P]"), term(f"[{LEFT} = 0]")
+    last, windows = term(f"({ROOM})//S"), ("o", 0, term(f"({COUNT}) - 1"))
+    room, above = derived.given(f"{ROOM} >= 0"), kernel.division(term(ROOM), STRIDE, upper=True)
+    refuted = [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])]
+    some = derived.certificate((">=", last, 0), [above, room, STRIDE], refuted, refute=True)
+    picked = sums.sifted(*windows, fits, some, derived.at_least(windows[2], last))
+    each = derived.equals(ends, ("*", fits, term(f"[o = ({ROOM})//S]")), _multiple())
+    return derived.equals(sums.nested([windows], ends), fits, sums.under([windows], each), picked)
+
+
+def _multiple() -> Theorem:
+    """S >= 1 |- [room = S*o] = [room = S*(room//S)]*[o = room//S], in three steps, for o = (S*o)//S."""
+    o_th, multiple = term("S*o"), term(f"[{ROOM} = S*o]")
+    enough = derived.certificate(formula("S*o + S - 1 >= S*o"), [STRIDE], [(1, [0])])
+    quotient = derived.floor_is(o_th, STRIDE, term("o"), derived.at_least(o_th, o_th), enough)
+    always = derived.times(multiple, _put(quotient, term("[(S*o)//S = o]")))
+    for_room = _swapped(term(ROOM), o_th, term("[i//S = o]"))
+    for_o = _swapped(term(f"({ROOM})//S"), term("o"), term(f"[{ROOM} = S*i]"))
+    fits = term(f"[{ROOM} = S*(({ROOM})//S)]*[o = ({ROOM})//S]")
+    return derived.equals(multiple, fits, *map(derived.symmetric, (always, for_room, for_o)))
+
+
+def _swapped(a: Term, b: Term, f: Term) -> Theorem:
+    """|- f(a)*[a = b] = f(b)*[a = b], for a term f in i."""
+    at_a, at_b = (("*", substitute(f, {"i": place}), ("is", a, b)) for place in (a, b))
+    between = derived.times(substitute(f, {"i": b}), derived.symmetric(_alone(a, b, 1)))
+    return derived.equals(at_a, at_b, _alone(a, b, f), between)
+
+
+def _alone(a: Term, b: Term, f: Term) -> Theorem:
+    """|- f(a)*[a = b] = f(b)*[a <= b]*[b <= a]: both are the sum over i = a, ..., a of f(i)*[i = b]."""
+    sifted = kernel.sift("i", a, a, f, b)
+    _, _, lo, hi, body = sifted.conclusion[1]
+    alone = kernel.last_term(sifted.conclusion[1], derived.at_least(hi, lo))
+    nothing = sums.none("i", lo, ("+", hi, -1), body)
+    turned = map(derived.symmetric, (nothing, alone))
+    return derived.equals(substitute(body, {"i": a}), sifted.conclusion[2], *turned, sifted)
+
+
+def _put(equation: Theorem, value: Term) -> Theorem:
+    """From a = b: value = value with b for a, for an integral value."""
+    named = kernel.rewrite(kernel.assume(("=", ("v", "value"), value)), equation)
+    return kernel.discharge(kernel.instantiate(named, {"value": value}), kernel.identity(value, value))
+
+
+# --- which sizes fit --------------------------------------------------------------------------------------------------
+
+
+NONEMPTY = derived.certificate(formula("S - 1 >= 0"), [STRIDE], [(1, [0])])
+
+
+def _repeats() -> Theorem:
+    """S >= 1 |- the remainder of W + S = the remainder of W."""
+    more = str(window.slack(DILATED, W + S))
+    later = term(f"{more} - S*(({more})//S)")
+    return derived.certificate(("=", later, term(LEFT)), [derived.whole(term(ROOM), STRIDE, 1)], [(term("-S"), [0])])
+
+
+def _fits_at(room: Term) -> Term:
+    """1 where no stride is left over of the room, else 0."""
+    return substitute(term("[x - S*(x//S) = 0]"), {"x": room})
+
+
+def _moved(room: Term, q: Term) -> Theorem:
+    """S >= 1 |- [room + S*q fits] = [room fits]."""
+    further = ("+", room, ("*", ("v", "S"), q))
+    return derived.equals(_fits_at(further), _fits_at(room), _put(derived.whole(room, STRIDE, q), _fits_at(further)))
+
+
+def _one_in_s() -> Theorem:
+    """S >= 1 |- sum r<S: [the remainder of W + r = 0] = 1."""
+    row = ("r", 0, term("S - 1"))
+    of_rest = kernel.discharge(kernel.instantiate(_in_a_row(), {"a": term(LEFT)}), _least())
+    back = _moved(term(f"{ROOM} + r"), term(f"-(({ROOM})//S)"))
+    fits = term(f"[{window.remainder(DILATED, W + symbols('r')[0])} = 0]")
+    moved = derived.equals(fits, substitute(_fits_at(term("a + r")), {"a": term(LEFT)}), derived.symmetric(back))
+    return derived.equals(sums.nested([row], fits), 1, sums.under([row], moved), of_rest)
+
+
+def _in_a_row() -> Theorem:
+    """S >= 1, a >= 0 |- sum r<S: [a + r fits] = 1."""
+    row = ("r", 0, term("S - 1"))
+    claim = ("=", sums.nested([row], _fits_at(term("a + r"))), 1)
+    return kernel.induction(_first_row(claim, row), _next_row(claim, row), "a")
+
+
+def _first_row(claim: Formula, row: sums.Range) -> Theorem:
+    """Of r = 0, ..., S - 1 only 0 fits, since r//S = 0."""
+    low = derived.certificate(formula("r >= S*0"), [derived.given("r >= 0")], [(1, [0])])
+    high = derived.certificate(formula("S*0 + S - 1 >= r"), [derived.given("S - 1 >= r")], [(1, [0])])
+    fits = derived.equals(
+        _fits_at(term("r")),
+        term("[r = 0]"),
+        _put(derived.floor_is(term("r"), STRIDE, 0, low, high), _fits_at(term("r"))),
+    )
+    picked = sums.sifted(*row, 1, derived.at_least(0, 0), NONEMPTY)
+    return derived.equals(*substitute(claim, {"a": 0})[1:], sums.under([row], fits), picked)
+
+
+def _next_row(claim: Formula, row: sums.Range) -> Theorem:
+    """The row from a + 1 on has a + S in place of a, and the two fit alike."""
+    later = substitute(claim, {"a": term("a + 1")})
+    longer = kernel.last_term(later[1], NONEMPTY)
+    split = kernel.instantiate(sums.joined("n", "r", derived.at_least(1, 0), claim[1][4]), {"n": term("S - 1")})
+    split = kernel.discharge(split, NONEMPTY)
+    _, _, lo, hi, fits = first = split.conclusion[2][1]
+    only = kernel.last_term(first, derived.at_least(hi, lo)), sums.none("r", lo, ("+", hi, -1), fits)
+    turned = map(derived.symmetric, (split, *only))
+    return derived.equals(*later[1:], longer, _moved(term("a"), 1), *turned, kernel.assume(claim))
 
 
 X = [1, 2, -1, 1, -3]
@@ -139,9 +289,28 @@ def _run(stride: int) -> list[int]:
     return [int(v) for v in y.numpy()[0, 0]]
 
 
-def _fitting(kernel: int, stride: int, padding: int) -> SizeSet:
-    _, exact = size_sets(Network.chain([Input(1, ("W",)), Conv(1, kernel, stride, padding)]), 0)
+def _fitting(layers: list[Layer]) -> SizeSet:
+    _, exact = size_sets(Network.chain([Input(1, ("W",)), *layers]), 0)
     return exact
+
+
+def _set_claim(name: str, words: str, layers: list[Layer]) -> Claim:
+    exact = _fitting(layers)
+    return Claim(
+        name, f"With {words} exactly these sizes fit: {exact.shown('W')}.", lambda: _set(layers, exact), (("W", 227),)
+    )
+
+
+def _set(layers: list[Layer], exact: SizeSet) -> Theorem:
+    """W >= 0 |- [every window fits]*[no stride leaves a remainder] = [W is in the set], by one period."""
+    size, conditions = W, []
+    for layer in layers:
+        (axis,) = layer.axes(1)
+        left = window.remainder(axis, size)
+        conditions += [f"[{window.slack(axis, size)} >= 0]", *([f"[{left} = 0]"] if left != 0 else [])]
+        size = window.count(axis, size)
+    residues = " + ".join(f"[W - {exact.modulus}*(W//{exact.modulus}) = {r}]" for r in exact.residues)
+    return kernel.period(formula(f"{'*'.join(conditions)} = [W >= {exact.start}]*({residues})"), "W")
 
 
 def _finding(size: int, kernel: int, padding: int, stride: int, printed: int | None) -> Finding:
@@ -175,5 +344,30 @@ _UNREAD = Relation(
     "the remainder = the input positions at the end whose gradient is 0",
     st.tuples(st.integers(1, 40), st.builds(Axis, kernel=st.integers(1, 8), stride=st.integers(1, 8))),
     _check,
+    Rung.EXACT_SAMPLE,
+)
+
+
+def _check_row(case: tuple[int, Axis]) -> None:
+    """Of S sizes in a row, from the first that holds a window on, those whose last window ends at the end."""
+    further, axis = case
+    first = max(1, window.least(axis)) + further
+    pads = axis.before, axis.after
+    fitting = [
+        size
+        for size in range(first, first + axis.stride)
+        if oracle.places(size, axis.kernel, axis.stride, pads, axis.dilation)[-1][-1] == size - 1 + axis.after
+    ]
+    equal("sizes in a row that fit", len(fitting), 1)
+
+
+_ROW = Relation(
+    "one in S fits",
+    "of S sizes in a row, walked, one ends with a window",
+    st.tuples(
+        st.integers(0, 20),
+        st.builds(Axis, st.integers(1, 8), st.integers(1, 8), st.integers(0, 4), st.integers(0, 4), st.integers(1, 3)),
+    ),
+    _check_row,
     Rung.EXACT_SAMPLE,
 )
