@@ -19,6 +19,7 @@ import convproof
 from convproof.errors import ConvproofError, InputError
 
 if TYPE_CHECKING:
+    from convproof.report import Result
     from convproof.spec import Input, Network
     from convproof.symbolic import Analysis
     from convproof.theory import Proof, Theory
@@ -101,7 +102,7 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
     "form",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "junit", "sarif"]),
     help="Output format.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
@@ -113,17 +114,22 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
     not proved.
     """
     from convproof import theory
+    from convproof.report import printable, to_junit, to_sarif
 
     claims = [(each, claim) for each in theory.find(theories) for claim in each.claims]
     proofs = []
     with _Progress(len(claims)) as progress:
         for each, claim in claims:
-            progress(f"{each.id}.{claim.name}")
+            progress(printable(f"{each.id}.{claim.name}"))
             proofs.append((each, theory.prove(claim)))
     if form == "json":
         theorems = [{**proof.to_json(each.id), "seconds": round(proof.seconds, 3)} for each, proof in proofs]
         document = {"schema": "convproof/1", "theorems": theorems}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    elif form == "junit":
+        text = to_junit(_results(proofs), "convproof")
+    elif form == "sarif":
+        text = to_sarif(_results(proofs), "convproof", convproof.__version__, Path.cwd())
     else:
         text = _rendered(lambda console: _show_proofs(proofs, with_recheck, console), to_file=output is not None)
     _write(text, output)
@@ -286,26 +292,47 @@ def _show(found: Analysis, console: Any) -> None:
 _COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
 
 
+def _results(proofs: list[tuple[Theory, Proof]]) -> list[Result]:
+    """The proofs for other tools; each stands where the function that builds it does."""
+    from convproof.report import Result
+
+    found = []
+    for each, proof in proofs:
+        verdict = proof.verdict.value, proof.reason, proof.seconds
+        found.append(Result(each.id, proof.claim.name, proof.claim.words, proof.proved, *verdict, *_where(proof)))
+    return found
+
+
+def _where(proof: Proof) -> tuple[Path | None, int | None]:
+    code: Any = getattr(proof.claim.prove, "__code__", None)
+    file = Path(code.co_filename) if code else None
+    return (file, code.co_firstlineno) if file and file.is_file() else (None, None)
+
+
 def _show_proofs(proofs: list[tuple[Theory, Proof]], with_recheck: bool, console: Any) -> None:
-    """A line a theorem, the axioms in use, and the count."""
-    from rich.markup import escape
+    """A line a theorem, the count, and what is in use: axioms and oracles."""
     from rich.table import Table
+    from rich.text import Text
 
     from convproof.proof import AXIOMS
+    from convproof.report import printable
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("theorem", "verdict", *(["rechecked"] if with_recheck else []), "statement"):
         table.add_column(heading, overflow="fold")
-    used: set[str] = set()
-    for each, proof in proofs:
-        data = proof.to_json(each.id)
-        used |= set(data["axioms"])
+    entries = [(proof, proof.to_json(each.id)) for each, proof in proofs]
+    for proof, data in entries:
         given = "".join(f"\n  given {hypothesis}" for hypothesis in data["hypotheses"])
         checked = [("yes" if data["rechecked"] else "no")] if with_recheck else []
-        table.add_row(data["id"], data["verdict"], *checked, escape(proof.reason or data["statement"] + given))
+        cells = (data["id"], data["verdict"], *checked, proof.reason or data["statement"] + given)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    axioms, oracles = (sorted({name for _, data in entries for name in data[kind]}) for kind in ("axioms", "oracles"))
+    proved = f"{sum(proof.proved for proof, _ in entries)} of {len(entries)} theorems proved"
+    resting = f"axioms in use: {', '.join(axioms)}" if axioms else "no axiom in use"
+    trusting = f"oracles in use: {', '.join(oracles)}" if oracles else "no oracle in use"
     console.print(table)
-    console.print(f"\n{sum(proof.proved for _, proof in proofs)} of {len(proofs)} theorems proved", highlight=False)
-    for name in sorted(used):
+    console.print(f"\n{proved}; {resting}; {trusting}", highlight=False, markup=False)
+    for name in axioms:
         console.print(f"axiom {name}: {AXIOMS[name]}", highlight=False, markup=False)
 
 
@@ -354,6 +381,7 @@ def _first_table(blocks: Any) -> str:
 def _write(text: str, output: Path | None) -> None:
     from convproof.report import write_file
 
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # no encoding has halves of characters
     if output is not None:
         write_file(output, text)
     elif sys.stdout is not None:
@@ -372,7 +400,8 @@ class _Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True)
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        name = TextColumn("{task.description}", markup=False)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), name)
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=steps)
         self._begun = False
