@@ -40,11 +40,12 @@ def test_public_functions_have_examples():
     assert missing == []
 
 
-def test_readme_python_examples():
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_python_examples_of_documents(name):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
-        test = doctest.DocTestParser().get_doctest(block, {}, "README", "README.md", 0)
+        test = doctest.DocTestParser().get_doctest(block, {}, name, name, 0)
         assert test.examples
         assert doctest.DocTestRunner().run(test).failed == 0
 
