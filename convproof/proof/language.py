@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Any
 
 import sympy
-from lark import Lark, Token, Transformer, UnexpectedInput
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
 from convproof.errors import SpecError
 from convproof.proof.algebra import Formula, Term
@@ -53,8 +53,10 @@ def _parsed(text: str, start: str) -> Any:
     try:
         return _grammar().parse(text, start=start)
     except UnexpectedInput as error:
-        place = error.pos_in_stream or 0
-        raise SpecError(f"this is no {start}, from {text[place : place + 20]!r} on: {text}") from None
+        ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+        place = len(text) if ended else error.pos_in_stream or 0
+        where = f"from {text[place : place + 20]!r} on" if place < len(text) else "it ends too early"
+        raise SpecError(f"this is no {start}, {where}: {text[:200]}") from None
 
 
 class _Build(Transformer):  # type: ignore[type-arg]
@@ -218,7 +220,8 @@ def _product(parts: list[Term]) -> str:
         else:
             last = i == len(parts) - 1 and head == "sum"
             tight = 1 if last else 3 if i else 2
-            text, whole = f"{text}{'*' * (i > 0)}{written(part, tight)}", _text(part)[1] == 4
+            binds = _text(part)[1]
+            text, whole = f"{text}{'*' * (i > 0)}{written(part, tight)}", binds == 4 or binds < tight
     return text
 
 
