@@ -91,9 +91,10 @@ def survives(name: str, path: Path, source: str, tests: list[str], seconds: floa
     if not child:
         status = 1
         try:
+            sys.path.insert(0, str(ROOT))
             sys.meta_path.insert(0, Instead(name, path, source))
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                status = int(pytest.main(["-x", "-p", "no:cacheprovider", "-p", "no:terminal", *tests]))
+                status = int(pytest.main(["-x", "-p", "no:cacheprovider", *tests]))
         finally:
             os._exit(status)
     end = time.monotonic() + seconds

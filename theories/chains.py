@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from convproof.check import Mismatch, Relation, oracle
 from convproof.check.relations import equal
 from convproof.proof import Theorem, derived, kernel, sums
-from convproof.proof.algebra import Formula, Term, substitute
+from convproof.proof.algebra import Formula, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.spec import Axis
@@ -84,19 +84,12 @@ STRIDES, FIRST = derived.given("for all k: s(k) >= 1"), derived.given("S(0) = 1"
 SCALES = derived.given("for all k: S(k + 1) = S(k)*s(k)")
 SIZES = derived.given("for all k: n(k + 1) = (n(k) + a(k))//s(k)")
 INPUT = "n(0) + sum k<N: S(k)*a(k)"
-Certificate = tuple[list[Theorem], derived.Products]
-"""Premises, and the products of them that add up to a goal."""
+NATURAL = derived.given("N >= 0")
 
 
 def _at(law: Theorem, k: str = "N") -> Theorem:
     """A law at layer k."""
     return kernel.specialize(law, term(k))
-
-
-def _by_induction(claim: Formula, base: Certificate, step: Certificate) -> Theorem:
-    """The claim for every N >= 0, from certificates of it at 0 and at N + 1."""
-    first, then = (substitute(claim, {"N": place}) for place in (0, term("N + 1")))
-    return kernel.induction(derived.certificate(first, *base), derived.certificate(then, *step), "N")
 
 
 def _layer() -> Theorem:
@@ -120,22 +113,20 @@ def _scale() -> Theorem:
     """for all k: s(k) >= 1, S(0) = 1, for all k: S(k + 1) = S(k) s(k), N >= 0 |- S(N) >= 1."""
     claim = derived.given("S(N) >= 1")
     grown = [_at(SCALES), claim, _at(STRIDES)], [(1, [0]), (1, [1, 2]), (1, [1]), (1, [2])]
-    return _by_induction(claim.conclusion, ([FIRST], [(1, [0])]), grown)
+    return derived.by_induction(claim.conclusion, "N", ([FIRST], [(1, [0])]), grown)
 
 
 def _chain() -> Theorem:
     """With these, for all k: n(k + 1) = (n(k) + a(k))//s(k), N >= 0 |- n(N) = (n(0) + sum k<N: S(k) a(k))//S(N)."""
     claim = formula(f"n(N) = ({INPUT})//S(N)")
     base, step = _no_layer(claim), _one_more_layer(kernel.assume(claim))
-    return _by_induction(claim, ([base], [(1, [0])]), ([step], [(1, [0])]))
+    return derived.by_induction(claim, "N", ([base], [(1, [0])]), ([step], [(1, [0])]))
 
 
 def _no_layer(claim: Formula) -> Theorem:
     """n(0) = (n(0) + the empty sum)//S(0), since S(0) = 1."""
     _, size, (_, reached, scale) = substitute(claim, {"N": 0})
-    _, empty = reached[1:]
-    nothing = kernel.last_term(empty, derived.at_least(0, ("+", empty[3], 1)))
-    positive = derived.certificate((">=", scale, 1), [FIRST], [(1, [0])])
+    nothing, positive = sums.none(*reached[2][1:]), derived.follows((">=", scale, 1), FIRST)
     below = ("*", scale, size)
     low = derived.certificate((">=", reached, below), [nothing, FIRST], [(1, [0]), (term("-n(0)"), [1])])
     top = ("+", below, scale, -1)
@@ -151,17 +142,10 @@ def _one_more_layer(known: Theorem) -> Theorem:
     folded = derived.fold(inside.conclusion[1][1], scale, _at(STRIDES))
     found = derived.chain(nested, derived.symmetric(folded))
     _, both, product = found.conclusion[2]
-    longer = _longer(reached[2])
+    longer = sums.longer(*reached[2][1:], NATURAL)
     named = derived.certificate(("=", both, substitute(reached, {"N": term("N + 1")})), [longer], [(-1, [0])])
     scaled = derived.certificate(("=", product, term("S(N + 1)")), [_at(SCALES)], [(-1, [0])])
     return kernel.rewrite(kernel.rewrite(found, named), scaled)
-
-
-def _longer(total: Term) -> Theorem:
-    """N >= 0 |- a sum over k < N + 1 = the sum over k < N, plus its term at N."""
-    more = substitute(total, {"N": term("N + 1")})
-    enough = derived.certificate((">=", more[3], more[2]), [derived.given("N >= 0")], [(1, [0])])
-    return kernel.last_term(more, enough)
 
 
 # --- what is left over ------------------------------------------------------------------------------------------------
@@ -175,8 +159,8 @@ def _remainders() -> Theorem:
     added, left = claim[1][2], claim[2][2]
     none = [sums.none("k", 0, -1, total[4]) for total in (added, left)]
     base = [*none, FIRST], [(1, [0]), (-1, [1]), (term("-n(0)"), [2])]
-    more = [_longer(added), _longer(left), kernel.assume(claim), _at(SCALES)]
-    return _by_induction(claim, base, (more, [(1, [0]), (-1, [1]), (1, [2]), (term("-n(N + 1)"), [3])]))
+    more = [sums.longer(*added[1:], NATURAL), sums.longer(*left[1:], NATURAL), kernel.assume(claim), _at(SCALES)]
+    return derived.by_induction(claim, "N", base, (more, [(1, [0]), (-1, [1]), (1, [2]), (term("-n(N + 1)"), [3])]))
 
 
 def _exact_layers() -> Theorem:
@@ -184,8 +168,10 @@ def _exact_layers() -> Theorem:
     claim, exact = formula(f"{INPUT} = S(N)*n(N)"), derived.given("for all k: n(k) + a(k) = s(k)*n(k + 1)")
     added = claim[1][2]
     base = [sums.none("k", 0, -1, added[4]), FIRST], [(1, [0]), (term("-n(0)"), [1])]
-    more = [_longer(added), kernel.assume(claim), _at(exact), _at(SCALES)]
-    return _by_induction(claim, base, (more, [(1, [0]), (1, [1]), (term("S(N)"), [2]), (term("-n(N + 1)"), [3])]))
+    more = [sums.longer(*added[1:], NATURAL), kernel.assume(claim), _at(exact), _at(SCALES)]
+    return derived.by_induction(
+        claim, "N", base, (more, [(1, [0]), (1, [1]), (term("S(N)"), [2]), (term("-n(N + 1)"), [3])])
+    )
 
 
 def _exact() -> Theorem:
@@ -198,19 +184,18 @@ def _exact() -> Theorem:
     total = kernel.discharge(kernel.instantiate(_remainders(), depth), _natural("j + 1 + m", "j", "m"))
     split = sums.joined("m", "k", _natural("j + 1", "j"), term(f"S(k)*({LEFT})"))
     first = split.conclusion[2][1]
-    at_j = kernel.last_term(first, derived.certificate((">=", first[3], 0), [derived.given("j >= 0")], [(1, [0])]))
+    at_j = kernel.last_term(first, derived.follows((">=", first[3], 0), derived.given("j >= 0")))
     before = sums.nonnegative("j", "k", _weighted("k"))
     after = sums.nonnegative("m", "k", kernel.discharge(_weighted("j + 1 + k"), _natural("j + 1 + k", "j", "k")))
     premises, products = [_scaled("j"), at_j, split, before, after, total, exact], [(1, [i]) for i in range(6)]
     none = derived.certificate(formula("s(j)*n(j + 1) >= n(j) + a(j)"), premises, [*products, (-1, [6])])
-    some = derived.certificate(formula("n(j) + a(j) >= s(j)*n(j + 1)"), [_left("j")], [(1, [0])])
+    some = derived.follows(formula("n(j) + a(j) >= s(j)*n(j + 1)"), _left("j"))
     return kernel.antisymmetry(some, none)
 
 
 def _natural(total: str, *parts: str) -> Theorem:
-    """From letters >= 0: their total with 1 is >= 0."""
-    premises = [derived.given(f"{part} >= 0") for part in parts]
-    return derived.certificate(formula(f"{total} >= 0"), premises, [(1, []), *((1, [i]) for i in range(len(parts)))])
+    """From letters >= 0: their total with a number is >= 0."""
+    return derived.follows(formula(f"{total} >= 0"), *(derived.given(f"{part} >= 0") for part in parts))
 
 
 def _left(k: str) -> Theorem:
@@ -230,7 +215,7 @@ def _scaled(k: str) -> Theorem:
 def _weighted(k: str) -> Theorem:
     """With the laws, k >= 0: S(k) left(k) >= 0."""
     scaled = _scaled(k)
-    return derived.certificate((">=", scaled.conclusion[1], 0), [scaled, _left(k)], [(1, [0]), (1, [1])])
+    return derived.follows((">=", scaled.conclusion[1], 0), scaled, _left(k))
 
 
 def _check(case: tuple[int, list[tuple[int, int, int]]]) -> None:

@@ -1,6 +1,5 @@
 """Two convolutions in a row are one, and where padding between them breaks that."""
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,7 +11,7 @@ from convproof import autograd as ag
 from convproof.check import Relation
 from convproof.check.cases import HALF_RANGE
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation, Table
@@ -157,6 +156,7 @@ FIRST = "sum c<C, t1<F1: w1[m, c, t1]*" + READ
 PLACE = "S2*o + D2*t2 - P2"
 BETWEEN = FIRST.format(j=PLACE)
 TWO = f"sum m<M, t2<F2: w2[k, m, t2]*sum j<O1: ({FIRST.format(j='j')})*[j = {PLACE}]"
+SECOND = term("sum m<M, t2<F2: w2[k, m, t2]")
 INSIDE = "S2*o - P2 >= 0", "O1 - 1 >= S2*o + D2*(F2 - 1) - P2"
 KERNEL = "sum m<M, t2<F2, t1<F1: w2[k, m, t2]*w1[m, c, t1]*[u = S1*D2*t2 + D1*t1]"
 LAST = "S1*D2*(F2 - 1) + D1*(F1 - 1)"
@@ -170,46 +170,25 @@ ALONE = "sum c<C, u<5: (sum m<M, t2<3, t1<3: w2[k, m, t2]*w1[m, c, t1]*[u = t2 +
 HIDDEN = "sum m<M, c<C: w2[k, m, 0]*w1[m, c, 2]*x[c, 0]"
 
 
-def _without(theorem: Theorem, *known: Theorem) -> Theorem:
-    """The theorem without the hypotheses that are known."""
-    return functools.reduce(kernel.discharge, known, theorem)
-
-
-def _over(ranges: str) -> list[sums.Range]:
-    """The ranges of the notation."""
-    return sums.flattened(term(f"sum {ranges}: 1"))[0]
-
-
-def _stated(text: str, *equations: Theorem) -> Theorem:
-    """The equation of the notation, as the sum of the given ones."""
-    _, left, right = formula(text)
-    return derived.equals(left, right, *equations)
-
-
 def _single() -> Theorem:
     """S1 >= 0, D1 >= 0, D2 >= 0 |- the single convolution = the two layers, the first computed at every place."""
     texts = "S1 >= 0", "D1 >= 0", "D2 >= 0", "t1 >= 0", "t2 >= 0", "F1 - 1 >= t1", "F2 - 1 >= t2"
     known = [derived.given(text) for text in texts]
-    (taps,) = _over(f"u<{LAST} + 1")
+    (taps,) = sums.ranges(f"u<{LAST} + 1")
     place = term("S1*D2*t2 + D1*t1")
     lower = derived.certificate((">=", place, 0), known, [(1, [0, 2, 4]), (1, [1, 3])])
     upper = derived.certificate((">=", taps[2], place), known, [(1, [0, 2, 6]), (1, [1, 5])])
     read = term("sum i<W: x[c, i]*[i = S1*S2*o + u - (P1 + S1*P2)]")
     picked = derived.times(term("w2[k, m, t2]*w1[m, c, t1]"), sums.sifted(*taps, read, lower, upper))
-    every = sums.under(_over("m<M, t2<F2, c<C, t1<F1"), picked)
-    return _stated(f"{ONE} = {ALL}", sums.reordered(term(ONE), every.conclusion[1]), every)
-
-
-def _two(values: Theorem) -> Theorem:
-    """From the sum of the first layer's outputs at t2's place = b: the two layers = the sum of w2 b over m, t2."""
-    return sums.under(_over("m<M, t2<F2"), derived.times(term("w2[k, m, t2]"), values))
+    every = sums.under(sums.ranges("m<M, t2<F2, c<C, t1<F1"), picked)
+    return derived.stated(f"{ONE} = {ALL}", sums.reordered(term(ONE), every.conclusion[1]), every)
 
 
 def _border() -> Theorem:
     """S1 >= 0, D1 >= 0, D2 >= 0 |- what the single convolution has more: the taps t2 outside the first layer."""
-    (outputs,) = _over("j<O1")
-    two = _two(kernel.sift(*outputs, term(FIRST.format(j="j")), term(PLACE)))
-    return _stated(f"({ONE}) - {TWO} = {BORDER}", _single(), derived.times(-1, two))
+    (outputs,) = sums.ranges("j<O1")
+    two = sums.weighted(SECOND, kernel.sift(*outputs, term(FIRST.format(j="j")), term(PLACE)))
+    return derived.stated(f"({ONE}) - {TWO} = {BORDER}", _single(), derived.times(-1, two))
 
 
 def _interior() -> Theorem:
@@ -217,8 +196,8 @@ def _interior() -> Theorem:
     known = [derived.given(text) for text in (*INSIDE, "D2 >= 0", "t2 >= 0", "F2 - 1 >= t2")]
     lower = derived.certificate(formula(f"{PLACE} >= 0"), known, [(1, [0]), (1, [2, 3])])
     upper = derived.certificate(formula(f"O1 - 1 >= {PLACE}"), known, [(1, [1]), (1, [2, 4])])
-    two = _two(sums.sifted(*_over("j<O1")[0], term(FIRST.format(j="j")), lower, upper))
-    return _stated(f"{TWO} = {ONE}", two, derived.symmetric(_single()))
+    two = sums.weighted(SECOND, sums.sifted(*sums.ranges("j<O1")[0], term(FIRST.format(j="j")), lower, upper))
+    return derived.stated(f"{TWO} = {ONE}", two, derived.symmetric(_single()))
 
 
 def _one_layer() -> Theorem:
@@ -230,29 +209,19 @@ def _one_layer() -> Theorem:
         derived.certificate(first, known, [(1, [0, 1])]),
         derived.certificate(last, known, [(1, [3]), (1, [0, 2])]),
     ]
-    inside = functools.reduce(kernel.discharge, within, kernel.instantiate(_interior(), {"P2": 0}))
+    inside = derived.discharged(kernel.instantiate(_interior(), {"P2": 0}), *within)
     unpadded = TWO.replace(" - P2", ""), ONE.replace("(P1 + S1*P2)", "P1")
-    return _stated(" = ".join(unpadded), inside)
+    return derived.stated(" = ".join(unpadded), inside)
 
 
 # --- the ends of the kernel -------------------------------------------------------------------------------------------
 
 
-def _both_ways(value: Term, a: Term, b: Term) -> Theorem:
-    """|- value(a) [a = b] = value(b) [a <= b] [b <= a], where value has the letter q: the sum over q = a, ..., a."""
-    found = kernel.sift("q", a, a, value, b)
-    last = kernel.last_term(found.conclusion[1], derived.at_least(a, a))
-    before = sums.none(*last.conclusion[2][1][1:])
-    alone = ("*", substitute(value, {"q": a}), ("is", a, b))
-    return derived.equals(alone, found.conclusion[2], derived.symmetric(before), derived.symmetric(last), found)
-
-
 def _never(positive: Theorem) -> Theorem:
     """From a >= 1: [0 = a] = 0."""
     a = positive.conclusion[1]
-    one = derived.certificate(formula("1 > 0"), [], [(1, [])])
-    above = kernel.within(a, 0, derived.certificate((">", a, 0), [positive, one], [(1, [0]), (1, [1])]))
-    return derived.chain(_both_ways(1, 0, a), derived.times(("le", 0, a), above))
+    above = indicators.decided(derived.follows((">", a, 0), positive))
+    return derived.chain(indicators.both_ways(1, 0, a), derived.times(("le", 0, a), above))
 
 
 def _both_zero() -> Theorem:
@@ -260,41 +229,37 @@ def _both_zero() -> Theorem:
     claim = formula("[0 = A*n + r] = [n = 0]*[0 = r]")
     known = [derived.given(text) for text in ("A >= 1", "r >= 0", "n >= 0")]
     more = derived.certificate(formula("A*(n + 1) + r >= 1"), known, [(1, [0, 2]), (1, [0]), (1, [1]), (1, [2])])
-    next_one = derived.certificate(formula("n + 1 >= 1"), known, [(1, [2])])
-    base = derived.certificate(substitute(claim, {"n": 0}), [], [])
-    after = substitute(claim, {"n": term("n + 1")})
+    next_one = derived.follows(formula("n + 1 >= 1"), known[2])
     premises = [_never(more), _never(next_one), kernel.assume(claim)]
-    step = derived.certificate(after, premises, [(1, [0]), (term("-[0 = r]"), [1]), (0, [2])])
-    return kernel.induction(base, step, "n")
+    step = premises, [(1, [0]), (term("-[0 = r]"), [1]), (0, [2])]
+    return derived.by_induction(claim, "n", ([], []), step)
 
 
 def _met(distances: Sequence[Theorem]) -> Theorem:
     """From n1 >= 0, n2 >= 0: S1, D1, D2 >= 1 |- [0 = S1 D2 n2 + D1 n1] = [n2 = 0] [n1 = 0]."""
     (_, n1, _), (_, n2, _) = (each.conclusion for each in distances)
     stride, step, other = (derived.given(f"{letter} >= 1") for letter in ("S1", "D1", "D2"))
-    jump = derived.certificate(formula("S1*D2 >= 1"), [stride, other], [(1, [0, 1]), (1, [0]), (1, [1])])
+    jump = derived.positive_product(stride, other)
     rest = derived.certificate((">=", ("*", term("D1"), n1), 0), [step, distances[0]], [(1, [0, 1]), (1, [1])])
     zero = _both_zero()
     first = kernel.instantiate(zero, {"A": jump.conclusion[1], "n": n2, "r": rest.conclusion[1]})
     second = kernel.instantiate(zero, {"A": term("D1"), "n": n1, "r": 0})
-    found = derived.chain(_without(first, jump, rest, distances[1]), derived.times(("is", n2, 0), second))
-    return _without(found, step, distances[0], derived.at_least(0, 0))
+    found = derived.chain(derived.discharged(first, jump, rest, distances[1]), derived.times(("is", n2, 0), second))
+    return derived.discharged(found, step, distances[0], derived.at_least(0, 0))
 
 
 def _end(place: str, ends: Sequence[str], distances: Sequence[Theorem]) -> Theorem:
     """S1, D1, D2, F1, F2 >= 1 |- v at the place that only these ends of both filters reach is their product."""
-    sizes = [derived.given(f"F{axis} >= 1") for axis in "12"]
-    picked = []
-    for axis, end, size, weight in zip("12", ends, sizes, ("w1[m, c, t1]", "w2[k, m, t2]"), strict=True):
-        (taps,) = _over(f"t{axis}<F{axis}")
-        lower = derived.certificate((">=", term(end), 0), [size], [(int(end != "0"), [0])])
-        upper = derived.certificate((">=", taps[2], term(end)), [size], [(int(end == "0"), [0])])
-        picked.append(sums.sifted(*taps, term(weight), lower, upper))
-    first, second = picked
-    both = derived.chain(derived.times(second.conclusion[1], first), derived.times(first.conclusion[2], second))
-    met = sums.under(_over("m<M, t2<F2, t1<F1"), derived.times(term("w2[k, m, t2]*w1[m, c, t1]"), _met(distances)))
+    axes = []
+    for axis, end in zip("21", reversed(ends), strict=True):
+        (taps,), size = sums.ranges(f"t{axis}<F{axis}"), [derived.given(f"F{axis} >= 1")]
+        low, high = ([], size) if end == "0" else (size, [])
+        lower, upper = derived.follows((">=", term(end), 0), *low), derived.follows((">=", taps[2], term(end)), *high)
+        axes.append((taps, lower, upper))
+    both = sums.sifted_box(term("w2[k, m, t2]*w1[m, c, t1]"), *axes)
+    met = sums.weighted(term("sum m<M, t2<F2, t1<F1: w2[k, m, t2]*w1[m, c, t1]"), _met(distances))
     goal = f"{KERNEL.replace('[u =', f'[{place} =')} = sum m<M: w2[k, m, {ends[1]}]*w1[m, c, {ends[0]}]"
-    return _stated(goal, met, sums.under(_over("m<M"), both))
+    return derived.stated(goal, met, sums.under(sums.ranges("m<M"), both))
 
 
 def _first_tap() -> Theorem:
@@ -306,8 +271,7 @@ def _last_tap() -> Theorem:
     """S1, D1, D2, F1, F2 >= 1 |- the last tap of v is the product of the last taps."""
     known = [derived.given(f"F{axis} - 1 >= t{axis}") for axis in "12"]
     distances = [
-        derived.certificate(formula(f"F{axis} - 1 - t{axis} >= 0"), [each], [(1, [0])])
-        for axis, each in zip("12", known, strict=True)
+        derived.follows(formula(f"F{axis} - 1 - t{axis} >= 0"), each) for axis, each in zip("12", known, strict=True)
     ]
     return _end(LAST, ("F1 - 1", "F2 - 1"), distances)
 
@@ -322,57 +286,44 @@ def _size() -> Theorem:
     inside = derived.whole(room, first, more)
     folded = kernel.rewrite(derived.fold(inside.conclusion[1][1], first, second), inside)
     outputs = "(W + 2*P1 - D1*(F1 - 1) - 1)//S1 + 1"
-    return _stated(
+    return derived.stated(
         f"({outputs} + 2*P2 - D2*(F2 - 1) - 1)//S2 + 1 = (W + 2*(P1 + S1*P2) - ({LAST}) - 1)//(S1*S2) + 1",
         derived.symmetric(folded),
     )
 
 
-def _unrolled(name: str, count: int, body: Term) -> Theorem:
-    """|- the sum of body over the name below a number = its terms."""
-    steps = [kernel.last_term(("sum", name, 0, hi, body), derived.at_least(hi, 0)) for hi in reversed(range(count))]
-    terms = ("+", *(substitute(body, {name: i}) for i in range(count)))
-    return derived.equals(steps[0].conclusion[1], terms, *steps, sums.none(name, 0, -1, body))
-
-
 def _corner() -> Theorem:
     """W >= 2 |- at output 0 of two layers with F = 3, P = 1, S = 1: the tap that the padding between them hides."""
     wide = derived.given("W >= 2")
-    (image,) = _over("i<W")
-    some = derived.certificate(formula("W - 1 >= 0"), [wide], [(1, [0]), (1, [])])
-    hidden = _unrolled("t1", 3, term("w1[m, c, t1]*sum i<W: x[c, i]*[i = t1 - 2]"))
+    (image,) = sums.ranges("i<W")
+    some, more = (derived.follows(formula(f"W - 1 >= {place}"), wide) for place in (0, 1))
+    hidden = sums.unrolled(term("sum t1<3: w1[m, c, t1]*sum i<W: x[c, i]*[i = t1 - 2]"))
     reads = [kernel.sift(*image, term("x[c, i]"), place) for place in (-2, -1)]
     reads.append(sums.sifted(*image, term("x[c, i]"), derived.at_least(0, 0), some))
     goal = formula("sum t1<3: w1[m, c, t1]*sum i<W: x[c, i]*[i = t1 - 2] = w1[m, c, 2]*x[c, 0]")
     products = [(1, [0]), *((term(f"w1[m, c, {tap}]"), [tap + 1]) for tap in range(3))]
-    first = sums.under(_over("c<C"), derived.certificate(goal, [hidden, *reads], products))
+    first = sums.under(sums.ranges("c<C"), derived.certificate(goal, [hidden, *reads], products))
     inner = "(sum c<C, t1<3: w1[m, c, t1]*sum i<W: x[c, i]*[i = t2 - 1 + t1 - 1])"
     body = term(f"w2[k, m, t2]*(1 - [0 <= t2 - 1]*[t2 - 1 <= W - 1])*{inner}")
-    least = [kernel.within(place, term("W - 1"), known) for place, known in ((0, some), (1, _next(wide)))]
     seen = [substitute(term(f"-w2[k, m, t2]*{inner}"), {"t2": tap}) for tap in (1, 2)]
     left, right = ("sum", "t2", 0, 2, body), ("*", term("w2[k, m, 0]"), first.conclusion[2])
-    premises = [_unrolled("t2", 3, body), *least, first]
+    premises = [sums.unrolled(left), indicators.decided(some), indicators.decided(more), first]
     products = [(1, [0]), (seen[0], [1]), (seen[1], [2]), (term("w2[k, m, 0]"), [3])]
-    return sums.under(_over("m<M"), derived.certificate(("=", left, right), premises, products))
-
-
-def _next(wide: Theorem) -> Theorem:
-    """W >= 2 |- W - 1 >= 1."""
-    return derived.certificate(formula("W - 1 >= 1"), [wide], [(1, [0])])
+    return sums.under(sums.ranges("m<M"), derived.certificate(("=", left, right), premises, products))
 
 
 def _first_output() -> Theorem:
     """W >= 2 |- two 3-tap layers with P = 1 and the 5-tap layer with P = 2 differ at output 0 by w2[0] w1[2] x[0]."""
     numbers = dict.fromkeys(("S1", "S2", "D1", "D2", "P1", "P2"), 1)
     border = kernel.instantiate(_border(), {**numbers, "F1": 3, "F2": 3, "O1": term("W"), "o": 0})
-    border = _without(border, derived.at_least(1, 0))
-    return _stated(f"{PADDED} = {ALONE} - {HIDDEN}", derived.times(-1, border), derived.times(-1, _corner()))
+    border = derived.discharged(border, derived.at_least(1, 0))
+    return derived.stated(f"{PADDED} = {ALONE} - {HIDDEN}", derived.times(-1, border), derived.times(-1, _corner()))
 
 
 def _differs() -> Theorem:
     """W >= 2 |- they are equal at output 0 only where the hidden term is 0."""
     found = _first_output()
-    equal_there, nothing = (kernel.assume(formula(text)) for text in (f"{PADDED} = {ALONE}", f"{HIDDEN} = 0"))
+    equal_there, nothing = derived.given(f"{PADDED} = {ALONE}"), derived.given(f"{HIDDEN} = 0")
     forward = derived.certificate(nothing.conclusion, [found, equal_there], [(1, [0]), (-1, [1])])
     backward = derived.certificate(equal_there.conclusion, [found, nothing], [(1, [0]), (-1, [1])])
     return kernel.equivalent(forward, backward)
@@ -380,39 +331,39 @@ def _differs() -> Theorem:
 
 def _response(output: int, near: Theorem) -> Theorem:
     """From W - 1 >= output + 1: the response of that output of the padded layers to a unit at the same place."""
-    (image,) = _over("j<W")
+    (image,) = sums.ranges("j<W")
     value = term(f"sum t1<3: w1[m, c, t1]*[{output} = j + t1 - 1]")
     body = term(f"w2[k, m, t2]*sum j<W: ({written(value)})*[j = {output} + t2 - 1]")
-    premises, products = [_unrolled("t2", 3, body)], [(1, [0])]
+    premises, products = [sums.unrolled(("sum", "t2", 0, 2, body))], [(1, [0])]
     response: Term = 0
     for tap in range(3):
         weight, place = term(f"w2[k, m, {tap}]"), output + tap - 1
-        last = derived.certificate((">=", term("W - 1"), place), [near], [(1, [0]), (2 - tap, [])])
-        taps = _unrolled("t1", 3, substitute(value[4], {"j": place}))
+        last = derived.follows((">=", term("W - 1"), place), near)
+        taps = sums.unrolled(substitute(value, {"j": place}))
         here = ("*", weight, ("le", 0, place))
         for factor, known in (
             (weight, kernel.sift(*image, value, place)),
-            (("*", here, taps.conclusion[1]), kernel.within(place, term("W - 1"), last)),
+            (("*", here, taps.conclusion[1]), indicators.decided(last)),
             (here, taps),
         ):
             products.append((factor, [len(premises)]))
             premises.append(known)
         response = ("+", response, ("*", here, taps.conclusion[2]))
     found = derived.certificate(("=", premises[0].conclusion[1], response), premises, products)
-    return sums.under(_over("m<M"), found)
+    return sums.under(sums.ranges("m<M"), found)
 
 
 def _no_convolution() -> Theorem:
     """W >= 3 |- output 1 responds to a unit at 1 by w2[0] w1[2] more than output 0 to a unit at 0."""
     wide = derived.given("W >= 3")
-    near = [derived.certificate(formula(f"W - 1 >= {o + 1}"), [wide], [(1, [0]), (1 - o, [])]) for o in (0, 1)]
+    near = [derived.follows(formula(f"W - 1 >= {o + 1}"), wide) for o in (0, 1)]
     first, second = (_response(o, known) for o, known in enumerate(near))
     responses = [
         f"sum m<M, t2<3: w2[k, m, t2]*sum j<W: (sum t1<3: w1[m, c, t1]*[{o} = j + t1 - 1])*[j = {o} + t2 - 1]"
         for o in (0, 1)
     ]
     goal = f"{responses[1]} - {responses[0]} = sum m<M: w2[k, m, 0]*w1[m, c, 2]"
-    return _stated(goal, second, derived.times(-1, first))
+    return derived.stated(goal, second, derived.times(-1, first))
 
 
 # --- the shipping code ------------------------------------------------------------------------------------------------

@@ -165,12 +165,6 @@ def _term(axes: int, text: str, **values: str) -> Term:
     return term(re.sub(r"\|(.*?)\|", spread, text.format(**{**VALUES, **values})))
 
 
-def _within(whole: Term, equation: Theorem) -> Theorem:
-    """From a = b: the sums of f*a = the sums of f*b, where `whole` is the sums of f."""
-    ranges, factor = sums.flattened(whole)
-    return sums.under(ranges, derived.times(factor, equation))
-
-
 def _linear(axes: int, name: str) -> Theorem:
     """|- the pairing at a + m a' = the pairing at a + m times the pairing at a', for one of its arguments."""
     one, other = VALUES[name], VALUES[name].replace("[", "'[", 1)
@@ -205,7 +199,7 @@ def _flipped(value: Term, count: int) -> Theorem:
 def _to_input(axes: int, value: str = VALUES["x"]) -> Theorem:
     """|- <g, conv(x, w)> = the sum of x times the sum of w[F - 1 - t] stuffed[i + P - D (F - 1) + D t]."""
     paired, outer = _term(axes, PAIRED, x=value), _term(axes, "sum n<N, u<G, c<C, |i<W|, k<K: {x}", x=value)
-    turned = _within(outer, _flipped(_term(axes, "sum |t<F|, |o<O|: {w}*{g}*|[i = S*o + D*t - P]|"), axes))
+    turned = sums.weighted(outer, _flipped(_term(axes, "sum |t<F|, |o<O|: {w}*{g}*|[i = S*o + D*t - P]|"), axes))
     ranges, body = sums.flattened(paired)
     order = [ranges.index(each) for each in sums.flattened(turned.conclusion[1])[0]]
     exchanged = kernel.exchange(sums.nested(ranges, body), order)
@@ -223,23 +217,18 @@ def _picked(number: str) -> Theorem:
     return sums.sifted(name, lo, hi, read, lower, upper)
 
 
-def _product(one: Theorem, other: Theorem) -> Theorem:
-    """From a = b and c = d: c*a = b*d."""
-    return derived.chain(derived.times(other.conclusion[1], one), derived.times(one.conclusion[2], other))
-
-
 def _stuffed(axes: int) -> Theorem:
     """S >= 1 |- the sum over o of g[o] [q = S o] = the array of S (O - 1) + 1 entries with g[o] at S o, read at q."""
     stuffed, array = _term(axes, STUFFED), _term(axes, ARRAY)
     ranges, (_, cotangent, *_) = sums.flattened(stuffed)
-    picked = _within(sums.nested(ranges, cotangent), functools.reduce(_product, map(_picked, _numbers(axes))))
+    picked = sums.weighted(sums.nested(ranges, cotangent), derived.product(*map(_picked, _numbers(axes))))
     return derived.equals(stuffed, array, derived.symmetric(picked), sums.reordered(picked.conclusion[1], array))
 
 
 def _as_convolution(axes: int) -> Theorem:
     """S >= 1 |- the sum of w[F - 1 - t] stuffed[q] = that of w[F - 1 - t] and the array of the stuffed read at q."""
     slid = "sum k<K, |t<F|: w[u, k, c, |F - 1 - t|]*"
-    read = _within(_term(axes, slid + "1"), _stuffed(axes))
+    read = sums.weighted(_term(axes, slid + "1"), _stuffed(axes))
     return derived.equals(_term(axes, slid + STUFFED), _term(axes, slid + ARRAY), read)
 
 
@@ -261,8 +250,7 @@ def _bias(axes: int, bias: str) -> Theorem:
 
 def _derivative(name: str, paired: Term, along: Theorem) -> Theorem:
     """From: the pairing, its part with `name`, at d`name` = c. |- the derivative of the pairing by `name` is c."""
-    found = kernel.differential([name], paired)
-    return kernel.rewrite(found, derived.equals(found.conclusion[3], along.conclusion[2], along))
+    return derived.brought(kernel.differential([name], paired), along.conclusion[2], (1, along))
 
 
 def _by_input(axes: int) -> Theorem:

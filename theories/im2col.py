@@ -10,8 +10,7 @@ from convproof import autograd as ag
 from convproof.check import Relation, oracle, relation
 from convproof.check.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
-from convproof.proof.algebra import Term, substitute
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.spec import Axis, Conv
@@ -75,14 +74,14 @@ def _rows_claims() -> tuple[Claim, ...]:
         Claim(
             "channel",
             "Row c F + t of the columns belongs to channel c: dividing by F gives it back.",
-            lambda: _stated("(c*F + t)//F = c", _quotient()),
+            lambda: derived.stated("(c*F + t)//F = c", _quotient()),
             TAP,
         ),
         Claim("tap", "What the division leaves is the tap t.", _tap, TAP),
         Claim(
             "row-again",
             "A row is made again of its channel and its tap.",
-            lambda: _stated("F*(r//F) + (r - F*(r//F)) = r"),
+            lambda: derived.stated("F*(r//F) + (r - F*(r//F)) = r"),
         ),
         Claim(
             "row-in-range",
@@ -213,35 +212,14 @@ ROW = {"c": "(r//F)", "t": "(r - F*(r//F))"}
 ROW_2D = {"c": "((r//F2)//F1)", "t1": "(r//F2 - F1*((r//F2)//F1))", "t2": "(r - F2*(r//F2))"}
 
 
-def _stated(text: str, *equations: Theorem) -> Theorem:
-    """The equation of the notation, as the sum of the given ones."""
-    _, left, right = formula(text)
-    return derived.equals(left, right, *equations)
-
-
-def _without(theorem: Theorem, *known: Theorem) -> Theorem:
-    """The theorem without the hypotheses that are known."""
-    return functools.reduce(kernel.discharge, known, theorem)
-
-
 # --- rows and pairs ---------------------------------------------------------------------------------------------------
 
 
 def _quotient(channel: str = "c", size: str = "F", tap: str = "t") -> Theorem:
     """t >= 0, F - 1 >= t |- (c F + t)//F = c."""
     low, high = derived.given(f"{tap} >= 0"), derived.given(f"{size} - 1 >= {tap}")
-    row, product = term(f"({channel})*{size} + {tap}"), term(f"({channel})*{size}")
-    positive = derived.certificate(formula(f"{size} >= 1"), [low, high], [(1, [0]), (1, [1])])
-    lower = derived.certificate((">=", row, product), [low], [(1, [0])])
-    upper = derived.certificate((">=", ("+", product, term(size), -1), row), [high], [(1, [0])])
-    return derived.floor_is(row, positive, term(channel), lower, upper)
-
-
-def _at_quotient(value: Term, quotient: Theorem) -> Theorem:
-    """From a//b = p: |- value(a//b) = value(p), where value has the letter q."""
-    _, (_, a, b), _ = quotient.conclusion
-    twice = [substitute(value, {"q": ("//", top, b)}) for top in (("+", a, 0), a)]
-    return kernel.rewrite(kernel.identity(*twice), quotient)
+    positive = derived.follows(formula(f"{size} >= 1"), low, high)
+    return derived.quotient(term(f"({channel})*{size} + {tap}"), positive, term(channel), low, high)
 
 
 def _row_bounds() -> list[Theorem]:
@@ -257,38 +235,26 @@ def _row_bounds_2d() -> list[Theorem]:
     """The same for (c F1 + t1) F2 + t2 and C F1 F2: row c F1 + t1 of C F1, and t2 of F2."""
     low, high = (kernel.instantiate(each, {"F": term("F1"), "t": term("t1")}) for each in _row_bounds())
     names = {"c": term("c*F1 + t1"), "C": term("C*F1"), "F": term("F2"), "t": term("t2")}
-    lower, upper = (_without(kernel.instantiate(each, names), low, high) for each in _row_bounds())
-    return [lower, derived.certificate(formula("C*F1*F2 - 1 >= (c*F1 + t1)*F2 + t2"), [upper], [(1, [0])])]
-
-
-def _recounted(goal: str, one: Theorem, bounds: Sequence[Theorem], *quotients: Theorem) -> Theorem:
-    """The goal, a sum over all rows r = the sums over the ranges that `one` counts each row over, once."""
-    _, (*every, value), right = formula(goal)
-    ranges, (_, index, row) = sums.flattened(one.conclusion[1])
-    counted = sums.under([tuple(every[1:])], derived.times(value, one))
-    nested = sums.nested([tuple(every[1:]), *ranges], ("*", value, ("is", index, row)))
-    moved = kernel.exchange(nested, [*range(1, len(ranges) + 1), 0])
-    picked = functools.reduce(kernel.rewrite, quotients, sums.sifted(*every[1:], value, *bounds))
-    premises = [counted, moved, sums.under(ranges, picked)]
-    return derived.certificate(("=", ("sum", *every[1:], value), right), premises, [(-1, [0]), (1, [1]), (1, [2])])
+    lower, upper = (derived.discharged(kernel.instantiate(each, names), low, high) for each in _row_bounds())
+    return [lower, derived.follows(formula("C*F1*F2 - 1 >= (c*F1 + t1)*F2 + t2"), upper)]
 
 
 def _rows(value: str) -> Theorem:
     """C >= 0, F >= 1 |- the sum of value over the rows r < C F = the sum over the pairs c < C, t < F."""
-    goal = f"sum r<C*F: {value.format(**ROW)} = sum c<C, t<F: {value.format(**PAIR)}"
-    return _recounted(goal, _one_pair(), _row_bounds(), _quotient())
+    goal = formula(f"sum r<C*F: {value.format(**ROW)} = sum c<C, t<F: {value.format(**PAIR)}")
+    return sums.recounted(goal, _one_pair(), *_row_bounds(), _quotient())
 
 
 def _rows_2d(value: str) -> Theorem:
     """C >= 0, F1 >= 1, F2 >= 1 |- the sum of value over the rows r < C F1 F2 = the sum over the triples c, t1, t2."""
-    goal = f"sum r<C*F1*F2: {value.format(**ROW_2D)} = sum c<C, t1<F1, t2<F2: {value.format(**PAIR)}"
+    goal = formula(f"sum r<C*F1*F2: {value.format(**ROW_2D)} = sum c<C, t1<F1, t2<F2: {value.format(**PAIR)}")
     quotients = _quotient("c*F1 + t1", "F2", "t2"), _quotient("c", "F1", "t1")
-    return _recounted(goal, _one_pair_2d(), _row_bounds_2d(), *quotients)
+    return sums.recounted(goal, _one_pair_2d(), *_row_bounds_2d(), *quotients)
 
 
 def _tap() -> Theorem:
     """t >= 0, F - 1 >= t |- (c F + t) - F ((c F + t)//F) = t."""
-    return _stated("c*F + t - F*((c*F + t)//F) = t", derived.times(term("-F"), _quotient()))
+    return derived.stated("c*F + t - F*((c*F + t)//F) = t", derived.times(term("-F"), _quotient()))
 
 
 def _decoded(letter: str) -> Theorem:
@@ -296,26 +262,20 @@ def _decoded(letter: str) -> Theorem:
     row, first, second = "((c*F1 + t1)*F2 + t2)", _quotient("c*F1 + t1", "F2", "t2"), _quotient("c", "F1", "t1")
     goal = f"{ROW_2D[letter].replace('r', row)} = {letter}"
     if letter == "t2":
-        return _stated(goal, derived.times(term("-F2"), first))
-    rest = _at_quotient(term("q//F1" if letter == "c" else "q - F1*(q//F1)"), first)
-    return _stated(goal, rest, second if letter == "c" else derived.times(term("-F1"), second))
-
-
-def _all(*ones: Theorem) -> Theorem:
-    """From a = 1, b = 1, ...: a b ... = 1."""
-    parts = [one.conclusion[1] for one in ones]
-    products = [(("*", 1, *parts[i + 1 :]), [i]) for i in range(len(ones))]
-    return derived.certificate(("=", ("*", *parts), 1), ones, products)
-
-
-def _between(value: Term, lower: Theorem, upper: Theorem) -> list[Theorem]:
-    """From value >= 0 and hi >= value: |- [0 <= value] = 1 and [value <= hi] = 1."""
-    return [kernel.within(0, value, lower), kernel.within(value, upper.conclusion[1], upper)]
+        return derived.stated(goal, derived.times(term("-F2"), first))
+    rest = derived.congruence(term("q//F1" if letter == "c" else "q - F1*(q//F1)"), first)
+    return derived.stated(goal, rest, second if letter == "c" else derived.times(term("-F1"), second))
 
 
 def _row_in_range() -> Theorem:
     """c < C, t < F |- 0 <= c F + t <= C F - 1."""
-    return _all(*_between(term("c*F + t"), *_row_bounds()))
+    return _all(_row_bounds())
+
+
+def _all(bounds: Sequence[Theorem]) -> Theorem:
+    """From a >= lo, hi >= b, ...: [lo <= a] [b <= hi] ... = 1."""
+    found = derived.product(*map(indicators.decided, bounds))
+    return derived.equals(found.conclusion[1], 1, found)
 
 
 def _pair_in_range() -> Theorem:
@@ -323,21 +283,22 @@ def _pair_in_range() -> Theorem:
     size, low, high = (derived.given(text) for text in ("F >= 1", "r >= 0", "C*F - 1 >= r"))
     row, channel, tap = term("r"), term("r//F"), term("r - F*(r//F)")
     under, over = kernel.division(row, size), kernel.division(row, size, upper=True)
-    refuted = [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])]
-    first = derived.certificate((">=", channel, 0), [over, low, size], refuted, refute=True)
-    last = derived.certificate((">=", term("C - 1"), channel), [under, high, size], refuted, refute=True)
-    least = derived.certificate((">=", tap, 0), [under], [(1, [0])])
-    most = derived.certificate((">=", term("F - 1"), tap), [over], [(1, [0])])
-    return _all(*_between(channel, first, last), *_between(tap, least, most))
+    last = (">=", term("C - 1"), channel)
+    bounds = [
+        derived.floor_at_least(row, size, 0, low),
+        derived.certificate(last, [under, high, size], derived.REFUTED, refute=True),
+        derived.follows((">=", tap, 0), under),
+        derived.follows((">=", term("F - 1"), tap), over),
+    ]
+    return _all(bounds)
 
 
 @functools.cache
 def _one_pair() -> Theorem:
     """C >= 0, F >= 1, 0 <= r <= C F - 1 |- the number of pairs c < C, t < F with r = c F + t is 1."""
-    classes = sums.by_classes("C", "c", "t", derived.given("F >= 1"), term("[c = r]"))
-    low, high = derived.given("r >= 0"), derived.given("C*F - 1 >= r")
-    once = sums.sifted("c", 0, high.conclusion[1], 1, low, high)
-    return _stated("sum c<C, t<F: [r = c*F + t] = 1", derived.symmetric(classes), once)
+    once = kernel.instantiate(sums.one_class(), {"s": term("F"), "n": term("C"), "m": term("r")})
+    once = kernel.discharge(once, derived.follows(formula("F*C - 1 >= r"), derived.given("C*F - 1 >= r")))
+    return derived.stated("sum c<C, t<F: [r = c*F + t] = 1", once)
 
 
 @functools.cache
@@ -345,13 +306,11 @@ def _one_pair_2d() -> Theorem:
     """C >= 0, F1 >= 1, F2 >= 1, 0 <= r <= C F1 F2 - 1 |- the number of triples with r = (c F1 + t1) F2 + t2 is 1."""
     low, positive, high = (derived.given(text) for text in ("C >= 0", "F1 >= 1", "C*F1*F2 - 1 >= r"))
     many = derived.certificate(formula("C*F1 >= 0"), [low, positive], [(1, [0, 1]), (1, [0])])
-    outer = kernel.instantiate(_one_pair(), {"C": term("C*F1"), "F": term("F2")})
-    last = derived.certificate((">=", term("(C*F1)*F2 - 1"), term("r")), [high], [(1, [0])])
-    inner = kernel.instantiate(_one_pair(), {"F": term("F1"), "r": term("q")})
-    bounds = [kernel.instantiate(each, {"F": term("F1")}) for each in _row_bounds()]
-    goal = "sum q<C*F1: sum t2<F2: [r = q*F2 + t2] = sum c<C, t1<F1, t2<F2: [r = (c*F1 + t1)*F2 + t2]"
-    split = _recounted(goal, inner, bounds)
-    return derived.chain(derived.symmetric(split), _without(outer, many, last))
+    last = derived.follows(formula("(C*F1)*F2 - 1 >= r"), high)
+    line = kernel.instantiate(_one_pair(), {"C": term("C*F1"), "F": term("F2")})
+    taps = sums.by_classes("C", "c", "t1", positive, term("sum t2<F2: [r = c*F2 + t2]"))
+    goal = "sum c<C, t1<F1, t2<F2: [r = (c*F1 + t1)*F2 + t2] = 1"
+    return derived.stated(goal, derived.symmetric(taps), derived.discharged(line, many, last))
 
 
 # --- the product and its adjoint --------------------------------------------------------------------------------------
@@ -362,7 +321,7 @@ def _adjoint() -> Theorem:
     matrix = "sum r<C*F, o<O: m[r, o]*" + READ.format(**ROW)
     folded = "sum c<C, i<W: x[c, i]*sum t<F, o<O: m[c*F + t, o]*[i = S*o + D*t - P]"
     rows = _rows(PAIRED)
-    return _stated(f"{matrix} = {folded}", rows, sums.reordered(rows.conclusion[2], term(folded)))
+    return derived.stated(f"{matrix} = {folded}", rows, sums.reordered(rows.conclusion[2], term(folded)))
 
 
 def _adjoint_2d() -> Theorem:
@@ -373,24 +332,7 @@ def _adjoint_2d() -> Theorem:
         "*[i1 = S1*o1 + D1*t1 - P1]*[i2 = S2*o2 + D2*t2 - P2]"
     )
     rows = _rows_2d(PAIRED_2D)
-    return _stated(f"{matrix} = {folded}", rows, sums.reordered(rows.conclusion[2], term(folded)))
-
-
-def _moved(value: Term, a: Term, b: Term) -> Theorem:
-    """|- value(a) [a = b] = value(b) [a = b], where value has the letter q."""
-
-    def once(body: Term) -> Theorem:
-        """|- body(a) [a = b] = body(b) [a <= b] [b <= a]: the sum over q = a, ..., a, in two ways."""
-        found = kernel.sift("q", a, a, body, b)
-        last = kernel.last_term(found.conclusion[1], derived.at_least(a, a))
-        before = sums.none(*last.conclusion[2][1][1:])
-        alone = ("*", substitute(body, {"q": a}), ("is", a, b))
-        return derived.equals(alone, found.conclusion[2], derived.symmetric(before), derived.symmetric(last), found)
-
-    there = substitute(value, {"q": b})
-    left, right = (("*", part, ("is", a, b)) for part in (substitute(value, {"q": a}), there))
-    products = [(1, [0]), (("*", -1, there), [1])]
-    return derived.certificate(("=", left, right), [once(value), once(1)], products)
+    return derived.stated(f"{matrix} = {folded}", rows, sums.reordered(rows.conclusion[2], term(folded)))
 
 
 def _fold_unfold() -> Theorem:
@@ -398,28 +340,17 @@ def _fold_unfold() -> Theorem:
     place, last, low, high = term("S*o + D*t - P"), term("W - 1"), derived.given("i >= 0"), derived.given("W - 1 >= i")
     inside = term("[0 <= q]*[q <= W - 1]")
     read = kernel.sift("j", 0, last, term("x[c, j]"), place)
-    moved = _moved(("*", term("x[c, q]"), inside), place, term("i"))
-    here = derived.times(term("x[c, i]*[i = S*o + D*t - P]"), _all(*_between(term("i"), low, high)))
+    moved = indicators.moved(("*", term("x[c, q]"), inside), place, term("i"))
+    here = derived.times(term("x[c, i]*[i = S*o + D*t - P]"), _all([low, high]))
     copied = derived.chain(derived.times(("is", term("i"), place), read), moved, here)
-    ranges = [("t", 0, term("F - 1")), ("o", 0, term("O - 1"))]
-    return _stated(
+    return derived.stated(
         "sum t<F, o<O: (sum j<W: x[c, j]*[j = S*o + D*t - P])*[i = S*o + D*t - P]"
         " = x[c, i]*sum t<F, o<O: [i = S*o + D*t - P]",
-        sums.under(ranges, copied),
+        sums.under(sums.ranges("t<F, o<O"), copied),
     )
 
 
 # --- what the columns hold --------------------------------------------------------------------------------------------
-
-
-def _counted(*natural: Theorem) -> Theorem:
-    """From a >= 0, b >= 0, ...: the number of places in a box of sizes a, b, ... is their product."""
-    sizes = [each.conclusion[1] for each in natural]
-    one = sums.counted("N", "n")
-    each = [kernel.discharge(kernel.instantiate(one, {"N": a}), known) for a, known in zip(sizes, natural, strict=True)]
-    box = sums.nested([(f"n{axis}", 0, ("+", size, -1)) for axis, size in enumerate(sizes)], 1)
-    number = ("*", *(count.conclusion[1] for count in each))
-    return functools.reduce(kernel.rewrite, each, kernel.identity(box, number))
 
 
 def _product(*natural: Theorem) -> Theorem:
@@ -430,49 +361,31 @@ def _product(*natural: Theorem) -> Theorem:
 
 def _natural(*letters: str) -> list[Theorem]:
     """a >= 1 |- a >= 0 for the letters."""
-    given = {letter: derived.given(f"{letter} >= 1") for letter in letters}
-    return [derived.certificate(formula(f"{a} >= 0"), [known], [(1, [0]), (1, [])]) for a, known in given.items()]
+    return [derived.natural(derived.given(f"{letter} >= 1")) for letter in letters]
 
 
 def _entries() -> Theorem:
     """C >= 0, F >= 0, O >= 0 |- the number of places r < C F, o < O is C F O."""
     channels, taps, columns = (derived.given(f"{letter} >= 0") for letter in "CFO")
-    return _stated("sum r<C*F, o<O: 1 = C*F*O", _counted(_product(channels, taps), columns))
-
-
-def _inverse(positive: Theorem) -> Theorem:
-    """From a >= 1: a (1 / a) = 1."""
-    a = positive.conclusion[1]
-    one = derived.certificate(formula("1 > 0"), [], [(1, [])])
-    goal = (">", ("*", a, a), 0)
-    return kernel.reciprocal(a, derived.certificate(goal, [positive, one], [(1, [0, 0]), (2, [0]), (1, [1])]))
+    return derived.stated("sum r<C*F, o<O: 1 = C*F*O", sums.counted_box(_product(channels, taps), columns))
 
 
 def _ratio(goal: str, entries: Theorem, values: Theorem, common: str, number: str, size: str) -> Theorem:
     """common >= 1, size >= 1 |- number / size is the ratio of common number entries and common size values."""
     _, (_, _, (_, box)), _ = formula(goal)
     known = [derived.given(f"{letter} >= 1") for letter in f"{common}*{size}".split("*")]
-    all_values, one_channel = _at_least_one(*known), _at_least_one(*known[1:])
+    all_values, one_channel = derived.positive_product(*known), derived.positive_product(*known[1:])
     same = kernel.rewrite(kernel.identity(("inv", box), ("inv", values.conclusion[1])), values)
-    premises = [entries, same, _inverse(all_values), _inverse(one_channel)]
+    premises = [entries, same, derived.inverse(all_values), derived.inverse(one_channel)]
     c, n, m = term(common), term(number), term(size)
     products = [(("inv", box), [0]), (("*", c, n), [1]), (("*", n, ("inv", m)), [2])]
     return derived.certificate(formula(goal), premises, [*products, (("*", -1, n, c, same.conclusion[2]), [3])])
 
 
-def _at_least_one(*known: Theorem) -> Theorem:
-    """From a >= 1, b >= 1, ...: a b ... >= 1."""
-    found = known[0]
-    for each in known[1:]:
-        goal = (">=", ("*", found.conclusion[1], each.conclusion[1]), 1)
-        found = derived.certificate(goal, [found, each], [(1, [0, 1]), (1, [0]), (1, [1])])
-    return found
-
-
 def _factor() -> Theorem:
     """C >= 1, W >= 1, F >= 0, O >= 0 |- the entries of the columns of x / the values of x = F O / W."""
     (channels, size), taps, columns = _natural("C", "W"), derived.given("F >= 0"), derived.given("O >= 0")
-    entries, values = _counted(_product(channels, taps), columns), _counted(channels, size)
+    entries, values = sums.counted_box(_product(channels, taps), columns), sums.counted_box(channels, size)
     goal = "(sum r<C*F, o<O: 1)/(sum c<C, i<W: 1) = (F*O)/W"
     return _ratio(goal, entries, values, "C", "F*O", "W")
 
@@ -481,7 +394,7 @@ def _factor_2d() -> Theorem:
     """The same on two axes: F1 F2 O1 O2 / (W1 W2)."""
     image = _natural("C", "W1", "W2")
     taps, columns = ([derived.given(f"{letter}{axis} >= 0") for axis in (1, 2)] for letter in "FO")
-    entries, values = _counted(_product(image[0], *taps), *columns), _counted(*image)
+    entries, values = sums.counted_box(_product(image[0], *taps), *columns), sums.counted_box(*image)
     goal = "(sum r<C*F1*F2, o1<O1, o2<O2: 1)/(sum c<C, i1<W1, i2<W2: 1) = (F1*F2*O1*O2)/(W1*W2)"
     return _ratio(goal, entries, values, "C", "F1*F2*O1*O2", "W1*W2")
 
@@ -493,16 +406,12 @@ def _factor_dense() -> Theorem:
 
 def _of_channel(value: str) -> Theorem:
     """F >= 1, 0 <= c <= C - 1 |- the sum of value over the rows of channel c = the sum over its taps t < F."""
-    low, high = derived.given("c >= 0"), derived.given("C - 1 >= c")
-    other, row = {**PAIR, "c": "b"}, value.format(**ROW)
-    one = _stated("sum b<C, t<F: [r = b*F + t] = 1", _one_pair())
-    *bounds, quotient = (kernel.instantiate(each, {"c": term("b")}) for each in (*_row_bounds(), _quotient()))
-    goal = f"sum r<C*F: [r//F = c]*{row} = sum b<C: (sum t<F: {value.format(**other)})*[b = c]"
-    every = _recounted(goal, one, bounds, quotient)
-    picked = sums.sifted(*every.conclusion[2][1:4], every.conclusion[2][4][1], low, high)
-    positive = derived.certificate(formula("C >= 0"), [low, high], [(1, [0]), (1, [1]), (1, [])])
-    found = _stated(f"sum r<C*F: [r//F = c]*{row} = sum t<F: {value.format(**PAIR)}", every, picked)
-    return kernel.discharge(found, positive)
+    low, high = derived.given("b >= 0"), derived.given("C - 1 >= b")
+    every = _rows("[{c} = b]*" + value)
+    picked = sums.sifted("c", 0, term("C - 1"), term(f"sum t<F: {value.format(**PAIR)}"), low, high)
+    found = kernel.discharge(derived.chain(every, picked), derived.follows(formula("C >= 0"), low, high))
+    goal = f"sum r<C*F: [r//F = c]*{value.format(**ROW)} = sum t<F: {value.format(**PAIR)}"
+    return derived.stated(goal, kernel.instantiate(found, {"b": term("c")}))
 
 
 def _copies_inside() -> Theorem:
@@ -510,25 +419,23 @@ def _copies_inside() -> Theorem:
     size, low, high = (derived.given(text) for text in ("F >= 0", "i >= F - 1", "W - F >= i"))
     first, last = derived.given("t >= 0"), derived.given("F - 1 >= t")
     place, end = term("i - t"), term("W - F + 1 - 1")
-    lower = derived.certificate((">=", place, 0), [low, last], [(1, [0]), (1, [1])])
-    upper = derived.certificate((">=", end, place), [high, first], [(1, [0]), (1, [1])])
-    once = sums.under([("t", 0, term("F - 1"))], sums.sifted("o", 0, end, 1, lower, upper))
-    return _stated("sum t<F, o<W - F + 1: [i = o + t] = F", once, _counted(size))
+    lower = derived.follows((">=", place, 0), low, last)
+    upper = derived.follows((">=", end, place), high, first)
+    once = sums.under(sums.ranges("t<F"), sums.sifted("o", 0, end, 1, lower, upper))
+    return derived.stated("sum t<F, o<W - F + 1: [i = o + t] = F", once, sums.counted_box(size))
 
 
 def _copies_in_all() -> Theorem:
     """|- the sum over i < W of the number of copies = the number of taps that read inside 0, ..., W - 1."""
     read = "S*o + D*t - P"
-    pairs = sums.flattened(term("sum t<F, o<O: 1"))[0]
-    inside = sums.under(pairs, kernel.sift("i", 0, term("W - 1"), 1, term(read)))
-    goal = formula(f"sum i<W, t<F, o<O: [i = {read}] = sum t<F, o<O: [0 <= {read}]*[{read} <= W - 1]")
-    return derived.equals(*goal[1:], sums.reordered(goal[1], inside.conclusion[1]), inside)
+    found = sums.gathered(term(f"sum i<W, t<F, o<O: [i = {read}]"), "i", 1, term(read))
+    return derived.stated(f"sum i<W, t<F, o<O: [i = {read}] = sum t<F, o<O: [0 <= {read}]*[{read} <= W - 1]", found)
 
 
 def _average_pool() -> Theorem:
     """F >= 1, 0 <= c <= C - 1 |- the mean of the rows of channel c at column o = the mean of window o."""
     rows, taps = f"sum r<C*F: [r//F = c]*{READ.format(**ROW)}", f"sum t<F: {READ.format(**PAIR)}"
-    return _stated(f"({rows})/F = ({taps})/F", derived.times(term("inv(F)"), _of_channel(READ)))
+    return derived.stated(f"({rows})/F = ({taps})/F", derived.times(term("inv(F)"), _of_channel(READ)))
 
 
 def _max_pool() -> Theorem:

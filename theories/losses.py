@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.check import Mismatch, Relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, kernel, sums
-from convproof.proof.algebra import Term
-from convproof.proof.derived import Products, certificate, equals, given
-from convproof.proof.language import term
+from convproof.proof import Theorem, indicators, kernel, sums
+from convproof.proof.derived import brought, certificate, equals, follows, given
+from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import symbols
 from convproof.theory import Claim, Step, Theory
@@ -126,13 +125,6 @@ def theory() -> Theory:
     )
 
 
-def _brought(raw: Theorem, value: str, *needed: tuple[Term, Theorem]) -> Theorem:
-    """The derivative as `value`, which is what was found minus the sum of factor * (left - right) of the equations."""
-    products: Products = [(factor, [i]) for i, (factor, _) in enumerate(needed)]
-    found, wanted = raw.conclusion[3], term(value)
-    return kernel.rewrite(raw, certificate(("=", found, wanted), [equation for _, equation in needed], products))
-
-
 # --- ReLU -------------------------------------------------------------------------------------------------------------
 
 
@@ -142,16 +134,16 @@ def _relu(sign: str) -> Theorem:
     away = certificate((">", term("z[]*z[]"), 0), [known], [(1, [0, 0])])
     raw = kernel.differential(["z"], term("z[]*[0 <= z[]]"), away)
     if sign == "0 > z[]":
-        return _brought(raw, "0", (term("dz[]"), kernel.within(0, term("z[]"), known)))
-    natural = certificate((">=", term("z[]"), 0), [known], [(1, [0])])
-    return _brought(raw, "dz[]", (term("dz[]"), kernel.within(0, term("z[]"), natural)))
+        return brought(raw, term("0"), (term("dz[]"), indicators.decided(known)))
+    natural = follows(formula("z[] >= 0"), known)
+    return brought(raw, term("dz[]"), (term("dz[]"), indicators.decided(natural)))
 
 
 def _relu_backward() -> Theorem:
     """For all o, z[o] z[o] > 0 |- the derivative of sum g[o] z[o] [0 <= z[o]] is sum g[o] [0 <= z[o]] dz[o]."""
-    away = kernel.specialize(given("for all o: z[o]*z[o] > 0"), term("o"))
+    away = given("for all o: z[o]*z[o] > 0", term("o"))
     raw = kernel.differential(["z"], term("sum o<O: g[o]*z[o]*[0 <= z[o]]"), away)
-    return _brought(raw, "sum o<O: g[o]*[0 <= z[o]]*dz[o]")
+    return brought(raw, term("sum o<O: g[o]*[0 <= z[o]]*dz[o]"))
 
 
 # --- softmax and cross-entropy ----------------------------------------------------------------------------------------
@@ -176,13 +168,13 @@ def _softmax_total() -> Theorem:
 def _softmax_derivative() -> Theorem:
     """n >= 0 |- the derivative of p[i] is p[i] (dz[i] - the sum of p[k] dz[k])."""
     raw = kernel.differential(["z"], term(P), _square_positive())
-    return _brought(raw, f"{P}*(dz[i] - sum k=0..n: exp(z[k])/{TOTAL}*dz[k])")
+    return brought(raw, term(f"{P}*(dz[i] - sum k=0..n: exp(z[k])/{TOTAL}*dz[k])"))
 
 
 def _softmax_backward() -> Theorem:
     """n >= 0 |- the derivative of the sum of g[i] p[i] is the sum of dz[i] p[i] (g[i] - the sum of g[k] p[k])."""
     raw = kernel.differential(["z"], term(f"sum i=0..n: g[i]*{P}"), _square_positive())
-    return _brought(raw, f"sum i=0..n: dz[i]*{P}*(g[i] - sum k=0..n: g[k]*exp(z[k])/{TOTAL})")
+    return brought(raw, term(f"sum i=0..n: dz[i]*{P}*(g[i] - sum k=0..n: g[k]*exp(z[k])/{TOTAL})"))
 
 
 def _at_label(value: str) -> Theorem:
@@ -192,14 +184,14 @@ def _at_label(value: str) -> Theorem:
 
 def _some_class() -> Theorem:
     """y >= 0, n >= y |- n >= 0."""
-    return certificate((">=", term("n"), 0), [given("y >= 0"), given("n >= y")], [(1, [0]), (1, [1])])
+    return follows(formula("n >= 0"), given("y >= 0"), given("n >= y"))
 
 
 def _cross_entropy() -> Theorem:
     """y >= 0, n >= y |- the derivative of log(sum of exp(z[j])) - z[y] is the sum of dz[i] (p[i] - [i = y])."""
     positive = kernel.discharge(_total_positive(), _some_class())
     raw = kernel.differential(["z"], term(f"log({TOTAL}) - z[y]"), positive)
-    return _brought(raw, f"sum i=0..n: dz[i]*({P} - [i = y])", (1, _at_label("dz[i]")))
+    return brought(raw, term(f"sum i=0..n: dz[i]*({P} - [i = y])"), (1, _at_label("dz[i]")))
 
 
 def _balanced() -> Theorem:
@@ -216,16 +208,16 @@ def _hinge() -> Theorem:
     """For all j, (s[j] - s[y] + 1)^2 > 0 |- the derivative of the sum over j != y of the margins that are >= 0 is the
     sum of ds[j] - ds[y] over them.
     """
-    away = kernel.specialize(given(f"for all j: {MARGIN}*{MARGIN} > 0"), term("j"))
+    away = given(f"for all j: {MARGIN}*{MARGIN} > 0", term("j"))
     raw = kernel.differential(["s"], term(f"sum j<n: (1 - [j = y])*{MARGIN}*[0 <= {MARGIN}]"), away)
-    return _brought(raw, f"sum j<n: (1 - [j = y])*[0 <= {MARGIN}]*(ds[j] - ds[y])")
+    return brought(raw, term(f"sum j<n: (1 - [j = y])*[0 <= {MARGIN}]*(ds[j] - ds[y])"))
 
 
 def _hinge_gradient() -> Theorem:
     """With 0 <= y < n as well: it is the sum of ds[i] ((1 - [i = y]) [margin i >= 0] - [i = y] how many are >= 0)."""
     chosen = sums.sifted("i", 0, term("n - 1"), term("ds[i]"), given("y >= 0"), given("n - 1 >= y"))
     other = "(1 - [i = y])*[0 <= (s[i] - s[y] + 1)]"
-    return _brought(_hinge(), f"sum i<n: ds[i]*({other} - [i = y]*{VIOLATED})", (term(VIOLATED), chosen))
+    return brought(_hinge(), term(f"sum i<n: ds[i]*({other} - [i = y]*{VIOLATED})"), (term(VIOLATED), chosen))
 
 
 # --- by running -------------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from convproof import lower
 from convproof.check import Relation
 from convproof.check.cases import chains
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, kernel, sums
 from convproof.proof.algebra import Term, substitute
-from convproof.proof.derived import certificate, equals, given, symmetric
+from convproof.proof.derived import Products, at_least, by_induction, certificate, equals, follows, given, natural
 from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
 from convproof.spec import Conv, Network
@@ -179,17 +179,6 @@ ALL_VALUES = term("sum k=0..n: v(k)")
 NEIGHBOURS = term("v(q) + v(q + 1)")
 
 
-def _law(text: str, place: Term) -> Theorem:
-    """What holds for all letters, at a place."""
-    return kernel.specialize(given(text), place)
-
-
-def _longer(total: Term) -> Theorem:
-    """n >= 0 |- a sum over k = 0, ..., n + 1 = that up to n, plus its term at n + 1."""
-    enough = certificate((">=", total[3], 0), [given("n >= 0")], [(1, [0]), (1, [])])
-    return kernel.last_term(total, enough)
-
-
 def _up_to(value: Term, last: Term) -> Term:
     return ("sum", "k", 0, last, value)
 
@@ -197,17 +186,14 @@ def _up_to(value: Term, last: Term) -> Term:
 def _kept() -> Theorem:
     """r(0) = v(0), r(k + 1) = r(k) + v(k + 1), n >= 0 |- r(n) = the sum of v(k) over k = 0, ..., n."""
     claim = ("=", term("r(n)"), ALL_VALUES)
-    first, then = substitute(claim, {"n": 0}), substitute(claim, {"n": ("+", N, 1)})
-    once = kernel.last_term(first[2], derived.at_least(0, 0))
-    nothing = sums.none("k", 0, ("+", 0, -1), term("v(k)"))
-    base = equals(first[1], first[2], given(KEPT_FIRST), symmetric(once), symmetric(nothing))
-    step = equals(then[1], then[2], _law(KEPT_NEXT, N), kernel.assume(claim), symmetric(_longer(then[2])))
-    return kernel.induction(base, step, "n")
+    base = [given(KEPT_FIRST), sums.unrolled(term("sum k=0..0: v(k)"))], [(1, [0]), (-1, [1])]
+    step = [given(KEPT_NEXT, N), kernel.assume(claim), sums.longer(*ALL_VALUES[1:], given("n >= 0"))]
+    return by_induction(claim, "n", base, (step, [(1, [0]), (1, [1]), (-1, [2])]))
 
 
 def _with_gradients() -> Theorem:
     """For all k, b(k) = v(k) |- the sum of v(k) + b(k) = 2 times the sum of v(k)."""
-    body = equals(term("v(k) + b(k)"), term("2*v(k)"), _law(GRADIENTS, K))
+    body = equals(term("v(k) + b(k)"), term("2*v(k)"), given(GRADIENTS, K))
     summed = kernel.under_sum(_up_to(term("v(k) + b(k)"), N), body)
     return equals(summed.conclusion[1], ("*", 2, ALL_VALUES), summed)
 
@@ -215,56 +201,45 @@ def _with_gradients() -> Theorem:
 def _after() -> Theorem:
     """With the laws of a and d, n >= 0 |- a(n) = v(n): when layer n is done its values alone are held."""
     claim = formula("a(n) = v(n)")
-    then = substitute(claim, {"n": ("+", N, 1)})
-    step = equals(then[1], then[2], _law(HELD_AFTER, N), _law(HELD_DURING, N), kernel.assume(claim))
-    return kernel.induction(given(HELD_FIRST), step, "n")
+    step = [given(HELD_AFTER, N), given(HELD_DURING, N), kernel.assume(claim)], [(1, [0]), (1, [1]), (1, [2])]
+    return by_induction(claim, "n", ([given(HELD_FIRST)], [(1, [0])]), step)
 
 
 def _held() -> Theorem:
     """With the same |- d(n) = v(n) + v(n + 1)."""
-    return equals(term("d(n)"), term("v(n) + v(n + 1)"), _law(HELD_DURING, N), _after())
+    return equals(term("d(n)"), term("v(n) + v(n + 1)"), given(HELD_DURING, N), _after())
 
 
 def _peak() -> Theorem:
     """With the same, and for all k v(q) + v(q + 1) >= v(k) + v(k + 1) |- v(q) + v(q + 1) >= d(n)."""
-    return certificate((">=", NEIGHBOURS, term("d(n)")), [_law(LARGEST, N), _held()], [(1, [0]), (-1, [1])])
+    return certificate((">=", NEIGHBOURS, term("d(n)")), [given(LARGEST, N), _held()], [(1, [0]), (-1, [1])])
 
 
 def _never_more() -> Theorem:
     """q >= 0, n - 1 >= q, v(k) >= 0 |- the sum of v(k) >= v(q) + v(q + 1): by induction over m = n - 1 - q."""
-    natural, first = _law(NATURAL, K), given("q >= 0")
-    before = kernel.instantiate(sums.nonnegative("n", "k", natural), {"n": Q})
-    total = _up_to(term("v(k)"), term("q + 1"))
-    second = kernel.last_term(total, certificate((">=", total[3], 0), [first], [(1, [0]), (1, [])]))
-    upper = second.conclusion[2][1]
-    at = kernel.last_term(upper, certificate((">=", upper[3], 0), [first], [(1, [0])]))
-    claim = (">=", _up_to(term("v(k)"), term("q + 1 + m")), NEIGHBOURS)
-    base = certificate(substitute(claim, {"m": 0}), [second, at, before], [(1, [0]), (1, [1]), (1, [2])])
-    then = substitute(claim, {"m": term("m + 1")})
-    enough = certificate((">=", then[1][3], 0), [first, given("m >= 0")], [(1, [0]), (1, [1]), (2, [])])
-    more = kernel.last_term(then[1], enough)
-    step = certificate(then, [more, kernel.assume(claim), _law(NATURAL, then[1][3])], [(1, [0]), (1, [1]), (1, [2])])
-    found = kernel.instantiate(kernel.induction(base, step, "m"), {"m": term("n - 1 - q")})
-    room = certificate((">=", term("n - 1 - q"), 0), [given("n - 1 >= q")], [(1, [0])])
-    return certificate((">=", ALL_VALUES, NEIGHBOURS), [kernel.discharge(found, room)], [(1, [0])])
+    value, first = term("v(k)"), given("q >= 0")
+    before = kernel.instantiate(sums.nonnegative("n", "k", given(NATURAL, K)), {"n": Q})
+    pair = [sums.longer("k", 0, term(last), value, first) for last in ("q - 1", "q")]
+    claim = (">=", _up_to(value, term("q + 1 + m")), NEIGHBOURS)
+    more = sums.longer(*claim[1][1:], first, given("m >= 0"))
+    step = [more, kernel.assume(claim), given(NATURAL, term("q + 1 + m + 1"))]
+    each: Products = [(1, [0]), (1, [1]), (1, [2])]
+    found = by_induction(claim, "m", ([*pair, before], each), (step, each))
+    room = follows(formula("n - 1 - q >= 0"), given("n - 1 >= q"))
+    found = kernel.discharge(kernel.instantiate(found, {"m": term("n - 1 - q")}), room)
+    return follows((">=", ALL_VALUES, NEIGHBOURS), found)
 
 
 def _backward_never_more() -> Theorem:
     """With the same |- 2 times the sum of v(k) >= the sum of v(k), plus v(q) + v(q + 1)."""
-    return certificate((">=", ("*", 2, ALL_VALUES), ("+", ALL_VALUES, NEIGHBOURS)), [_never_more()], [(1, [0])])
-
-
-def _counted(last: str) -> Theorem:
-    """A sum of ones over 0, ..., last is last + 1, for last + 1 >= 0."""
-    return kernel.instantiate(sums.counted("count", "k"), {"count": term(f"{last} + 1")})
+    return follows((">=", ("*", 2, ALL_VALUES), ("+", ALL_VALUES, NEIGHBOURS)), _never_more())
 
 
 def _equal_layers() -> Theorem:
     """n >= 0, for all k v(k) = c |- 2 times the sum of v(k) = (n + 1) (v(q) + v(q + 1))."""
-    same = kernel.under_sum(ALL_VALUES, _law("for all k: v(k) = c", K))
-    enough = certificate((">=", term("n + 1"), 0), [given("n >= 0")], [(1, [0]), (1, [])])
-    count = kernel.discharge(_counted("n"), enough)
-    pair = [_law("for all k: v(k) = c", place) for place in (Q, term("q + 1"))]
+    same = kernel.under_sum(ALL_VALUES, given("for all k: v(k) = c", K))
+    count = sums.counted_box(follows(formula("n + 1 >= 0"), given("n >= 0")))
+    pair = [given("for all k: v(k) = c", place) for place in (Q, term("q + 1"))]
     products = [(2, [0]), (term("2*c"), [1]), (term("-(n + 1)"), [2]), (term("-(n + 1)"), [3])]
     goal = ("=", ("*", 2, ALL_VALUES), ("*", term("n + 1"), NEIGHBOURS))
     return certificate(goal, [same, count, *pair], products)
@@ -278,19 +253,18 @@ HELD_WEIGHTS = term("sum k<n: (w(k) + e(k) + sum i<s: c(i, k))")
 
 def _caches() -> Theorem:
     """s >= 0, e(k) = w(k), c(i, k) = w(k) |- the sum of w(k) + e(k) + s caches = (2 + s) times the sum of w(k)."""
-    inner = kernel.under_sum(term("sum i<s: c(i, k)"), kernel.specialize(_law(CACHES, term("i")), K))
+    inner = kernel.under_sum(term("sum i<s: c(i, k)"), given(CACHES, term("i"), K))
     products = [(1, [0]), (1, [1]), (term("w(k)"), [2])]
     goal = ("=", HELD_WEIGHTS[4], term("(2 + s)*w(k)"))
-    body = certificate(goal, [_law(WEIGHT_GRADIENTS, K), inner, sums.counted("s")], products)
+    body = certificate(goal, [given(WEIGHT_GRADIENTS, K), inner, sums.counted("s")], products)
     summed = kernel.under_sum(HELD_WEIGHTS, body)
     return equals(HELD_WEIGHTS, ("*", term("2 + s"), ALL_WEIGHTS), summed)
 
 
 def _three_times() -> Theorem:
     """With s >= 1, n >= 0 and w(k) >= 0 |- the same sum >= 3 times the sum of w(k)."""
-    some = certificate((">=", term("s"), 0), [given("s >= 1")], [(1, [0]), (1, [])])
-    total = sums.nonnegative("n", "k", _law("for all k: w(k) >= 0", K))
-    premises = [kernel.discharge(_caches(), some), given("s >= 1"), total]
+    total = sums.nonnegative("n", "k", given("for all k: w(k) >= 0", K))
+    premises = [kernel.discharge(_caches(), natural(given("s >= 1"))), given("s >= 1"), total]
     return certificate((">=", HELD_WEIGHTS, ("*", 3, ALL_WEIGHTS)), premises, [(1, [0]), (1, [1, 2])])
 
 
@@ -298,8 +272,7 @@ def _training() -> Theorem:
     """B >= 0, with gradients and one cache |- 4 (B images' values and gradients + three times the weights) = 8 B times
     the sum of v(k) + 12 times the sum of w(k).
     """
-    once = kernel.instantiate(_caches(), {"s": 1})
-    once = kernel.discharge(once, derived.at_least(1, 0))
+    once = kernel.discharge(kernel.instantiate(_caches(), {"s": 1}), at_least(1, 0))
     images = sums.counted("B", "j")
     both = term("sum k=0..n: (v(k) + b(k))")
     total = ("*", 4, ("+", ("sum", "j", 0, term("B - 1"), both), substitute(HELD_WEIGHTS, {"s": 1})))

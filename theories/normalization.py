@@ -9,9 +9,18 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.check import Relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, kernel, sums
-from convproof.proof.algebra import Term
-from convproof.proof.derived import Products, certificate, equals, given, symmetric
+from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof.derived import (
+    brought,
+    certificate,
+    congruence,
+    discharged,
+    equals,
+    given,
+    inverse,
+    natural,
+    symmetric,
+)
 from convproof.proof.language import term
 from convproof.report import Equation
 from convproof.symbolic import symbols
@@ -136,32 +145,20 @@ def theory() -> Theory:
     )
 
 
-def _brought(raw: Theorem, value: str, *needed: tuple[Term, Theorem]) -> Theorem:
-    """The derivative as `value`, which is what was found minus the sum of factor * (left - right) of the equations."""
-    products: Products = [(factor, [i]) for i, (factor, _) in enumerate(needed)]
-    found, wanted = raw.conclusion[3], term(value)
-    return kernel.rewrite(raw, certificate(("=", found, wanted), [equation for _, equation in needed], products))
-
-
 # --- batch normalization ----------------------------------------------------------------------------------------------
 
 
-def _whole() -> Theorem:
-    """m >= 1 |- m (1/m) = 1."""
-    square = certificate((">", term("m*m"), 0), [given("m >= 1")], [(1, [0, 0]), (2, [0]), (1, [])])
-    return kernel.reciprocal(term("m"), square)
+SIZE = given("m >= 1")
 
 
-def _counted() -> Theorem:
+def _ones() -> Theorem:
     """m >= 1 |- the sum of 1 over i < m is m."""
-    return kernel.discharge(
-        sums.counted("m"), certificate((">=", term("m"), 0), [given("m >= 1")], [(1, [0]), (1, [])])
-    )
+    return discharged(sums.counted("m"), natural(SIZE))
 
 
 def _centred() -> Theorem:
     """m >= 1, mu = (sum of x)/m |- the sum of x[i] - mu is 0."""
-    premises = [_counted(), given(MEAN_IS), _whole()]
+    premises = [_ones(), given(MEAN_IS), inverse(SIZE)]
     products = [(term("-mu[]"), [0]), (term("-m"), [1]), (term("-sum j<m: x[j]"), [2])]
     return certificate(("=", term("sum i<m: (x[i] - mu[])"), 0), premises, products)
 
@@ -178,11 +175,11 @@ def _to_input() -> Theorem:
     """
     positive = kernel.rewrite(kernel.rewrite(given("u[] > 0"), given(VARIANCE_IS)), given(MEAN_IS))
     found = _named(kernel.differential(["x"], term(BATCH_NORM), positive))
-    half = kernel.reciprocal(2, certificate((">", term("2*2"), 0), [], [(4, [])]))
+    half = inverse(derived.at_least(2, 1))
     share = f"gamma[]*{SCALE}/u[]*{ALONG}/m"
-    return _brought(
+    return brought(
         found,
-        f"sum i<m: dx[i]*gamma[]*{SCALE}*{TO_INPUT}",
+        term(f"sum i<m: dx[i]*gamma[]*{SCALE}*{TO_INPUT}"),
         (term(f"-{share}*sum k<m: (x[k] - mu[])*dx[k]"), half),
         (term(f"{share}*2*(1/2)*(sum j<m: dx[j])/m"), _centred()),
     )
@@ -191,7 +188,7 @@ def _to_input() -> Theorem:
 def _to_parameters() -> Theorem:
     """With mu and u as defined |- the derivative of the sum of g[i] y[i] as gamma and beta move."""
     found = _named(kernel.differential(["gamma", "beta"], term(BATCH_NORM)))
-    return _brought(found, f"dgamma[]*(sum i<m: g[i]*(x[i] - mu[])*{SCALE}) + dbeta[]*sum i<m: g[i]")
+    return brought(found, term(f"dgamma[]*(sum i<m: g[i]*(x[i] - mu[])*{SCALE}) + dbeta[]*sum i<m: g[i]"))
 
 
 def _shift_free() -> Theorem:
@@ -203,7 +200,7 @@ def _shift_free() -> Theorem:
         (term(f"-{mean}"), [1]),
         (term(f"-gamma[]*{SCALE}/u[]*{ALONG}/m"), [2]),
     ]
-    return certificate(goal, [_counted(), _whole(), _centred()], products)
+    return certificate(goal, [_ones(), inverse(SIZE), _centred()], products)
 
 
 def _scale_free() -> Theorem:
@@ -225,7 +222,7 @@ def _scale_free() -> Theorem:
 def _inference() -> Theorem:
     """|- the derivative of the sum of g[i] (gamma (x[i] - mu) r + beta) as x moves is the sum of gamma r g[i] dx[i]."""
     raw = kernel.differential(["x"], term("sum i<m: g[i]*(gamma[]*(x[i] - mu[])*r[] + beta[])"))
-    return _brought(raw, "sum i<m: dx[i]*gamma[]*r[]*g[i]")
+    return brought(raw, term("sum i<m: dx[i]*gamma[]*r[]*g[i]"))
 
 
 def _folded() -> Theorem:
@@ -244,22 +241,20 @@ WINDOW = "[c - h <= j]*[j <= c + h]"
 
 def _denominator() -> Theorem:
     """With u as defined |- u[c] = k + a times the sum of the squares in the window of c."""
-    return kernel.specialize(given(DENOMINATOR_IS), term("c"))
+    return given(DENOMINATOR_IS, term("c"))
 
 
 def _denominator_positive() -> Theorem:
     """For all c, u[c] > 0, with u as defined |- what u[c] is written out is > 0."""
-    known = kernel.specialize(given(POSITIVE), term("c"))
+    known = given(POSITIVE, term("c"))
     return certificate((">", term(DENOMINATOR), 0), [known, _denominator()], [(1, [0]), (-1, [1])])
 
 
 def _response() -> Theorem:
     """For all c, u[c] > 0, with u as defined |- the derivative of x[c] p(c), where p(c) = u[c]^-b."""
     raw = kernel.differential(["x"], term(f"x[c]*exp(-b[]*log{DENOMINATOR})"), _denominator_positive())
-    return _brought(
-        kernel.rewrite(raw, symmetric(_denominator())),
-        f"dx[c]*{POWER} - 2*a[]*b[]*x[c]*{POWER}/u[c]*sum j<C: {WINDOW}*x[j]*dx[j]",
-    )
+    value = f"dx[c]*{POWER} - 2*a[]*b[]*x[c]*{POWER}/u[c]*sum j<C: {WINDOW}*x[j]*dx[j]"
+    return brought(kernel.rewrite(raw, symmetric(_denominator())), term(value))
 
 
 def _response_backward() -> Theorem:
@@ -268,16 +263,13 @@ def _response_backward() -> Theorem:
     value = raw.conclusion[3]
     away = f"g[c]*x[c]*{POWER}/u[c]"
     body = f"g[c]*dx[c]*{POWER} - 2*a[]*b[]*{away}*sum j<C: {WINDOW}*x[j]*dx[j]"
-    named = kernel.under_sum(value, equals(value[4], term(body), symmetric(_written_out(body))))
+    named = kernel.under_sum(
+        value, equals(value[4], term(body), symmetric(congruence(term(body.replace("u[c]", "q")), _denominator())))
+    )
     exchanged = kernel.exchange(term(f"sum c<C, j<C: {away}*{WINDOW}*x[j]*dx[j]"), [1, 0])
     back = f"2*a[]*b[]*x[i]*sum c<C: [i - h <= c]*[c <= i + h]*{away}"
     wanted = f"sum i<C: dx[i]*(g[i]*{POWER.replace('c', 'i')} - {back})"
-    return _brought(raw, wanted, (1, named), (term("-2*a[]*b[]"), exchanged))
-
-
-def _written_out(value: str) -> Theorem:
-    """With u as defined |- a term = the same with u[c] written out. Only u[c], not u[c + 0], is rewritten."""
-    return kernel.rewrite(kernel.identity(term(value.replace("u[c]", "u[c + 0]")), term(value)), _denominator())
+    return brought(raw, term(wanted), (1, named), (term("-2*a[]*b[]"), exchanged))
 
 
 # --- by running -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle, relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Windows
@@ -100,9 +100,7 @@ def _count() -> Theorem:
 
 def _counted(inside: Theorem) -> Theorem:
     """S >= 1, window o lies inside |- o + 1 <= the number of windows."""
-    above = kernel.division(term(ROOM), STRIDE, upper=True)
-    goal, refuted = formula(f"o + 1 <= {COUNT}"), [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])]
-    return derived.certificate(goal, [above, inside, STRIDE], refuted, refute=True)
+    return derived.follows(formula(f"o + 1 <= {COUNT}"), derived.floor_at_least(term(ROOM), STRIDE, term("o"), inside))
 
 
 def _inside(counted: Theorem) -> Theorem:
@@ -114,20 +112,18 @@ def _inside(counted: Theorem) -> Theorem:
 def _cardinality() -> Theorem:
     """S >= 1, count >= 0, B >= count |- sum o<B: [window o lies inside] = count."""
     some, rest = derived.given(f"{COUNT} >= 0"), f"B - ({COUNT})"
-    more = derived.certificate(formula(f"{rest} >= 0"), [derived.given(f"B >= {COUNT}")], [(1, [0])])
+    more = derived.follows(formula(f"{rest} >= 0"), derived.given(f"B >= {COUNT}"))
     split = kernel.instantiate(sums.joined("n", "o", some, term(f"[{INSIDE}]")), {"n": term(rest)})
     ones = sums.under([("o", 0, term(f"{COUNT} - 1"))], _one())
-    counted = kernel.discharge(kernel.instantiate(sums.counted("n", "o"), {"n": term(COUNT)}), some)
     nothing = sums.under([("o", 0, term(f"{rest} - 1"))], _zero())
     whole = kernel.discharge(split, more)
-    return derived.equals(term(f"sum o<B: [{INSIDE}]"), term(COUNT), whole, ones, counted, nothing)
+    return derived.equals(term(f"sum o<B: [{INSIDE}]"), term(COUNT), whole, ones, sums.counted_box(some), nothing)
 
 
 def _one() -> Theorem:
     """S >= 1, count - 1 >= o |- [window o lies inside] = 1."""
     below = derived.given(f"o <= {COUNT} - 1")
-    inside = _inside(derived.certificate(formula(f"o + 1 <= {COUNT}"), [below], [(1, [0])]))
-    return kernel.within(*reversed(inside.conclusion[1:]), inside)
+    return indicators.decided(_inside(derived.follows(formula(f"o + 1 <= {COUNT}"), below)))
 
 
 def _zero() -> Theorem:
@@ -136,7 +132,7 @@ def _zero() -> Theorem:
     above = kernel.division(term(ROOM), STRIDE, upper=True)
     products = [(1, [0]), (1, [1, 2]), (1, [2]), (1, [])]
     outside = derived.certificate((">", last, end), [above, STRIDE, derived.given("o >= 0")], products)
-    return kernel.within(last, end, outside)
+    return indicators.decided(outside)
 
 
 def _monotone() -> Theorem:

@@ -1,7 +1,5 @@
 """Parameters of a conv layer, and what sharing saves."""
 
-import functools
-
 from convproof.check import relation
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.language import formula, term, written
@@ -89,25 +87,16 @@ FILTER = "(1 + sum c<C, t1<F, t2<F: 1)"
 SHARED = f"sum k<K: {FILTER}"
 
 
-def _counted(*natural: Theorem) -> Theorem:
-    """From a >= 0, b >= 0, ...: the number of places in a box of sizes a, b, ... is their product."""
-    sizes, one = [each.conclusion[1] for each in natural], sums.counted("N", "n")
-    each = [kernel.discharge(kernel.instantiate(one, {"N": a}), known) for a, known in zip(sizes, natural, strict=True)]
-    box = sums.nested([(f"n{axis}", 0, ("+", size, -1)) for axis, size in enumerate(sizes)], 1)
-    number = ("*", *(count.conclusion[1] for count in each))
-    return functools.reduce(kernel.rewrite, each, kernel.identity(box, number))
-
-
 def _shared() -> Theorem:
     """K >= 0, C >= 0, F >= 0 |- the parameters, counted one by one, are K (F F C + 1)."""
     filters, channels, taps = (derived.given(f"{letter} >= 0") for letter in "KCF")
-    premises = [_counted(filters), _counted(channels, taps, taps)]
+    premises = [sums.counted_box(filters), sums.counted_box(channels, taps, taps)]
     return derived.certificate(formula(f"{SHARED} = K*(F*F*C + 1)"), premises, [(term(FILTER), [0]), (term("K"), [1])])
 
 
 def _at_every_output(height: Theorem, width: Theorem) -> Theorem:
     """From o1 >= 0, o2 >= 0: the parameters of every output, counted one by one, are o1 o2 times the shared ones."""
-    shared, outputs = term(SHARED), _counted(height, width)
+    shared, outputs = term(SHARED), sums.counted_box(height, width)
     o1, o2 = (written(each.conclusion[1]) for each in (height, width))
     unshared = term(f"sum k<K, o1<{o1}, o2<{o2}: {FILTER}")
     return derived.certificate(("=", unshared, ("*", outputs.conclusion[2], shared)), [outputs], [(shared, [0])])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.check import Mismatch, Relation, relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
-from convproof.proof.derived import certificate, given
+from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.spec import MaxPool
@@ -203,12 +203,7 @@ def _windows() -> Theorem:
 def _quarter() -> Theorem:
     """|- 4 ((2m)//2) ((2k)//2) = (2m) (2k)."""
     sizes = [("*", 2, ("v", name)) for name in ("m", "k")]
-    halves = [
-        derived.floor_is(
-            size, TWO, size[2], derived.at_least(size, size), derived.at_least(("+", ("*", 2, size[2]), 2, -1), size)
-        )
-        for size in sizes
-    ]
+    halves = [derived.exact(TWO, ("v", name)) for name in ("m", "k")]
     goal = ("=", ("*", 4, _half(sizes[0]), _half(sizes[1])), ("*", *sizes))
     # 4 ab - 4 mk = 4 b (a - m) + 4 m (b - k)
     return certificate(goal, halves, [(("*", 4, _half(sizes[1])), [0]), (("*", 4, ("v", "m")), [1])])
@@ -227,9 +222,7 @@ def _at_most() -> Theorem:
 def _odd() -> Theorem:
     """|- (2m + 1) - 2 ((2m + 1)//2) = 1."""
     size = ("+", ("*", 2, ("v", "m")), 1)
-    lower = derived.at_least(size, ("*", 2, ("v", "m")))
-    upper = derived.at_least(("+", ("*", 2, ("v", "m")), 2, -1), size)
-    half = derived.floor_is(size, TWO, ("v", "m"), lower, upper)
+    half = derived.quotient(size, TWO, ("v", "m"), derived.at_least(1, 0), derived.at_least(1, 1))
     return certificate(("=", ("+", size, ("*", -2, _half(size))), 1), [half], [(-2, [0])])
 
 
@@ -258,7 +251,7 @@ def _iff_even() -> Theorem:
     products = [(2, [2, 4]), (2, [0, 5]), (1, [2, 1]), (1, [0, 3]), (1, [7]), (-2, [6])]
     total, zero = EVEN[1:]
     below = certificate((">=", zero, total), premises, products, refute=True)
-    above = certificate((">=", total, zero), [low_w, low_h], [(1, [0]), (1, [1])])
+    above = follows((">=", total, zero), low_w, low_h)
     return kernel.equivalent(kernel.antisymmetry(above, below), _even_discards(low_w, low_h))
 
 
@@ -267,7 +260,7 @@ def _even_discards(low_w: Theorem, low_h: Theorem) -> Theorem:
     none = kernel.assume(EVEN)
     even = []
     for low, other, rest in ((low_w, low_h, "W - 2*(W//2)"), (low_h, low_w, "H - 2*(H//2)")):
-        above = certificate((">=", term(rest), 0), [low], [(1, [0])])
+        above = follows((">=", term(rest), 0), low)
         below = certificate((">=", 0, term(rest)), [none, other], [(-1, [0]), (1, [1])])
         even.append(kernel.antisymmetry(above, below))
     # W H - 4 ab = r H + 2a s
@@ -288,44 +281,14 @@ def _place(letter: str, last: str = "F - 1") -> tuple[Theorem, Theorem]:
     return given(f"{letter} >= 0"), given(f"{letter} <= {last}")
 
 
-def _inside(guarded: Term, letter: str, last: str = "F - 1") -> Theorem:
-    """0 <= place <= F - 1 |- [0 <= place] [place <= F - 1] a = a."""
-    low, high = _place(letter, last)
-    ones = kernel.within(0, ("v", letter), low), kernel.within(("v", letter), term(last), high)
-    _, _, below, *factors = guarded
-    value = factors[0] if len(factors) == 1 else ("*", *factors)
-    return certificate(("=", guarded, value), ones, [(("*", below, value), [0]), (value, [1])])
-
-
 def _at(law: str, letter: str, last: str = "F - 1") -> Theorem:
     """0 <= place <= F - 1, the law |- the law at that place, without its indicators."""
-    here = kernel.specialize(given(law), ("v", letter))
-    return kernel.rewrite(here, _inside(here.conclusion[1], letter, last))
+    return indicators.unguarded(given(law, ("v", letter)), *_place(letter, last))
 
 
-def _zero_or_one(a: str, b: str) -> tuple[Theorem, Theorem]:
-    """|- [a = b] >= 0 and 1 - [a = b] >= 0, since an indicator is its own square."""
-    both = formula(f"[{a} = {b}] >= 0"), formula(f"1 - [{a} = {b}] >= 0")
-    least, most = (certificate(goal, [], [(1, [0, 0]), (3, [0])], 2, refute=True) for goal in both)
-    return least, most
-
-
-def _alone(body: Term, a: str, b: str) -> Theorem:
-    """|- body(a) * [a = b] = body(b) * [a <= b] * [b <= a]: the sum over i = a alone, sifted at b."""
-    place = ("v", a)
-    sifted = kernel.sift("i", place, place, body, ("v", b))
-    single = kernel.last_term(sifted.conclusion[1], derived.at_least(place, place))
-    empty = sums.none("i", place, ("+", place, -1), sifted.conclusion[1][4])
-    left = single.conclusion[2][2]
-    return derived.equals(left, sifted.conclusion[2], derived.symmetric(single), derived.symmetric(empty), sifted)
-
-
-def _replaced(body: str, a: str, b: str) -> Theorem:
-    """|- body(a) * [a = b] = body(b) * [a = b], where the body mentions i."""
-    moved, one = _alone(term(body), a, b), _alone(1, a, b)
-    value = substitute(term(body), {"i": ("v", b)})
-    goal = ("=", moved.conclusion[1], ("*", value, term(f"[{a} = {b}]")))
-    return certificate(goal, [moved, one], [(1, [0]), (("*", -1, value), [1])])
+def _chosen(place: str, other: str) -> tuple[Theorem, Theorem]:
+    """|- [place = other] >= 0 and 1 >= [place = other]."""
+    return indicators.zero_or_one(("is", ("v", place), ("v", other)))
 
 
 GAP = f"for all i: {INSIDE}*(1 - [i = s])*(x[s] - x[i] - 2*e[]) >= 0"
@@ -343,9 +306,9 @@ def _away_from_ties() -> Theorem:
 
 def _wins(value: str, rival: str, falls: Theorem) -> Theorem:
     """GAP, FALLS, RISES |- value(s) >= value(rival): so it is where the rival is s, and by the gap where it is not."""
-    _, other = _zero_or_one(rival, "s")
-    premises = [_at(GAP, rival), other, _at(RISES, "s"), falls, _replaced(value, rival, "s")]
     here, there = (substitute(term(value), {"i": ("v", letter)}) for letter in ("s", rival))
+    same = indicators.moved(substitute(term(value), {"i": ("v", "q")}), ("v", rival), ("v", "s"))
+    premises = [_at(GAP, rival), _chosen(rival, "s")[1], _at(RISES, "s"), falls, same]
     return certificate((">=", here, there), premises, [(1, [0]), (1, [1, 2]), (1, [1, 3]), (-1, [4])])
 
 
@@ -354,31 +317,25 @@ def _is_largest(name: str, value: str, wins: Theorem, bounds: Theorem) -> Theore
     largest = term(f"{name}[]")
     _, here, there = wins.conclusion
     attained = kernel.assume(("=", largest, there))
-    above = certificate((">=", largest, here), [bounds], [(1, [0])])
+    above = follows((">=", largest, here), bounds)
     below = certificate((">=", here, largest), [wins, attained], [(1, [0]), (-1, [1])])
     return kernel.antisymmetry(above, below)
 
 
 def _subgradient() -> Theorem:
     """F >= 1, l >= 0 with sum 1 and l[i] (M - x[i]) = 0, m >= x + v |- m >= M + the sum of l[i] v[i]."""
-    weights, bounds = (kernel.specialize(given(law), ("v", "i")) for law in ("for all i: l[i] >= 0", BOUNDS_MOVED))
-    below = _sum_is_nonnegative("l[i]*(m[] - x[i] - v[i])", weights, bounds)
+    weights, bounds = given("for all i: l[i] >= 0", term("i")), given(BOUNDS_MOVED, term("i"))
+    guarded = certificate(formula(f"{INSIDE}*l[i]*(m[] - x[i] - v[i]) >= 0"), [weights, bounds], [(1, [0, 1])])
+    total = kernel.instantiate(sums.nonnegative("n", "i", guarded), {"n": term("F")})
+    total = kernel.discharge(total, derived.natural(given("F >= 1")))
+    ones = derived.product(*indicators.between(*_place("i")))
+    plain = sums.weighted(term("sum i<F: l[i]*(m[] - x[i] - v[i])"), ones)
     tied = _at(f"for all i: {INSIDE}*l[i]*(M[] - x[i]) = 0", "i")
     off = kernel.under_sum(term("sum i<F: l[i]*(M[] - x[i])"), tied)
     one = given("sum i<F: l[i] = 1")
     goal = formula("m[] >= M[] + sum i<F: l[i]*v[i]")
     # the sum of l (m - x - v) is m - M - the sum of l v, since l adds up to 1 and l x to M
-    return certificate(goal, [below, off, one], [(1, [0]), (-1, [1]), (term("M[] - m[]"), [2])])
-
-
-def _sum_is_nonnegative(body: str, *factors: Theorem) -> Theorem:
-    """From factors a >= 0 and [0 <= i] [i <= F - 1] b >= 0: F >= 1 |- the sum over i < F of ab, the body, is >= 0."""
-    guarded = formula(f"{INSIDE}*({body}) >= 0")
-    product = certificate(guarded, factors, [(1, list(range(len(factors))))])
-    total = kernel.instantiate(sums.nonnegative("n", "i", product), {"n": ("v", "F")})
-    total = kernel.discharge(total, certificate(formula("F >= 0"), [given("F >= 1")], [(1, [0]), (1, [])]))
-    plain = kernel.under_sum(total.conclusion[1], _inside(guarded[1], "i"))
-    return certificate((">=", plain.conclusion[2], 0), [total, plain], [(1, [0]), (-1, [1])])
+    return certificate(goal, [total, plain, off, one], [(1, [0]), (-1, [1]), (-1, [2]), (term("M[] - m[]"), [3])])
 
 
 def _switch_is_subgradient() -> Theorem:
@@ -404,7 +361,7 @@ def _nonnegative() -> Theorem:
     picked = sums.sifted("i", 0, LAST, term("g[i]"), *_place("j"))
     falls = given("a[] = x[p] - [p = j]")
     subgradient = given("a[] >= M[] - sum i<F: g[i]*[i = j]")
-    premises = [subgradient, falls, _at(BOUNDS, "p"), _zero_or_one("p", "j")[0], picked]
+    premises = [subgradient, falls, _at(BOUNDS, "p"), _chosen("p", "j")[0], picked]
     return certificate(formula("g[j] >= 0"), premises, [(1, [0]), (-1, [1]), (1, [2]), (1, [3]), (-1, [4])])
 
 
@@ -416,7 +373,8 @@ def _on_ties() -> Theorem:
     rises = given("b[] = x[q] + (M[] - x[j])*[q = j]")
     subgradient = given("b[] >= M[] + sum i<F: g[i]*(M[] - x[j])*[i = j]")
     # M - b = (M - x[q]) (1 - [q = j]), as x[q] is x[j] where q is j
-    premises = [subgradient, rises, _at(BOUNDS, "q"), _zero_or_one("q", "j")[1], _replaced("x[i]", "q", "j"), picked]
+    same = indicators.moved(term("x[q]"), term("q"), term("j"))
+    premises = [subgradient, rises, _at(BOUNDS, "q"), _chosen("q", "j")[1], same, picked]
     products = [(1, [0]), (-1, [1]), (1, [2, 3]), (-1, [4]), (term("M[] - x[j]"), [5])]
     return kernel.antisymmetry(above, certificate((">=", 0, product), premises, products))
 
@@ -430,7 +388,7 @@ def _routing() -> Theorem:
     low, rest = (
         _at(f"for all o: [0 <= o]*[o <= O - 1]*{value} >= 0", "o", "O - 1") for value in ("s(o)", "(W - 1 - s(o))")
     )
-    high = certificate(formula("W - 1 >= s(o)"), [rest], [(1, [0])])
+    high = follows(formula("W - 1 >= s(o)"), rest)
     read = sums.sifted("i", 0, term("W - 1"), term("x[i]"), low, high)
     routed = sums.under([("o", 0, term("O - 1"))], derived.times(term("g[o]"), read))
     return derived.equals(left, right, derived.symmetric(routed), sums.reordered(routed.conclusion[1], right))
@@ -451,10 +409,8 @@ def _l2() -> Theorem:
     """u = the sum of x[i]^2 > 0 |- d exp(log(u)/2) = exp(log(u)/2)/u * the sum of x[i] dx[i]."""
     total = "(sum i<F: x[i]*x[i])"
     found = kernel.differential(["x"], term(f"exp(log{total}/2)"), given(f"{total} > 0"))
-    half = kernel.reciprocal(2, certificate(formula("2*2 > 0"), [], [(4, [])]))
-    value = found.conclusion[3]
     plain = term(f"exp(log{total}/2)/{total}*sum i<F: x[i]*dx[i]")
-    return kernel.rewrite(found, certificate(("=", value, plain), [half], [(plain, [0])]))
+    return derived.brought(found, plain, (plain, derived.inverse(TWO)))
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------

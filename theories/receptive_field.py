@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.check import Relation, relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
@@ -172,8 +172,7 @@ OF_LAYER = {"j": "J(k)"} | {name: f"{name}(k)" for name in "FSPDra"}
 JUMPS, FIRST_JUMP = _law("J(k + 1)", ABOVE.jump, **OF_LAYER), derived.given(f"J(0) = {Field().jump}")
 FIELDS, FIRST_FIELD = _law("r(k + 1)", ABOVE.size, **OF_LAYER), derived.given(f"r(0) = {Field().size}")
 OFFSETS, FIRST_OFFSET = _law("a(k + 1)", ABOVE.offset, **OF_LAYER), derived.given(f"a(0) = {Field().offset}")
-Certificate = tuple[list[Theorem], derived.Products]
-"""Premises, and the products of them that add up to a goal."""
+NATURAL = derived.given("N >= 0")
 
 
 def _places(tap: str) -> Theorem:
@@ -186,24 +185,14 @@ def _at(law: Theorem) -> Theorem:
     return kernel.specialize(law, term("N"))
 
 
-def _by_induction(claim: Formula, base: Certificate, step: Certificate) -> Theorem:
-    """The claim for every N >= 0, from certificates of it at 0 and at N + 1."""
-    first, then = (substitute(claim, {"N": place}) for place in (0, term("N + 1")))
-    return kernel.induction(derived.certificate(first, *base), derived.certificate(then, *step), "N")
-
-
-def _longer(total: Term) -> Theorem:
-    """N >= 0 |- a sum over k < N + 1 = the sum over k < N, plus its term at N."""
-    more = substitute(total, {"N": term("N + 1")})
-    enough = derived.certificate((">=", more[3], more[2]), [derived.given("N >= 0")], [(1, [0])])
-    return kernel.last_term(more, enough)
-
-
 def _summed(claim: Formula, start: Theorem, law: Theorem, total: Term, sign: int) -> Theorem:
     """A function that starts and goes on like this is its start, plus or minus the sum of what the law adds."""
     base = [start, sums.none("k", 0, -1, total[4])], [(1, [0]), (-sign, [1])]
-    return _by_induction(
-        claim, base, ([_at(law), kernel.assume(claim), _longer(total)], [(1, [0]), (1, [1]), (-sign, [2])])
+    return derived.by_induction(
+        claim,
+        "N",
+        base,
+        ([_at(law), kernel.assume(claim), sums.longer(*total[1:], NATURAL)], [(1, [0]), (1, [1]), (-sign, [2])]),
     )
 
 
@@ -224,8 +213,10 @@ def _path() -> Theorem:
     claim = formula("q(0) = J(N)*q(N) + sum k<N: J(k)*(D(k)*t(k) - P(k))")
     total = claim[2][2]
     base = [sums.none("k", 0, -1, total[4]), FIRST_JUMP], [(-1, [0]), (term("-q(0)"), [1])]
-    premises = [kernel.assume(claim), _at(_places("t(k)")), _at(JUMPS), _longer(total)]
-    return _by_induction(claim, base, (premises, [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3])]))
+    premises = [kernel.assume(claim), _at(_places("t(k)")), _at(JUMPS), sums.longer(*total[1:], NATURAL)]
+    return derived.by_induction(
+        claim, "N", base, (premises, [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3])])
+    )
 
 
 def _first() -> Theorem:
@@ -233,7 +224,9 @@ def _first() -> Theorem:
     claim = formula("q(0) = a(N) + J(N)*q(N)")
     base = [FIRST_OFFSET, FIRST_JUMP], [(-1, [0]), (term("-q(0)"), [1])]
     premises = [kernel.assume(claim), _at(_places("0")), _at(JUMPS), _at(OFFSETS)]
-    return _by_induction(claim, base, (premises, [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3])]))
+    return derived.by_induction(
+        claim, "N", base, (premises, [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3])])
+    )
 
 
 def _last() -> Theorem:
@@ -242,15 +235,15 @@ def _last() -> Theorem:
     base = [FIRST_OFFSET, FIRST_JUMP, FIRST_FIELD], [(-1, [0]), (term("-q(0)"), [1]), (-1, [2])]
     premises = [kernel.assume(claim), _at(_places("F(k) - 1")), _at(JUMPS), _at(OFFSETS), _at(FIELDS)]
     products = [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3]), (-1, [4])]
-    return _by_induction(claim, base, (premises, products))
+    return derived.by_induction(claim, "N", base, (premises, products))
 
 
 def _jump() -> Theorem:
     """J(0) = 1, J(k + 1) = J(k) S(k), S(k) >= 1, N >= 0 |- J(N) >= 1."""
     claim, strides = derived.given("J(N) >= 1"), derived.given("for all k: S(k) >= 1")
     premises = [_at(JUMPS), claim, _at(strides)]
-    return _by_induction(
-        claim.conclusion, ([FIRST_JUMP], [(1, [0])]), (premises, [(1, [0]), (1, [1, 2]), (1, [1]), (1, [2])])
+    return derived.by_induction(
+        claim.conclusion, "N", ([FIRST_JUMP], [(1, [0])]), (premises, [(1, [0]), (1, [1, 2]), (1, [1]), (1, [2])])
     )
 
 
@@ -264,7 +257,9 @@ def _from() -> Theorem:
     base = [FIRST_OFFSET, FIRST_JUMP], [(-1, [0]), (term("-q(0)"), [1])]
     laws = [_at(_places("t(k)")), _at(JUMPS), _at(OFFSETS)]
     products = [(1, [0]), (term("J(N)"), [1]), (term("-q(N + 1)"), [2]), (-1, [3]), (1, [4, 5, 6]), (1, [5, 6])]
-    return _by_induction(claim, base, ([kernel.assume(claim), *laws, _jump(), _at(DILATIONS), _at(TAPS[0])], products))
+    return derived.by_induction(
+        claim, "N", base, ([kernel.assume(claim), *laws, _jump(), _at(DILATIONS), _at(TAPS[0])], products)
+    )
 
 
 def _to() -> Theorem:
@@ -278,7 +273,9 @@ def _to() -> Theorem:
         (term("q(N + 1)"), [2]),
         *((1, each) for each in ([3], [4], [5, 6, 7], [6, 7])),
     ]
-    return _by_induction(claim, base, ([kernel.assume(claim), *laws, _jump(), _at(DILATIONS), _at(TAPS[1])], products))
+    return derived.by_induction(
+        claim, "N", base, ([kernel.assume(claim), *laws, _jump(), _at(DILATIONS), _at(TAPS[1])], products)
+    )
 
 
 # --- layers all alike -------------------------------------------------------------------------------------------------
@@ -287,7 +284,9 @@ def _to() -> Theorem:
 def _alike(layer: Conv, field: str) -> Theorem:
     """r(0) = 1, every layer this one, N >= 0 |- r(N) = the field, which grows by as much."""
     claim, law = formula(f"r(N) = {field}"), _law("r(k + 1)", _through(layer, Field(r)).size, r="r(k)")
-    return _by_induction(claim, ([FIRST_FIELD], [(1, [0])]), ([_at(law), kernel.assume(claim)], [(1, [0]), (1, [1])]))
+    return derived.by_induction(
+        claim, "N", ([FIRST_FIELD], [(1, [0])]), ([_at(law), kernel.assume(claim)], [(1, [0]), (1, [1])])
+    )
 
 
 def _growing() -> Theorem:
@@ -298,7 +297,7 @@ def _growing() -> Theorem:
     first, further = derived.given("p(0) = 1"), derived.given("for all k: p(k + 1) = s(k)*p(k)")
     premises = [_at(wider), _at(further), kernel.assume(claim)]
     base = [FIRST_FIELD, first], [(1, [0]), (term("-m"), [1])]
-    return _by_induction(claim, base, (premises, [(1, [0]), (term("-m"), [1]), (1, [2])]))
+    return derived.by_induction(claim, "N", base, (premises, [(1, [0]), (term("-m"), [1]), (1, [2])]))
 
 
 # --- what a layer leaves out ------------------------------------------------------------------------------------------
@@ -309,81 +308,58 @@ READ = "[m*t <= i]*[i <= m*t + r - 1]"
 
 def _no_gap() -> Theorem:
     """r >= m >= 0, F >= 1, 0 <= i <= r - 1 + m (F - 1) |- sum t<F: [input i lies in the field of tap t] >= 1."""
-    some = derived.certificate(formula("F - 1 >= 0"), [derived.given("F >= 1")], [(1, [0])])
+    some = derived.follows(formula("F - 1 >= 0"), derived.given("F >= 1"))
     read = kernel.discharge(kernel.instantiate(_read_by_some(), {"N": term("F - 1")}), some)
-    inside = _bit(derived.given("r - 1 + m*(F - 1) >= i"))
-    return derived.certificate(formula(f"sum t<F: {READ} >= 1"), [read, inside], [(1, [0]), (1, [1])])
-
-
-def _bit(known: Theorem) -> Theorem:
-    """From b >= a: [a <= b] = 1."""
-    _, b, a = known.conclusion
-    return kernel.within(a, b, known)
+    inside = indicators.decided(derived.given("r - 1 + m*(F - 1) >= i"))
+    return derived.follows(formula(f"sum t<F: {READ} >= 1"), read, inside)
 
 
 def _read_by_some() -> Theorem:
     """r >= m >= 0, i >= 0, N >= 0 |- sum t=0..N: [input i lies in the field of tap t] >= [i <= r - 1 + m N]."""
     claim = formula(f"sum t=0..N: {READ} >= [i <= r - 1 + m*N]")
-    total = claim[1]
-    once = kernel.last_term(substitute(total, {"N": 0}), derived.at_least(0, 0))
-    base = [once, sums.none("t", 0, -1, total[4]), _bit(derived.given("i >= 0"))]
-    base_products = [(1, [0]), (1, [1]), (term("[i <= r - 1]"), [2])]
-    more = substitute(total, {"N": term("N + 1")})
-    enough = derived.certificate((">=", more[3], 0), [derived.given("N >= 0")], [(1, [0]), (1, [])])
-    now, then = term("[i <= r - 1 + m*N]"), term("[i <= r - 1 + m*(N + 1)]")
-    premises = [kernel.last_term(more, enough), kernel.assume(claim), _either(), _least(then), _least(now), _most(then)]
-    step = premises, [(1, [0]), (1, [1]), (1, [2, 3]), (1, [4, 5])]
-    return _by_induction(claim, (base, base_products), step)
+    once = sums.unrolled(substitute(claim[1], {"N": 0}))
+    base = [once, indicators.decided(derived.given("i >= 0"))], [(1, [0]), (term("[i <= r - 1]"), [1])]
+    more = sums.longer(*claim[1][1:], NATURAL)
+    least, most = indicators.zero_or_one(term("[i <= r - 1 + m*(N + 1)]"))
+    now, _ = indicators.zero_or_one(term("[i <= r - 1 + m*N]"))
+    step = [more, kernel.assume(claim), _either(), least, now, most], [(1, [0]), (1, [1]), (1, [2, 3]), (1, [4, 5])]
+    return derived.by_induction(claim, "N", base, step)
 
 
 def _either() -> Theorem:
     """r >= m >= 0, i >= 0, N >= 0 |- [m (N + 1) <= i] + [i <= r - 1 + m N] >= 1."""
-    far, before, now = term("m*(N + 1)"), term("[i <= m*(N + 1) - 1]"), term("[i <= r - 1 + m*N]")
-    natural = [derived.given("m >= 0"), derived.given("N >= 0")]
-    after = derived.certificate((">=", far, 0), natural, [(1, [0, 1]), (1, [0])])
-    close = derived.certificate(formula("r - 1 + m*N >= m*(N + 1) - 1"), [derived.given("r >= m")], [(1, [0])])
+    far, before = term("m*(N + 1)"), term("m*(N + 1) - 1")
+    after = derived.certificate((">=", far, 0), [derived.given("m >= 0"), NATURAL], [(1, [0, 1]), (1, [0])])
+    close = derived.follows((">=", term("r - 1 + m*N"), before), derived.given("r >= m"))
     split = kernel.discharge(kernel.instantiate(_split(), {"c": far}), after)
-    narrower = kernel.instantiate(_narrower(), {"a": term("m*(N + 1) - 1"), "b": term("r - 1 + m*N")})
-    premises = [split, kernel.discharge(narrower, close), _least(now), _most(before)]
+    narrower = kernel.instantiate(_narrower(), {"a": before, "b": close.conclusion[1]})
+    least, _ = indicators.zero_or_one(term("[i <= r - 1 + m*N]"))
+    _, most = indicators.zero_or_one(("le", term("i"), before))
     goal = formula("[m*(N + 1) <= i] + [i <= r - 1 + m*N] >= 1")
+    premises = [split, kernel.discharge(narrower, close), least, most]
     return derived.certificate(goal, premises, [(1, [0]), (1, [1]), (1, [2, 3])])
-
-
-def _least(indicator: Term) -> Theorem:
-    """|- an indicator e >= 0, since e e = e: with n = -e - 1, 3n + n n = -2."""
-    return derived.certificate((">=", indicator, 0), [], [(3, [0]), (1, [0, 0])], 2, refute=True)
-
-
-def _most(indicator: Term) -> Theorem:
-    """|- an indicator e <= 1, likewise."""
-    return derived.certificate((">=", 1, indicator), [], [(3, [0]), (1, [0, 0])], 2, refute=True)
 
 
 def _split() -> Theorem:
     """c >= 0, i >= 0 |- [c <= i] + [i <= c - 1] = 1: of the sum over j = 0, ..., c + i of [j = i], the two parts."""
     c, i = derived.given("c >= 0"), derived.given("i >= 0")
-    enough, some = (
-        derived.certificate(formula(f), [each], [(1, [0]), *more])
-        for f, each, more in (("c + i >= i", c, []), ("i + 1 >= 0", i, [(1, [])]))
-    )
+    enough, some = derived.follows(formula("c + i >= i"), c), derived.follows(formula("i + 1 >= 0"), i)
     whole = sums.sifted("j", 0, term("c + i"), 1, i, enough)
     parts = kernel.discharge(kernel.instantiate(sums.joined("n", "j", c, term("[j = i]")), {"n": term("i + 1")}), some)
     low, high = kernel.sift("j", 0, term("c - 1"), 1, term("i")), kernel.sift("j", 0, term("i"), 1, term("i - c"))
-    premises = [whole, parts, low, high, _bit(i), _bit(c)]
+    premises = [whole, parts, low, high, indicators.decided(i), indicators.decided(c)]
     products = [(1, [0]), (-1, [1]), (-1, [2]), (-1, [3]), (term("-[i <= c - 1]"), [4]), (term("-[c <= i]"), [5])]
     return derived.certificate(formula("[c <= i] + [i <= c - 1] = 1"), premises, products)
 
 
 def _narrower() -> Theorem:
     """b >= a, i >= 0 |- [i <= a]*[i <= b] = [i <= a]: both are the sum over j = 0, ..., a of [j = i]."""
-    reach = derived.certificate(
-        formula("b >= j"), [derived.given("b >= a"), derived.given("a >= j")], [(1, [0]), (1, [1])]
-    )
+    reach = derived.follows(formula("b >= j"), derived.given("b >= a"), derived.given("a >= j"))
     marked, plain = (kernel.sift("j", 0, term("a"), body, term("i")) for body in (term("[j <= b]"), 1))
     one = derived.certificate(
-        ("=", marked.conclusion[1][4], plain.conclusion[1][4]), [_bit(reach)], [(term("[j = i]"), [0])]
+        ("=", marked.conclusion[1][4], plain.conclusion[1][4]), [indicators.decided(reach)], [(term("[j = i]"), [0])]
     )
-    premises = [marked, sums.under([("j", 0, term("a"))], one), plain, _bit(derived.given("i >= 0"))]
+    premises = [marked, sums.under([("j", 0, term("a"))], one), plain, indicators.decided(derived.given("i >= 0"))]
     goal = formula("[i <= a]*[i <= b] = [i <= a]")
     return derived.certificate(
         goal, premises, [(-1, [0]), (1, [1]), (1, [2]), (term("[i <= a] - [i <= a]*[i <= b]"), [3])]
@@ -393,19 +369,17 @@ def _narrower() -> Theorem:
 def _gap() -> Theorem:
     """m >= r + 1, r >= 0, F >= 1 |- sum t<F: [input r lies in the field of tap t] = 0: tap 0 ends before it."""
     read = substitute(term(READ), {"i": term("r")})
-    some = derived.certificate(formula("F - 1 >= 0"), [derived.given("F >= 1")], [(1, [0])])
+    some = derived.follows(formula("F - 1 >= 0"), derived.given("F >= 1"))
     parts = kernel.instantiate(sums.joined("n", "t", derived.at_least(1, 0), read), {"n": term("F - 1")})
     parts = kernel.discharge(parts, some)
     _, _, (_, first, rest) = parts.conclusion
-    _, _, lo, hi, _ = first
-    alone = kernel.last_term(first, derived.at_least(hi, lo)), sums.none("t", lo, ("+", hi, -1), read)
     far, other = rest[4][1:]
     premises = [derived.given(f) for f in ("m >= r + 1", "r >= 0", "t >= 0")]
     products = [(1, [0]), (1, []), (1, [0, 2]), (1, [1, 2]), (1, [2])]
     beyond = derived.certificate((">", far[1], far[2]), premises, products)
-    nothing = derived.times(other, kernel.within(far[1], far[2], beyond))
+    nothing = derived.times(other, indicators.decided(beyond))
     later = sums.under([tuple(rest[1:4])], derived.equals(rest[4], 0, nothing))
-    return derived.equals(sums.nested([("t", 0, term("F - 1"))], read), 0, parts, *alone, later)
+    return derived.equals(sums.nested([("t", 0, term("F - 1"))], read), 0, parts, sums.unrolled(first), later)
 
 
 def _stack(layers: list[Layer]) -> Field:

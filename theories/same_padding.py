@@ -81,8 +81,8 @@ ROUNDED_UP = f"{window.count(AXIS, W)} = (W + S - 1)//S"
 def _same() -> Theorem:
     """|- (the number of windows at stride 1 = W) iff (2P = D (F - 1))."""
     kept = formula(f"{window.count(STRIDE_1, W)} = W")
-    forward = derived.certificate(PADDED.conclusion, [kernel.assume(kept)], [(1, [0])])
-    return kernel.equivalent(forward, derived.certificate(kept, [PADDED], [(1, [0])]))
+    forward = derived.follows(PADDED.conclusion, kernel.assume(kept))
+    return kernel.equivalent(forward, derived.follows(kept, PADDED))
 
 
 def _odd() -> Theorem:
@@ -90,7 +90,7 @@ def _odd() -> Theorem:
     grown = str(window.count(STRIDE_1, W) - W)
     odd, two = derived.given("D*(F - 1) = 2*m + 1"), derived.at_least(2, 1)
     lower = derived.certificate(formula(f"{grown} >= 2*(P - m - 1)"), [odd], [(-1, [0]), (1, [])])
-    upper = derived.certificate(formula(f"2*(P - m - 1) + 2 - 1 >= {grown}"), [odd], [(1, [0])])
+    upper = derived.follows(formula(f"2*(P - m - 1) + 2 - 1 >= {grown}"), odd)
     half = derived.floor_is(term(grown), two, term("P - m - 1"), lower, upper)
     return derived.certificate(formula(f"{grown} - 2*(({grown})//2) = 1"), [odd, half], [(-1, [0]), (-2, [1])])
 
@@ -98,7 +98,7 @@ def _odd() -> Theorem:
 def _strided() -> Theorem:
     """S >= 1, 2P = D (F - 1) |- the number of windows = (W + S - 1)//S."""
     counted = derived.whole(term(ROOM), STRIDE, 1)
-    inside = derived.certificate(("=", counted.conclusion[1][1], term("W + S - 1")), [PADDED], [(1, [0])])
+    inside = derived.follows(("=", counted.conclusion[1][1], term("W + S - 1")), PADDED)
     return derived.equals(*formula(ROUNDED_UP)[1:], derived.symmetric(kernel.rewrite(counted, inside)))
 
 

@@ -1,6 +1,4 @@
-"""A network slid over a larger image: one pass computes what the crops give, without padding and at its own stride."""
-
-import functools
+"""A network slid over a larger image: one pass computes what the crops give, where nothing is padded."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,20 +7,19 @@ from convproof import autograd as ag
 from convproof.check import Relation, oracle
 from convproof.check.cases import HALF_RANGE
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
-from convproof.proof.algebra import Formula, Term, constant, normal, substitute
-from convproof.proof.derived import certificate, given
+from convproof.proof import Theorem, derived, indicators, kernel, sums
+from convproof.proof.algebra import Formula, Term, substitute
+from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
-from convproof.report import Equation, Table
+from convproof.report import Equation
 from convproof.spec import Conv, Input, MaxPool, Network
 from convproof.symbolic import FloorDiv, output_shape, output_shapes, symbols
 from convproof.theory import Claim, Finding, Step, Theory
 
-W, R, J, Q, B, a, b = symbols("W R J Q B a b")
+W, R, J, a = symbols("W R J a")
 
 
 def theory() -> Theory:
-    at_16 = len(_starts(IMAGE, CROP, 16)) ** 2
     return Theory(
         id="sliding",
         order=95,
@@ -31,8 +28,7 @@ def theory() -> Theory:
             "A network of convolutions, ReLUs and max poolings without padding, with its fully connected layers "
             "written as convolutions, computes in one pass over a larger image exactly what it computes on the crops "
             "that begin at multiples of its jump J, the product of its strides; there are floor((W - R)/J) + 1 crops "
-            "of R pixels along an axis. With padding this fails at the borders of the crops. Crops at a stride J/Q "
-            "take Q passes along an axis and Q Q over an image, and not fewer."
+            "of R pixels along an axis. With padding this fails at the borders of the crops."
         ),
         equations=(Equation(symbols("n")[0], FloorDiv(W - R, J) + 1),),
         hypotheses=(Equation(W, R, ">="), Equation(J, 1, ">=")),
@@ -44,30 +40,14 @@ def theory() -> Theory:
                 "crops 0, ..., a fit once the image holds the last, which ends at J a + R",
                 "crops of an image of J a + R pixels",
             ),
-            Step(
-                B * (Q * a + b),
-                (Q * B) * a + B * b,
-                "position Q a + b at stride B is output a, at jump Q B, of the pass that is shifted by B b",
-            ),
         ),
-        claims=(*_equality(), *_counts(), *_padding(), *_passes()),
-        relations=(_SLID, _PADDED, _VISITED),
-        exhibits=(
-            Table(
-                "Positions of 224x224 crops at stride 16 that forward passes at jump 32 over a 384x384 image visit",
-                ("passes shifted by", "visited", "of"),
-                (
-                    ("(0, 0)", _visited(((0, 0),)), at_16),
-                    ("(0, 0), (16, 16): the notes", _visited(((0, 0), (1, 1))), at_16),
-                    ("(0, 0), (0, 16), (16, 0), (16, 16)", _visited(_pairs(2)), at_16),
-                ),
-            ),
-        ),
+        claims=(*_equality(), *_counts(), *_padding()),
+        relations=(_SLID, _PADDED),
         findings=_findings(),
         source=(
             "the notes, section `Converting FC layers to CONV layers`; P. Sermanet and others, `OverFeat` (2014), "
             "sections 3.3 and 3.5; J. Long, E. Shelhamer and T. Darrell, `Fully convolutional networks for semantic "
-            "segmentation` (2015), section 3.2, for the shifted passes"
+            "segmentation` (2015)"
         ),
     )
 
@@ -153,33 +133,6 @@ def _padding() -> tuple[Claim, ...]:
     )
 
 
-def _passes() -> tuple[Claim, ...]:
-    return (
-        Claim(
-            "every-position",
-            "At a stride of J/Q every pair (m, l) of positions is visited by exactly one output (i, j) of exactly one "
-            "of the passes that are shifted by (b, c), 0 <= b, c < Q, in units of it; A and B are large enough.",
-            _every_position,
-            (("Q", 2), ("A", 6), ("B", 6), ("m", 3), ("l", 5)),
-        ),
-        Claim("passes", "These are Q Q passes.", _number_of_passes, (("Q", 2),)),
-        Claim(
-            "one-class",
-            "A pass shifted by c, whichever c, visits only positions that leave the remainder of c when divided by Q.",
-            _one_class,
-            (("Q", 2),),
-        ),
-        Claim(
-            "fewest",
-            "Fewer do not suffice, whatever the shifts (y, z): let every pair (b, c) of positions be visited by a pass "
-            "n(b, c) of P, the remainders (r, s) of whose shifts are those of (b, c). Then P >= Q Q: for a stride of "
-            "16, where the jump is 32, 4 passes.",
-            _fewest,
-            (("Q", 1), ("P", 1), ("n", 0), ("y", 0), ("z", 0), ("r", 0), ("s", 0)),
-        ),
-    )
-
-
 # --- one pass equals the crops ----------------------------------------------------------------------------------------
 
 # Two taps at stride 1 in every layer: 10, 9, 8, ... positions.
@@ -204,24 +157,6 @@ K, O, CHANNEL = ("v", "k"), ("v", "o"), ("v", "j")
 ABOVE = ("+", K, 1)
 
 
-@functools.cache
-def _law(text: str, *places: Term) -> Theorem:
-    """A law at places; the same theorem each time, which shortens the proofs."""
-    theorem = given(text)
-    for place in places:
-        theorem = kernel.specialize(theorem, place)
-    return theorem
-
-
-def _inside(guarded: Theorem, low: Theorem, high: Theorem) -> Theorem:
-    """From [0 <= i] [i <= end] a = 0 (or >= 0), i >= 0 and end >= i: a = 0 (or >= 0)."""
-    sign, (_, _, last, value), zero = guarded.conclusion
-    place, end = low.conclusion[1], high.conclusion[1]
-    ones = kernel.within(0, place, low), kernel.within(place, end, high)
-    products = [(1, [0]), (("*", -1, last, value), [1]), (("*", -1, value), [2])]
-    return certificate((sign, value, zero), [guarded, *ones], products)
-
-
 def _guarded(equation: Theorem, goal: Formula, letter: str) -> Theorem:
     """From H, i >= 0, end >= i |- a = b: H |- the goal, [0 <= i] [i <= end] (a - b) = 0; i the letter, not free in H.
 
@@ -233,7 +168,7 @@ def _guarded(equation: Theorem, goal: Formula, letter: str) -> Theorem:
     summed = kernel.under_sum(("sum", letter, 0, end, marked.conclusion[1]), marked)
     before, after = (kernel.sift(letter, 0, end, side, place) for side in (left, right))
     at_place = derived.chain(derived.symmetric(before), summed, after)
-    there = certificate(substitute(goal, {letter: place}), [at_place], [(1, [0])])
+    there = follows(substitute(goal, {letter: place}), at_place)
     return kernel.instantiate(there, {"p": ("v", letter)})
 
 
@@ -248,15 +183,15 @@ def _slid(base: Theorem, offset: str, law: str) -> Theorem:
     same = _same(offset)
     linear, largest = _same_linear(offset, law), _same_maximum(offset, law)
     above = _above(offset)
-    layer = kernel.rewrite(kernel.rewrite(_law(LAYER, 1, K, CHANNEL, O), linear), largest)
-    equation = derived.chain(layer, derived.symmetric(_law(LAYER, 0, K, CHANNEL, above)))
+    layer = kernel.rewrite(kernel.rewrite(given(LAYER, 1, K, CHANNEL, O), linear), largest)
+    equation = derived.chain(layer, derived.symmetric(given(LAYER, 0, K, CHANNEL, above)))
     goal = substitute(same, {"k": ABOVE})
     step = kernel.generalize(kernel.generalize(_guarded(equation, goal[2][2], "o"), "o"), "j")
     theorem = kernel.instantiate(kernel.induction(base, step, "k"), {"k": ("v", "N")})
     here = kernel.specialize(kernel.specialize(theorem, CHANNEL), O)
-    found = _inside(here, given("o >= 0"), given("o <= R(N) - 1"))
+    found = indicators.unguarded(here, given("o >= 0"), given("o <= R(N) - 1"))
     _, crop, (_, _, image) = found.conclusion[1]
-    return certificate(("=", crop, image), [found], [(1, [0])])
+    return follows(("=", crop, image), found)
 
 
 def _above(offset: str) -> Term:
@@ -270,28 +205,27 @@ def _same_window(offset: str, law: str, channel: Term, tap: Term, first: Theorem
     What it reads, S o + D t, lies within the crop: 0 <= it <= R(k) - 1.
     """
     place = ("+", ("*", term("S(k)"), O), ("*", term("D(k)"), tap))
-    stride, dilation = _law(STRIDE, K), _law(DILATION, K)
+    stride, dilation = given(STRIDE, K), given(DILATION, K)
     least = certificate(
         (">=", place, 0), [stride, given("o >= 0"), dilation, first], [(1, [0, 1]), (1, [1]), (1, [2, 3]), (1, [3])]
     )
-    premises = [_law(FITS, K), stride, given("o <= R(k + 1) - 1"), dilation, last]
+    premises = [given(FITS, K), stride, given("o <= R(k + 1) - 1"), dilation, last]
     most = certificate(
         (">=", term("R(k) - 1"), place), premises, [(1, [0]), (1, [1, 2]), (1, [2]), (1, [3, 4]), (1, [4])]
     )
     below = kernel.specialize(kernel.specialize(kernel.assume(_same(offset)), channel), place)
-    difference = kernel.rewrite(_inside(below, least, most), _law(law, K))
+    difference = kernel.rewrite(indicators.unguarded(below, least, most), given(law, K))
     there = ("+", ("*", term("S(k)"), _above(offset)), ("*", term("D(k)"), tap))
     reads = (("re", "x", n, K, channel, where) for n, where in ((1, place), (0, there)))
-    return certificate(("=", *reads), [difference], [(1, [0])])
+    return follows(("=", *reads), difference)
 
 
 def _same_linear(offset: str, law: str) -> Theorem:
     """The same at layer k, 0 <= o <= R(k+1) - 1 |- u of the crop at o = u of the image at o + the offset above."""
     channel, tap = ("v", "c"), ("v", "t")
     read = _same_window(offset, law, channel, tap, given("t >= 0"), given("t <= F(k) - 1"))
-    ranges = [("c", 0, term("C(k) - 1")), ("t", 0, term("F(k) - 1"))]
-    taps = sums.under(ranges, derived.times(term("w[k, j, c, t]"), read))
-    crop, image = _law(LINEAR, 1, K, CHANNEL, O), _law(LINEAR, 0, K, CHANNEL, _above(offset))
+    taps = sums.weighted(term("sum c<C(k), t<F(k): w[k, j, c, t]"), read)
+    crop, image = given(LINEAR, 1, K, CHANNEL, O), given(LINEAR, 0, K, CHANNEL, _above(offset))
     return derived.equals(crop.conclusion[1], image.conclusion[1], crop, taps, derived.symmetric(image))
 
 
@@ -307,10 +241,10 @@ def _same_maximum(offset: str, law: str) -> Theorem:
 
 def _bounded(offset: str, law: str, places: tuple[Term, ...], others: tuple[Term, ...]) -> Theorem:
     """The maximum at places is at least that at the others, which reads the same values."""
-    first, last = _law(FIRST, *others), _law(LAST, *others)
+    first, last = given(FIRST, *others), given(LAST, *others)
     tap = first.conclusion[1]
     same = _same_window(offset, law, CHANNEL, tap, first, last)
-    attained, bound = _law(ATTAINED, *others), _inside(_law(BOUND, *places, tap), first, last)
+    attained, bound = given(ATTAINED, *others), indicators.unguarded(given(BOUND, *places, tap), first, last)
     sign = 1 if places[0] else -1
     goal = (">=", ("re", "m", *places), ("re", "m", *others))
     return certificate(goal, [bound, attained, same], [(1, [0]), (-1, [1]), (sign, [2])])
@@ -324,14 +258,11 @@ def _crops() -> Theorem:
 
 def _offset(function: str = "q", law: str = WHOLE) -> Theorem:
     """J(0) = 1, J(k+1) = J(k) S(k), q(k) = S(k) q(k+1), N >= 0 |- q(0) = J(N) q(N)."""
-    n = ("v", "N")
     claim = formula(f"{function}(0) = J(N)*{function}(N)")
-    start = term(f"{function}(0)")
-    base = certificate(substitute(claim, {"N": 0}), [given("J(0) = 1")], [(("*", -1, start), [0])])
-    then = substitute(claim, {"N": ("+", n, 1)})
-    premises = [kernel.assume(claim), _law(law, n), _law(JUMP, n)]
-    products = [(1, [0]), (term("J(N)"), [1]), (("*", -1, then[2][2]), [2])]
-    return kernel.induction(base, certificate(then, premises, products), "N")
+    base = [given("J(0) = 1")], [(term(f"-{function}(0)"), [0])]
+    premises = [kernel.assume(claim), given(law, term("N")), given(JUMP, term("N"))]
+    step = premises, [(1, [0]), (term("J(N)"), [1]), (term(f"-{function}(N + 1)"), [2])]
+    return derived.by_induction(claim, "N", base, step)
 
 
 def _crops_at_the_jump() -> Theorem:
@@ -341,13 +272,13 @@ def _crops_at_the_jump() -> Theorem:
     crop = "[0 <= o]*[o <= R(0) - 1]*(x[1, 0, j, o] - x[0, 0, j, o + J(N)*a])"
     base = kernel.rewrite(given(f"for all j: for all o: {crop} = 0"), jump)
     found = kernel.rewrite(_slid(base, offset, REST), last)
-    return certificate(formula("x[1, N, j, o] = x[0, N, j, o + a]"), [found], [(1, [0])])
+    return follows(formula("x[1, N, j, o] = x[0, N, j, o + a]"), found)
 
 
 def _between() -> Theorem:
     """J >= 1, q - J (q//J) >= 1 |- [J i = J o + q] = 0."""
     jump, rest, hit = given("J >= 1"), given("q - J*(q//J) >= 1"), term("[J*i = J*o + q]")
-    least, other = _zero_or_one(hit)
+    least, other = indicators.zero_or_one(hit)
     # with the indicator e, the remainder r of q and d = i - o - q//J: J (e d) = e r, which lies in 0, ..., J - 1
     meets, below = kernel.indicator(*hit[1:]), kernel.division(term("q"), jump, upper=True)
     steps = ("*", hit, term("i - o - q//J"))
@@ -359,41 +290,28 @@ def _between() -> Theorem:
     return kernel.antisymmetry(least, never)
 
 
-def _zero_or_one(indicator: Term) -> tuple[Theorem, Theorem]:
-    """|- an indicator is >= 0, and 1 less it too, since it is its own square."""
-    goals = (">=", indicator, 0), (">=", derived.minus(1, indicator), 0)
-    least, most = (certificate(goal, [], [(1, [0, 0]), (3, [0])], 2, refute=True) for goal in goals)
-    return least, most
-
-
 # --- how many crops ---------------------------------------------------------------------------------------------------
 
 
 def _count() -> Theorem:
     """J >= 1 |- W >= J a + R iff (W - R)//J + 1 >= a + 1."""
     jump, room = given("J >= 1"), term("W - R")
-    fits, counts = formula("W >= J*a + R"), formula("(W - R)//J + 1 >= a + 1")
-    lower, upper = kernel.division(room, jump), kernel.division(room, jump, upper=True)
-    down = certificate(fits, [lower, jump, kernel.assume(counts)], [(1, [0]), (1, [1, 2]), (1, [2])])
-    premises = [upper, kernel.assume(fits), jump]
-    up = certificate(counts, premises, [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])], refute=True)
+    fits, counts = given("W >= J*a + R"), given("(W - R)//J + 1 >= a + 1")
+    up = derived.follows(counts.conclusion, derived.floor_at_least(room, jump, term("a"), fits))
+    down = certificate(fits.conclusion, [kernel.division(room, jump), jump, counts], [(1, [0]), (1, [1, 2]), (1, [2])])
     return kernel.equivalent(up, down)
 
 
 def _outputs() -> Theorem:
     """J >= 1, R + A = J |- (W + A)//J = (W - R)//J + 1."""
     whole = derived.whole(term("W - R"), given("J >= 1"), 1)
-    counted = certificate(formula("(W + (J - R))//J = (W - R)//J + 1"), [whole], [(1, [0])])
+    counted = follows(formula("(W + (J - R))//J = (W - R)//J + 1"), whole)
     return kernel.rewrite(counted, certificate(formula("J - R = A"), [given("R + A = J")], [(-1, [0])]))
 
 
 def _fits_for_each() -> Theorem:
     """J >= 1 |- (J A - J B)//J + 1 = A - B + 1."""
-    room, jump, more = term("J*A - J*B"), given("J >= 1"), term("A - B")
-    lower = certificate((">=", room, ("*", term("J"), more)), [], [])
-    upper = certificate((">=", ("+", ("*", term("J"), more), term("J"), -1), room), [jump], [(1, [0])])
-    found = derived.floor_is(room, jump, more, lower, upper)
-    return certificate(formula("(J*A - J*B)//J + 1 = A - B + 1"), [found], [(1, [0])])
+    return derived.stated("(J*A - J*B)//J + 1 = A - B + 1", derived.exact(given("J >= 1"), term("A - B")))
 
 
 def _six() -> Theorem:
@@ -412,7 +330,7 @@ def _padding_drops() -> Theorem:
         kernel.sift("i", 0, term("W - 1"), term("x[i]"), image),
         kernel.sift("i", 0, term("R - 1"), term("x[S*a + i]"), crop),
     )
-    taps = [sums.under([("t", 0, term("F - 1"))], derived.times(term("w[t]"), read)) for read in reads]
+    taps = [sums.weighted(term("sum t<F: w[t]"), read) for read in reads]
     goal = formula(
         "sum t<F: w[t]*(sum i<W: x[i]*[i = S*(o + a) + D*t - P])"
         " - sum t<F: w[t]*(sum i<R: x[S*a + i]*[i = S*o + D*t - P])"
@@ -426,8 +344,8 @@ def _padding_counterexample() -> Theorem:
     """q >= 1, R >= 2, W >= q + R |- output q of the image less output 0 of the crop = w[0] x[q-1], for F = 3, P = 1."""
     sizes = {"F": 3, "S": 1, "D": 1, "P": 1, "o": 0, "a": ("v", "q")}
     drops = kernel.instantiate(_padding_drops(), sizes)
-    premises = [drops, *_written_out(drops.conclusion[2])]
-    products: list[tuple[Term, list[int]]] = [(1, [i]) for i in range(len(premises))]
+    premises = [drops, sums.unrolled(drops.conclusion[2])]
+    products: list[tuple[Term, list[int]]] = [(1, [0]), (1, [1])]
     for tap in range(3):
         value, place = term(f"w[{tap}]*x[q + {tap} - 1]"), term(f"q + {tap} - 1")
         above, below = _in_image(place)
@@ -442,136 +360,13 @@ def _padding_counterexample() -> Theorem:
 
 def _in_image(place: Term) -> tuple[Theorem, Theorem]:
     """q >= 1, R >= 2, W >= q + R |- [0 <= place] = 1 and [place <= W - 1] = 1, for q - 1, q and q + 1."""
-    premises = [given("q >= 1"), given("R >= 2"), given("W >= q + R")]
-    behind = constant(normal(derived.minus(place, term("q - 1"))))
-    low = certificate((">=", place, 0), premises, [(1, [0]), (behind, [])])
-    high = certificate((">=", term("W - 1"), place), premises, [(1, [1]), (1, [2]), (2 - behind, [])])
-    return kernel.within(0, place, low), kernel.within(place, term("W - 1"), high)
+    low = derived.follows((">=", place, 0), given("q >= 1"))
+    return indicators.between(low, derived.follows((">=", term("W - 1"), place), given("R >= 2"), given("W >= q + R")))
 
 
 def _in_crop(place: int) -> Theorem:
     """R >= 2 |- [place <= R - 1] = 1, for 0 and 1."""
-    high = certificate((">=", term("R - 1"), place), [given("R >= 2")], [(1, [0]), (1 - place, [])])
-    return kernel.within(place, term("R - 1"), high)
-
-
-def _written_out(total: Term) -> list[Theorem]:
-    """The equations that take the last term off a sum over a number of taps, until none is left."""
-    _, index, lo, hi, body = total
-    if normal(hi) == normal(("+", lo, -1)):
-        return [sums.none(index, lo, hi, body)]
-    off = kernel.last_term(total, derived.at_least(hi, lo))
-    return [off, *_written_out(off.conclusion[2][1])]
-
-
-# --- passes at a part of the jump -------------------------------------------------------------------------------------
-
-
-def _every_position() -> Theorem:
-    """Q >= 1, 0 <= m <= Q A - 1, 0 <= l <= Q B - 1 |- one pass (b, c), one output (i, j): m = Q i + b, l = Q j + c."""
-    rows, columns = _on_one_axis("m", "A", "i", "b"), _on_one_axis("l", "B", "j", "c")
-    goal = formula("sum b<Q, c<Q, i<A, j<B: [m = Q*i + b]*[l = Q*j + c] = 1")
-    both = ("*", rows.conclusion[1], columns.conclusion[1])
-    once = certificate(("=", both, 1), [rows, columns], [(columns.conclusion[1], [0]), (1, [1])])
-    return derived.equals(*goal[1:], sums.reordered(goal[1], both), once)
-
-
-def _on_one_axis(position: str, outputs: str, output: str, shift: str) -> Theorem:
-    """Q >= 1, 0 <= m <= Q A - 1 |- the sum of [m = Q i + b] over i < A, b < Q is 1: by classes of remainders."""
-    stride, low, high = given("Q >= 1"), given(f"{position} >= 0"), given(f"{position} <= Q*{outputs} - 1")
-    hit = ("is", ("v", output), ("v", position))
-    some = certificate(
-        formula(f"{outputs} >= 0"),
-        [stride, low, high],
-        [(1, [3, 0]), (1, [3]), (1, [2]), (1, [1]), (1, [0])],
-        2,
-        refute=True,
-    )
-    classes = kernel.discharge(sums.by_classes(outputs, output, shift, stride, hit), some)
-    one = sums.sifted(output, 0, term(f"Q*{outputs} - 1"), 1, low, high)
-    return derived.chain(derived.symmetric(classes), one)
-
-
-def _number_of_passes() -> Theorem:
-    """Q >= 0 |- the sum of 1 over b, c < Q is Q Q."""
-    inner, outer = (kernel.instantiate(sums.counted("n", name), {"n": ("v", "Q")}) for name in "cb")
-    columns = kernel.under_sum(("sum", "b", 0, term("Q - 1"), inner.conclusion[1]), inner)
-    goal = formula("sum b<Q, c<Q: 1 = Q*Q")
-    return certificate(goal, [columns, outer], [(1, [0]), (term("Q"), [1])])
-
-
-def _one_class() -> Theorem:
-    """Q >= 1 |- (Q a + c) - Q ((Q a + c)//Q) = c - Q (c//Q)."""
-    whole = derived.whole(term("c"), given("Q >= 1"), term("a"))
-    return certificate(formula("Q*a + c - Q*((Q*a + c)//Q) = c - Q*(c//Q)"), [whole], [(term("-Q"), [0])])
-
-
-def _fewest() -> Theorem:
-    """Q >= 1, pass n(b, c) of P leaves the remainders (r, s) of (b, c), for all b and c |- P >= Q Q.
-
-    Passes and pairs of remainders are counted twice: every pass has one pair, every pair one pass at least.
-    """
-    hits = term("[b = r(p)]*[c = s(p)]")
-    others = ("*", hits, term("1 - [p = n(b, c)]"))
-    more = _zero_or_one(others)[0]
-    for letter, name in (("P", "p"), ("Q", "c"), ("Q", "b")):
-        more = kernel.instantiate(sums.nonnegative("n", name, more), {"n": ("v", letter)})
-    passes, classes = ("p", 0, term("P - 1")), [(name, 0, term("Q - 1")) for name in "bc"]
-    visited = sums.under(classes, _visited_by(hits, others))
-    by_pass = sums.nested(
-        [passes], ("*", *(sums.nested([each], hit) for each, hit in zip(classes, hits[1:], strict=True)))
-    )
-    exchanged = sums.reordered(visited.conclusion[1], by_pass)
-    one = sums.under([passes], _one_pair_each(by_pass[4]))
-    premises = [more, visited, _number_of_passes(), exchanged, one, sums.counted("P", "p")]
-    products = [(1, [0]), (1, [1]), (1, [2]), (-1, [3]), (-1, [4]), (-1, [5])]
-    found = certificate(formula("P >= Q*Q"), premises, products)
-    return kernel.discharge(kernel.discharge(found, _natural()), _some_pass())
-
-
-SOME, BELOW = "for all b: for all c: n(b, c) >= 0", "for all b: for all c: n(b, c) <= P - 1"
-PLACES = ("v", "b"), ("v", "c")
-
-
-def _natural() -> Theorem:
-    """Q >= 1 |- Q >= 0."""
-    return certificate(formula("Q >= 0"), [given("Q >= 1")], [(1, [0]), (1, [])])
-
-
-def _some_pass() -> Theorem:
-    """There is a pass at (0, 0) |- P >= 0."""
-    return certificate(formula("P >= 0"), [_law(SOME, 0, 0), _law(BELOW, 0, 0)], [(1, [0]), (1, [1]), (1, [])])
-
-
-def _visited_by(hits: Term, others: Term) -> Theorem:
-    """0 <= b, c <= Q - 1 |- the number of passes with these remainders = 1, for n(b, c), + the number of others."""
-    its = sums.sifted("p", 0, term("P - 1"), hits, _law(SOME, *PLACES), _law(BELOW, *PLACES))
-    for place, rest in (("b", "r"), ("c", "s")):
-        its = kernel.rewrite(its, _has_remainder(place, rest))
-    left, right = (sums.nested([("p", 0, term("P - 1"))], value) for value in (hits, others))
-    return certificate(("=", left, ("+", 1, right)), [its], [(1, [0])])
-
-
-def _has_remainder(place: str, rest: str) -> Theorem:
-    """0 <= b <= Q - 1 |- r(n(b, c)) = b: it is the remainder of b, whose quotient is 0."""
-    stride, low, high = given("Q >= 1"), given(f"{place} >= 0"), given(f"{place} <= Q - 1")
-    lower = certificate(formula(f"{place} >= Q*0"), [low], [(1, [0])])
-    upper = certificate(formula(f"Q*0 + Q - 1 >= {place}"), [high], [(1, [0])])
-    quotient = derived.floor_is(("v", place), stride, 0, lower, upper)
-    visits = _law(f"for all b: for all c: {rest}(n(b, c)) = {place} - Q*({place}//Q)", *PLACES)
-    return certificate(formula(f"{rest}(n(b, c)) = {place}"), [visits, quotient], [(1, [0]), (term("-Q"), [1])])
-
-
-def _one_pair_each(both: Term) -> Theorem:
-    """Q >= 1 |- pass p has one remainder on each axis: the product of the numbers of both is 1."""
-    stride, numbers = given("Q >= 1"), []
-    for name, rest, shift in (("b", "r", "y"), ("c", "s", "z")):
-        leaves = _law(f"for all p: {rest}(p) = {shift}(p) - Q*({shift}(p)//Q)", ("v", "p"))
-        low, high = (kernel.division(term(f"{shift}(p)"), stride, upper) for upper in (False, True))
-        least = certificate(formula(f"{rest}(p) >= 0"), [low, leaves], [(1, [0]), (1, [1])])
-        most = certificate(formula(f"Q - 1 >= {rest}(p)"), [high, leaves], [(1, [0]), (-1, [1])])
-        numbers.append(sums.sifted(name, 0, term("Q - 1"), 1, least, most))
-    return certificate(("=", both, 1), numbers, [(numbers[1].conclusion[1], [0]), (1, [1])])
+    return indicators.decided(derived.follows((">=", term("R - 1"), place), given("R >= 2")))
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -655,39 +450,14 @@ _PADDED = Relation(
 )
 
 
-def _starts(size: int, crop: int, jump: int, shift: int = 0) -> list[int]:
-    """Where the crops begin that a pass over the image, shifted, evaluates along an axis: walked, not counted."""
-    return [shift + window[0] for window in oracle.places(size - shift, crop, jump, (0, 0))]
-
-
-def _visits(case: tuple[int, int, int, int]) -> None:
-    passes, stride, crop, more = case
-    size = crop + more
-    visited = [at for shift in range(passes) for at in _starts(size, crop, passes * stride, stride * shift)]
-    equal("positions", sorted(visited), _starts(size, crop, stride))
-
-
-_VISITED = Relation(
-    "shifted passes",
-    "what Q shifted passes at jump Q B visit along an axis = every position at stride B, once",
-    st.tuples(st.integers(1, 6), st.integers(1, 8), st.integers(1, 30), st.integers(0, 90)),
-    _visits,
-)
-
-
 # --- the notes' figures: crops of 224 from 384, at stride 32 and 16 ---------------------------------------------------
 
 CROP, IMAGE = 224, 384
 
 
-def _pairs(passes: int) -> tuple[tuple[int, int], ...]:
-    return tuple((b, c) for b in range(passes) for c in range(passes))
-
-
-def _visited(passes: tuple[tuple[int, int], ...]) -> int:
-    """How many crops the passes evaluate that are shifted by these multiples of 16."""
-    rows = {shift: _starts(IMAGE, CROP, 32, 16 * shift) for shift in (0, 1)}
-    return len({(y, x) for b, c in passes for y in rows[b] for x in rows[c]})
+def _starts(jump: int) -> list[int]:
+    """Where the crops of the image begin along an axis: walked, not counted."""
+    return [window[0] for window in oracle.places(IMAGE, CROP, jump, (0, 0))]
 
 
 def _equal_crops(size: int, padding: int) -> str:
@@ -700,7 +470,7 @@ def _equal_crops(size: int, padding: int) -> str:
             y = ag.max_pool(ag.relu(ag.conv(y, np.ones((1, 1, size), np.int64), padding=padding)), 2)
         return ag.conv(y, np.ones((1, 1, 7), np.int64)).numpy()[0, 0]
 
-    slid, starts = outputs(image), _starts(IMAGE, CROP, 32)
+    slid, starts = outputs(image), _starts(32)
     same = sum(int(outputs(image[at : at + CROP])[0] == y) for at, y in zip(starts, slid, strict=True))
     return f"{same} of {len(starts)}"
 
@@ -709,8 +479,8 @@ def _findings() -> tuple[Finding, ...]:
     poolings = Network.chain([Input(512, (IMAGE, IMAGE)), *[MaxPool(2)] * 5])
     pooled = output_shapes(poolings)[poolings.output.name]
     scores = output_shape(Conv(1000, 7), pooled)
-    crops = len(_starts(IMAGE, CROP, 32)) ** 2
-    remainders = {divmod(at, 32)[1] for at in _starts(IMAGE, CROP, 16)}
+    crops = len(_starts(32)) ** 2
+    remainders = {divmod(at, 32)[1] for at in _starts(16)}
     passes = len([(y, x) for y in remainders for x in remainders])
     return (
         Finding("384x384 after a reduction by 32", "12x12x512", _by_width(pooled), _by_width(pooled) == "12x12x512"),

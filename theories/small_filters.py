@@ -112,8 +112,8 @@ def theory() -> Theory:
 
 
 CHANNELS, LAYERS, SIDE = (derived.given(f) for f in ("C >= 1", "N >= 1", "k >= 1"))
-SQUARE = derived.certificate(formula("C^2 >= 1"), [CHANNELS], [(1, [0, 0]), (2, [0])])
-NATURAL_SQUARE = derived.certificate(formula("C^2 >= 0"), [SQUARE], [(1, [0]), (1, [])])
+SQUARE = derived.positive_product(CHANNELS, CHANNELS)
+NATURAL_SQUARE = derived.natural(SQUARE)
 
 
 def _same_field() -> Theorem:
@@ -121,10 +121,9 @@ def _same_field() -> Theorem:
     (above,) = receptive_field(Conv(1, "k"), [(Field(*symbols("r")),)], [(1, 1)])
     wider = ("all", "i", ("=", term("r(i + 1)"), substitute(term(str(above.size)), {"r": term("r(i)")})))
     claim = derived.given(f"r(N) = {SINGLE_SIDE}")
-    first, then = (substitute(claim.conclusion, {"N": place}) for place in (0, term("N + 1")))
-    base = derived.certificate(first, [derived.given(f"r(0) = {Field().size}")], [(1, [0])])
-    one_more = kernel.specialize(kernel.assume(wider), term("N"))
-    return kernel.induction(base, derived.certificate(then, [one_more, claim], [(1, [0]), (1, [1])]), "N")
+    base = [derived.given(f"r(0) = {Field().size}")], [(1, [0])]
+    step = [kernel.specialize(kernel.assume(wider), term("N")), claim], [(1, [0]), (1, [1])]
+    return derived.by_induction(claim.conclusion, "N", base, step)
 
 
 def _smaller() -> Theorem:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from convproof.check import Relation, oracle, relation
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation
@@ -76,16 +76,14 @@ BACK = f"({window.slack(AXIS, window.transposed_count(AXIS, n, r))})//S + 1"
 
 def _round_trip() -> Theorem:
     """S >= 1, 0 <= r <= S - 1 |- the number of windows on the transposed size = n."""
-    low = derived.certificate(formula("S*(n - 1) + r >= S*(n - 1)"), [derived.given("r >= 0")], [(1, [0])])
-    top = formula("S*(n - 1) + S - 1 >= S*(n - 1) + r")
-    high = derived.certificate(top, [derived.given("r <= S - 1")], [(1, [0])])
-    quotient = derived.floor_is(term("S*(n - 1) + r"), STRIDE, term("n - 1"), low, high)
+    low, high = derived.given("r >= 0"), derived.given("r <= S - 1")
+    quotient = derived.quotient(term("S*(n - 1) + r"), STRIDE, term("n - 1"), low, high)
     return derived.equals(term(BACK), term("n"), quotient)
 
 
 def _round_trip_only() -> Theorem:
     """S >= 1 |- [the number of windows on the transposed size = n] = [0 <= r]*[r <= S - 1]."""
-    found = kernel.instantiate(_interval(), {"a": term("S*(n - 1) + r"), "q": term("n - 1")})
+    found = kernel.instantiate(_interval(), {"a": term("S*(n - 1) + r"), "c": term("n - 1")})
     return derived.equals(term(f"[{BACK} = n]"), term("[0 <= r]*[r <= S - 1]"), found)
 
 
@@ -107,67 +105,36 @@ def _preimage() -> tuple[Theorem, Theorem]:
 def _all_sizes() -> Theorem:
     """S >= 1, the transposed size of n <= W <= that plus S - 1 |- the number of windows on W = n."""
     least, most = derived.given(f"W >= {LEAST}"), derived.given(f"W <= {LEAST} + S - 1")
-    low = derived.certificate(formula(f"{ROOM} >= S*(n - 1)"), [least], [(1, [0])])
-    high = derived.certificate(formula(f"S*(n - 1) + S - 1 >= {ROOM}"), [most], [(1, [0])])
-    return derived.equals(term(COUNT), term("n"), derived.floor_is(term(ROOM), STRIDE, term("n - 1"), low, high))
+    return derived.equals(term(COUNT), term("n"), derived.quotient(term(ROOM), STRIDE, term("n - 1"), least, most))
 
 
 def _exactly() -> Theorem:
     """S >= 1 |- [the number of windows on W = n] = [the transposed size of n <= W]*[W <= that plus S - 1]."""
-    found = kernel.instantiate(_interval(), {"a": term(ROOM), "q": term("n - 1")})
+    found = kernel.instantiate(_interval(), {"a": term(ROOM), "c": term("n - 1")})
     return derived.equals(term(f"[{COUNT} = n]"), term(f"[{LEAST} <= W]*[W <= {LEAST} + S - 1]"), found)
 
 
 def _interval() -> Theorem:
-    """S >= 1 |- [a//S = q] = [S*q <= a]*[a <= S*q + S - 1]: each is the product of both."""
-    found, inside = term("[a//S = q]"), term("[S*q <= a]*[a <= S*q + S - 1]")
-    swapped = _swapped(term("a//S"), term("q"), substitute(inside, {"q": term("i")}))
-    low, high = _within(kernel.division(term("a"), STRIDE)), _within(kernel.division(term("a"), STRIDE, upper=True))
+    """S >= 1 |- [a//S = c] = [S*c <= a]*[a <= S*c + S - 1]: each is the product of both."""
+    found, inside = term("[a//S = c]"), term("[S*c <= a]*[a <= S*c + S - 1]")
+    swapped = indicators.moved(substitute(inside, {"c": term("q")}), term("a//S"), term("c"))
+    low, high = (indicators.decided(kernel.division(term("a"), STRIDE, upper)) for upper in (False, True))
     both = ("*", found, inside)
     products = [(1, [0]), (("*", -1, found), [1]), (("*", -1, found, low.conclusion[1]), [2])]
     first = derived.certificate(("=", found, both), [swapped, low, high], products)
     return derived.equals(found, inside, first, _inside(found, inside, both))
 
 
-def _within(known: Theorem) -> Theorem:
-    """From b >= a: [a <= b] = 1."""
-    _, b, a = known.conclusion
-    return kernel.within(a, b, known)
-
-
 def _inside(found: Term, inside: Term, both: Term) -> Theorem:
-    """S >= 1 |- both = inside, which is the sum over i = S*q, ..., S*q + S - 1 of [i = a]; there i//S = q."""
-    low, high = derived.given("i >= S*q"), derived.given("S*q + S - 1 >= i")
-    always = _put(derived.floor_is(term("i"), STRIDE, term("q"), low, high), term("[i//S = q]"))
-    block = ("i", term("S*q"), term("S*q + S - 1"))
-    plain, marked = (kernel.sift(*block, body, term("a")) for body in (1, term("[i//S = q]")))
+    """S >= 1 |- both = inside, which is the sum over i = S*c, ..., S*c + S - 1 of [i = a]; there i//S = c."""
+    low, high = derived.given("i >= S*c"), derived.given("S*c + S - 1 >= i")
+    always = derived.congruence(term("[q = c]"), derived.floor_is(term("i"), STRIDE, term("c"), low, high))
+    block = ("i", term("S*c"), term("S*c + S - 1"))
+    plain, marked = (kernel.sift(*block, body, term("a")) for body in (1, term("[i//S = c]")))
     one = derived.certificate(
         ("=", plain.conclusion[1][4], marked.conclusion[1][4]), [always], [(term("-[i = a]"), [0])]
     )
     return derived.equals(both, inside, derived.symmetric(marked), derived.symmetric(sums.under([block], one)), plain)
-
-
-def _swapped(a: Term, b: Term, f: Term) -> Theorem:
-    """|- f(a)*[a = b] = f(b)*[a = b], for a term f in i."""
-    at_a, at_b = (("*", substitute(f, {"i": place}), ("is", a, b)) for place in (a, b))
-    between = derived.times(substitute(f, {"i": b}), derived.symmetric(_alone(a, b, 1)))
-    return derived.equals(at_a, at_b, _alone(a, b, f), between)
-
-
-def _alone(a: Term, b: Term, f: Term) -> Theorem:
-    """|- f(a)*[a = b] = f(b)*[a <= b]*[b <= a]: both are the sum over i = a, ..., a of f(i)*[i = b]."""
-    sifted = kernel.sift("i", a, a, f, b)
-    _, _, lo, hi, body = sifted.conclusion[1]
-    alone = kernel.last_term(sifted.conclusion[1], derived.at_least(hi, lo))
-    nothing = sums.none("i", lo, ("+", hi, -1), body)
-    turned = map(derived.symmetric, (nothing, alone))
-    return derived.equals(substitute(body, {"i": a}), sifted.conclusion[2], *turned, sifted)
-
-
-def _put(equation: Theorem, value: Term) -> Theorem:
-    """From a = b: value = value with b for a, for an integral value."""
-    named = kernel.rewrite(kernel.assume(("=", ("v", "value"), value)), equation)
-    return kernel.discharge(kernel.instantiate(named, {"value": value}), kernel.identity(value, value))
 
 
 def _check(case: tuple[int, int, int, int, int]) -> None:

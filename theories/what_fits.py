@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.check import Mismatch, Relation, oracle
 from convproof.check.relations import equal
-from convproof.proof import Theorem, derived, kernel, sums
+from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text, Windows
@@ -125,19 +125,19 @@ STRIDE = derived.given("S >= 1")
 
 def _least() -> Theorem:
     """S >= 1 |- the remainder >= 0."""
-    return derived.certificate(formula(f"{LEFT} >= 0"), [kernel.division(term(ROOM), STRIDE)], [(1, [0])])
+    return derived.follows(formula(f"{LEFT} >= 0"), kernel.division(term(ROOM), STRIDE))
 
 
 def _most() -> Theorem:
     """S >= 1 |- the remainder <= S - 1."""
     above = kernel.division(term(ROOM), STRIDE, upper=True)
-    return derived.certificate(formula(f"{LEFT} <= S - 1"), [above], [(1, [0])])
+    return derived.follows(formula(f"{LEFT} <= S - 1"), above)
 
 
 def _divides() -> Theorem:
     """S >= 1, room = S*m |- the remainder = 0."""
     multiple = derived.given(f"{ROOM} = S*m")
-    lower = derived.certificate(formula(f"{ROOM} >= S*m"), [multiple], [(1, [0])])
+    lower = derived.follows(formula(f"{ROOM} >= S*m"), multiple)
     upper = derived.certificate(formula(f"S*m + S - 1 >= {ROOM}"), [multiple, STRIDE], [(-1, [0]), (1, [1])])
     quotient = derived.floor_is(term(ROOM), STRIDE, term("m"), lower, upper)
     return derived.certificate(formula(f"{LEFT} = 0"), [multiple, quotient], [(1, [0]), (term("-S"), [1])])
@@ -145,8 +145,8 @@ def _divides() -> Theorem:
 
 def _same(f: str, g: str) -> Theorem:
     """|- f iff g, for equations whose sides differ by the same."""
-    forward = derived.certificate(formula(g), [derived.given(f)], [(1, [0])])
-    backward = derived.certificate(formula(f), [derived.given(g)], [(1, [0])])
+    forward = derived.follows(formula(g), derived.given(f))
+    backward = derived.follows(formula(f), derived.given(g))
     return kernel.equivalent(forward, backward)
 
 
@@ -172,9 +172,7 @@ def _reached() -> Theorem:
     """S >= 1, room >= 0 |- sum o<count: [the last tap of window o is W - 1 + P] = [the remainder = 0]."""
     ends, fits = term(f"[{window.position(DILATED, o, F - 1)} = W - 1 + P]"), term(f"[{LEFT} = 0]")
     last, windows = term(f"({ROOM})//S"), ("o", 0, term(f"({COUNT}) - 1"))
-    room, above = derived.given(f"{ROOM} >= 0"), kernel.division(term(ROOM), STRIDE, upper=True)
-    refuted = [(1, [0]), (1, [1]), (1, [2, 3]), (1, [3])]
-    some = derived.certificate((">=", last, 0), [above, room, STRIDE], refuted, refute=True)
+    some = derived.floor_at_least(term(ROOM), STRIDE, 0, derived.given(f"{ROOM} >= 0"))
     picked = sums.sifted(*windows, fits, some, derived.at_least(windows[2], last))
     each = derived.equals(ends, ("*", fits, term(f"[o = ({ROOM})//S]")), _multiple())
     return derived.equals(sums.nested([windows], ends), fits, sums.under([windows], each), picked)
@@ -182,43 +180,18 @@ def _reached() -> Theorem:
 
 def _multiple() -> Theorem:
     """S >= 1 |- [room = S*o] = [room = S*(room//S)]*[o = room//S], in three steps, for o = (S*o)//S."""
-    o_th, multiple = term("S*o"), term(f"[{ROOM} = S*o]")
-    enough = derived.certificate(formula("S*o + S - 1 >= S*o"), [STRIDE], [(1, [0])])
-    quotient = derived.floor_is(o_th, STRIDE, term("o"), derived.at_least(o_th, o_th), enough)
-    always = derived.times(multiple, _put(quotient, term("[(S*o)//S = o]")))
-    for_room = _swapped(term(ROOM), o_th, term("[i//S = o]"))
-    for_o = _swapped(term(f"({ROOM})//S"), term("o"), term(f"[{ROOM} = S*i]"))
+    multiple = term(f"[{ROOM} = S*o]")
+    always = derived.times(multiple, derived.congruence(term("[q = o]"), derived.exact(STRIDE, term("o"))))
+    for_room = indicators.moved(term("[q//S = o]"), term(ROOM), term("S*o"))
+    for_o = indicators.moved(term(f"[{ROOM} = S*q]"), term(f"({ROOM})//S"), term("o"))
     fits = term(f"[{ROOM} = S*(({ROOM})//S)]*[o = ({ROOM})//S]")
     return derived.equals(multiple, fits, *map(derived.symmetric, (always, for_room, for_o)))
-
-
-def _swapped(a: Term, b: Term, f: Term) -> Theorem:
-    """|- f(a)*[a = b] = f(b)*[a = b], for a term f in i."""
-    at_a, at_b = (("*", substitute(f, {"i": place}), ("is", a, b)) for place in (a, b))
-    between = derived.times(substitute(f, {"i": b}), derived.symmetric(_alone(a, b, 1)))
-    return derived.equals(at_a, at_b, _alone(a, b, f), between)
-
-
-def _alone(a: Term, b: Term, f: Term) -> Theorem:
-    """|- f(a)*[a = b] = f(b)*[a <= b]*[b <= a]: both are the sum over i = a, ..., a of f(i)*[i = b]."""
-    sifted = kernel.sift("i", a, a, f, b)
-    _, _, lo, hi, body = sifted.conclusion[1]
-    alone = kernel.last_term(sifted.conclusion[1], derived.at_least(hi, lo))
-    nothing = sums.none("i", lo, ("+", hi, -1), body)
-    turned = map(derived.symmetric, (nothing, alone))
-    return derived.equals(substitute(body, {"i": a}), sifted.conclusion[2], *turned, sifted)
-
-
-def _put(equation: Theorem, value: Term) -> Theorem:
-    """From a = b: value = value with b for a, for an integral value."""
-    named = kernel.rewrite(kernel.assume(("=", ("v", "value"), value)), equation)
-    return kernel.discharge(kernel.instantiate(named, {"value": value}), kernel.identity(value, value))
 
 
 # --- which sizes fit --------------------------------------------------------------------------------------------------
 
 
-NONEMPTY = derived.certificate(formula("S - 1 >= 0"), [STRIDE], [(1, [0])])
+NONEMPTY = derived.follows(formula("S - 1 >= 0"), STRIDE)
 
 
 def _repeats() -> Theorem:
@@ -236,7 +209,9 @@ def _fits_at(room: Term) -> Term:
 def _moved(room: Term, q: Term) -> Theorem:
     """S >= 1 |- [room + S*q fits] = [room fits]."""
     further = ("+", room, ("*", ("v", "S"), q))
-    return derived.equals(_fits_at(further), _fits_at(room), _put(derived.whole(room, STRIDE, q), _fits_at(further)))
+    fits = ("is", derived.minus(further, ("*", ("v", "S"), ("v", "q"))), 0)
+    same = derived.congruence(fits, derived.whole(room, STRIDE, q))
+    return derived.equals(_fits_at(further), _fits_at(room), same)
 
 
 def _one_in_s() -> Theorem:
@@ -258,13 +233,8 @@ def _in_a_row() -> Theorem:
 
 def _first_row(claim: Formula, row: sums.Range) -> Theorem:
     """Of r = 0, ..., S - 1 only 0 fits, since r//S = 0."""
-    low = derived.certificate(formula("r >= S*0"), [derived.given("r >= 0")], [(1, [0])])
-    high = derived.certificate(formula("S*0 + S - 1 >= r"), [derived.given("S - 1 >= r")], [(1, [0])])
-    fits = derived.equals(
-        _fits_at(term("r")),
-        term("[r = 0]"),
-        _put(derived.floor_is(term("r"), STRIDE, 0, low, high), _fits_at(term("r"))),
-    )
+    nothing = derived.quotient(term("r"), STRIDE, 0, derived.given("r >= 0"), derived.given("S - 1 >= r"))
+    fits = derived.equals(_fits_at(term("r")), term("[r = 0]"), derived.congruence(term("[r - S*q = 0]"), nothing))
     picked = sums.sifted(*row, 1, derived.at_least(0, 0), NONEMPTY)
     return derived.equals(*substitute(claim, {"a": 0})[1:], sums.under([row], fits), picked)
 
@@ -275,9 +245,7 @@ def _next_row(claim: Formula, row: sums.Range) -> Theorem:
     longer = kernel.last_term(later[1], NONEMPTY)
     split = kernel.instantiate(sums.joined("n", "r", derived.at_least(1, 0), claim[1][4]), {"n": term("S - 1")})
     split = kernel.discharge(split, NONEMPTY)
-    _, _, lo, hi, fits = first = split.conclusion[2][1]
-    only = kernel.last_term(first, derived.at_least(hi, lo)), sums.none("r", lo, ("+", hi, -1), fits)
-    turned = map(derived.symmetric, (split, *only))
+    turned = map(derived.symmetric, (split, sums.unrolled(split.conclusion[2][1])))
     return derived.equals(*later[1:], longer, _moved(term("a"), 1), *turned, kernel.assume(claim))
 
 

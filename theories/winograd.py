@@ -16,7 +16,7 @@ from convproof import autograd as ag
 from convproof.check import Relation
 from convproof.check.relations import equal
 from convproof.proof import Theorem, derived, kernel, sums
-from convproof.proof.algebra import Term, constant, normal
+from convproof.proof.algebra import Term
 from convproof.proof.derived import certificate, equals, given, symmetric, times
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
@@ -235,21 +235,10 @@ def _below(name: str, end: int, body: Term) -> Term:
     return ("sum", name, 0, ("+", end, -1), body)
 
 
-def _unrolled(total: Term) -> Theorem:
-    """|- a sum between numbers = its terms, added up."""
-    steps = []
-    while constant(normal(("+", total[3], ("*", -1, total[2])))) >= 0:
-        steps.append(kernel.last_term(total, derived.at_least(total[3], total[2])))
-        total = steps[-1].conclusion[2][1]
-    steps.append(kernel.last_term(total, derived.at_least(total[2], ("+", total[3], 1))))
-    terms = [step.conclusion[2][2] for step in reversed(steps[:-1])]
-    return equals(steps[0].conclusion[1], ("+", *terms), *steps)
-
-
 def _correlation(m: int, r: int, h: Values, g: Values, d: Values) -> Theorem:
     """|- the sum over o < m of h(o) times that over t < r of g(t) d(o + t) = its m r terms, added up."""
-    window = _unrolled(_below("t", r, ("*", g(T), d(("+", term("s"), T)))))
-    outputs = _unrolled(_below("o", m, ("*", h(O), _below("t", r, ("*", g(T), d(("+", O, T)))))))
+    window = sums.unrolled(_below("t", r, ("*", g(T), d(("+", term("s"), T)))))
+    outputs = sums.unrolled(_below("o", m, ("*", h(O), _below("t", r, ("*", g(T), d(("+", O, T)))))))
     windows = [times(h(k), kernel.instantiate(window, {"s": k})) for k in range(m)]
     return equals(outputs.conclusion[1], ("+", *(each.conclusion[2] for each in windows)), outputs, *windows)
 
@@ -308,8 +297,8 @@ def _square_2x2() -> Theorem:
     """
     u, v = term("u"), term("v")
     line = _correlation(2, 3, _from("h", ("+", P, u), Q), _from("g", v, 0), _from("d", ("+", P, u, v), Q))
-    window = _unrolled(_below("t1", 3, kernel.instantiate(line, {"v": term("t1")}).conclusion[1]))
-    outputs = _unrolled(_below("o1", 2, kernel.instantiate(window, {"u": term("o1")}).conclusion[1]))
+    window = sums.unrolled(_below("t1", 3, kernel.instantiate(line, {"v": term("t1")}).conclusion[1]))
+    outputs = sums.unrolled(_below("o1", 2, kernel.instantiate(window, {"u": term("o1")}).conclusion[1]))
     windows = [kernel.instantiate(window, {"u": o}) for o in range(2)]
     lines = [kernel.instantiate(line, {"u": o, "v": t}) for o, t in product(range(2), range(3))]
     left = term(f"4*sum o1<2, o2<2: {SQUARE}")
@@ -368,7 +357,7 @@ def _interpolated(name: str, named: Callable[[Term], Sequence[Theorem]], *values
     """From the equations of named transforms at any point: the sum over the points of the products of the three = 120
     times the correlation.
     """
-    points = _unrolled(("sum", name, SIX[0], SIX[-1], ("*", *(each.conclusion[1] for each in named(term(name))))))
+    points = sums.unrolled(("sum", name, SIX[0], SIX[-1], ("*", *(each.conclusion[1] for each in named(term(name))))))
     direct = times(LCM, _correlation(4, 3, *values))
     premises, factors = [points, direct], [(1, [0]), (-1, [1])]
     for equations in map(named, SIX):

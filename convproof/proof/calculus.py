@@ -17,35 +17,34 @@ def derivative(term: Term, moving: frozenset[str], sums: Sums = ()) -> tuple[Ter
     For 1/a that is a*a, for log a it is a, and for an indicator, which then stays as it is, the square of the
     difference of its parts. Raises `Refused` where something moves within a place, a bound or a floor.
     """
+    (head, *names), parts = split(term)
     if not moves(term, moving):
         return 0, []
-    before, parts = split(term)
-    if before[0] == "re" and not moves(("+", *parts), moving):
-        return ("re", "d" + before[1], *parts), []
-    if before[0] == "sum" and not moves(("+", *parts[:2]), moving):
-        index, bounds = before[1], parts[:2]
+    if not moves(("+", *parts), moving):  # then it is the function itself that moves
+        return ("re", "d" + names[0], *parts), []
+    if head == "sum" and not moves(("+", *parts[:2]), moving):
+        (index,), (*bounds, body) = names, parts
         if index in free(("+", *bounds, *(part for i, lo, hi in sums for part in (("v", i), lo, hi)))):
             raise Refused("the index of a sum must not occur in its bounds, nor in those of sums around it")
-        sums = (*sums, (index, *bounds))
-        parts = parts[2:]
-    elif before[0] not in ("+", "*", "inv", "exp", "log", "is", "le"):
+        slope, needs = derivative(body, moving, (*sums, (index, *bounds)))
+        return ("sum", index, *bounds, slope), needs
+    if head not in ("+", "*", "inv", "exp", "log", "is", "le"):
         raise Refused("what moves within a place, a bound or a floor is not differentiated")
     found = [derivative(part, moving, sums) for part in parts]
-    inner, needs = [value for value, _ in found], [need for _, more in found for need in more]
-    match before[0]:
-        case "sum":
-            return (*term[:4], inner[0]), needs
-        case "+":
-            return ("+", *inner), needs
-        case "*":
-            return ("+", *(("*", *parts[:i], each, *parts[i + 1 :]) for i, each in enumerate(inner))), needs
-        case "exp":
-            return ("*", term, inner[0]), needs
-        case "log":
-            return ("*", ("inv", parts[0]), inner[0]), [*needs, (normal(parts[0]), sums)]
-        case "inv":
-            return ("*", -1, term, term, inner[0]), [*needs, (_square(parts[0]), sums)]
-    return 0, [*needs, (_square(("+", parts[0], ("*", -1, parts[1]))), sums)]
+    slopes, needs = [slope for slope, _ in found], [need for _, more in found for need in more]
+    match head, parts, slopes:
+        case "+", _, _:
+            return ("+", *slopes), needs
+        case "*", _, _:
+            return ("+", *(("*", *parts[:i], slope, *parts[i + 1 :]) for i, slope in enumerate(slopes))), needs
+        case "exp", _, [slope]:
+            return ("*", term, slope), needs
+        case "log", [a], [slope]:
+            return ("*", ("inv", a), slope), [*needs, (normal(a), sums)]
+        case "inv", [a], [slope]:
+            return ("*", -1, term, term, slope), [*needs, (_square(a), sums)]
+    a, b = parts
+    return 0, [*needs, (_square(("+", a, ("*", -1, b))), sums)]
 
 
 def _square(term: Term) -> Poly:

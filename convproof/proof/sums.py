@@ -5,12 +5,26 @@ Names of letters and indices are arguments where a statement is made by inductio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from convproof.proof import kernel
-from convproof.proof.algebra import Formula, Term, substitute
-from convproof.proof.derived import at_least, certificate, chain, equals, symmetric
+from convproof.proof.algebra import Formula, Refused, Term, constant, normal, substitute
+from convproof.proof.derived import (
+    at_least,
+    by_induction,
+    certificate,
+    chain,
+    discharged,
+    equals,
+    follows,
+    given,
+    minus,
+    symmetric,
+    times,
+)
 from convproof.proof.kernel import Theorem
+from convproof.proof.language import formula, term
 
 Range = tuple[str, Term, Term]
 """The name of an index, its first and its last value."""
@@ -21,6 +35,11 @@ def nested(ranges: Sequence[Range], body: Term) -> Term:
     for name, lo, hi in reversed(ranges):
         body = ("sum", name, lo, hi, body)
     return body
+
+
+def ranges(text: str) -> list[Range]:
+    """The ranges of the notation, as in `o<O, t<F`."""
+    return flattened(term(f"sum {text}: 1"))[0]
 
 
 def flattened(term: Term) -> tuple[list[Range], Term]:
@@ -42,6 +61,14 @@ def under(ranges: Sequence[Range], equation: Theorem) -> Theorem:
     return equation
 
 
+def weighted(whole: Term, equation: Theorem) -> Theorem:
+    """From a = b, which may rest on the indices being within their ranges, and `whole`, the sums of f: the sums of f*a
+    = the sums of f*b.
+    """
+    over, factor = flattened(whole)
+    return under(over, times(factor, equation))
+
+
 def reordered(a: Term, b: Term) -> Theorem:
     """|- a = b for products of sums whose ranges are the same, all names different, in another order or grouping."""
     ranges, body = flattened(a)
@@ -60,112 +87,150 @@ def sifted(name: str, lo: Term, hi: Term, body: Term, lower: Theorem, upper: The
     return certificate(("=", found.conclusion[1], value), [found, low, high], products)
 
 
+def sifted_box(value: Term, *axes: tuple[Range, Theorem, Theorem]) -> Theorem:
+    """From a range and place >= lo, hi >= place for i, for j, ...: the sums over i, j, ... of value(i, j, ...) *
+    [i = place] * [j = place] * ... = value(place, place, ...).
+    """
+    (each, lower, upper), *inner = axes
+    if not inner:
+        return sifted(*each, value, lower, upper)
+    found = sifted_box(value, *inner)
+    summed = under([each], times(("is", ("v", each[0]), lower.conclusion[1]), found))
+    return chain(summed, sifted(*each, found.conclusion[2], lower, upper))
+
+
+def gathered(total: Term, name: str, value: Term, place: Term) -> Theorem:
+    """|- the sums of value(i)*[i = place], total, over i and others = those over the others of value(place) *
+    [lo <= place]*[place <= hi]; i the name, with the range lo, ..., hi.
+    """
+    over = flattened(total)[0]
+    (each,) = (each for each in over if each[0] == name)
+    found = under([other for other in over if other != each], kernel.sift(*each, value, place))
+    return chain(reordered(total, found.conclusion[1]), found)
+
+
+def recounted(goal: Formula, one: Theorem, lower: Theorem, upper: Theorem, *equations: Theorem) -> Theorem:
+    """From: the sums over j, ... of [i = place] are 1, place >= lo, hi >= place: the goal, that the sum over i of
+    body(i) = the sums over j, ... of body(place), which is rewritten by the equations.
+    """
+    name, lo, hi, value = goal[1][1:]
+    every: Range = (name, lo, hi)
+    over, hit = flattened(one.conclusion[1])
+    picked = functools.reduce(kernel.rewrite, equations, sifted(*every, value, lower, upper))
+    nest = nested([every, *over], ("*", value, hit))
+    exchanged = kernel.exchange(nest, [*range(1, len(over) + 1), 0])
+    premises = [under([every], times(value, one)), exchanged, under(over, picked)]
+    return certificate(goal, premises, [(-1, [0]), (1, [1]), (1, [2])])
+
+
 def none(name: str, lo: Term, hi: Term, body: Term) -> Theorem:
     """|- the sum is 0, for hi below lo by a number."""
     return kernel.last_term(("sum", name, lo, hi, body), at_least(lo, ("+", hi, 1)))
 
 
-def _longer(name: str, lo: Term, hi: Term, body: Term, *more: Theorem) -> Theorem:
-    """The sum up to hi + 1 = the sum up to hi, plus its term at hi + 1, from theorems that add up to hi + 1 >= lo."""
+def longer(name: str, lo: Term, hi: Term, body: Term, *known: Theorem) -> Theorem:
+    """From theorems that add up to hi + 1 >= lo but for a number: the sum up to hi + 1 = the sum up to hi, plus its
+    term at hi + 1.
+    """
     last = ("+", hi, 1)
-    enough = certificate((">=", last, lo), more, [(1, [i]) for i in range(len(more))])
-    return kernel.last_term(("sum", name, lo, last, body), enough)
+    return kernel.last_term(("sum", name, lo, last, body), follows((">=", last, lo), *known))
 
 
-def _naturally(claim: Formula, base: Theorem, step: Theorem, letter: str) -> Theorem:
-    """By induction over the letter, the base and the step brought into the form of the claim."""
-    n = ("v", letter)
-    first, then = (substitute(claim, {letter: value}) for value in (0, ("+", n, 1)))
-    start = certificate(first, [base], [(1, [0])])
-    return kernel.induction(start, certificate(then, [step], [(1, [0])]), letter)
+def unrolled(total: Term) -> Theorem:
+    """|- a sum between bounds that differ by a number = its terms, added up."""
+    _, name, lo, hi, body = total
+    count = constant(normal(("+", minus(hi, lo), 1)))
+    if count is None:
+        raise Refused("the number of terms is no number")
+    steps, rest = [], total
+    for _ in range(count):
+        steps.append(kernel.last_term(rest, at_least(rest[3], lo)))
+        rest = steps[-1].conclusion[2][1]
+    places = (lo + i if isinstance(lo, int) else ("+", lo, i) for i in range(count))
+    terms = [substitute(body, {name: place}) for place in places]
+    added = ("+", *terms) if len(terms) > 1 else terms[0] if terms else 0
+    return equals(total, added, *steps, none(*rest[1:]))
 
 
 def counted(letter: str, name: str = "i") -> Theorem:
     """n >= 0 |- the sum of 1 over i < n is n, n the letter."""
-    n, natural = ("v", letter), kernel.assume((">=", ("v", letter), 0))
+    n = ("v", letter)
     claim = ("=", ("sum", name, 0, ("+", n, -1), 1), n)
-    return _naturally(
-        claim,
-        none(name, 0, -1, 1),
-        equals(
-            ("sum", name, 0, n, 1),
-            ("+", n, 1),
-            kernel.last_term(("sum", name, 0, n, 1), natural),
-            kernel.assume(claim),
-        ),
-        letter,
-    )
+    more = longer(*claim[1][1:], kernel.assume((">=", n, 0)))
+    base = [none(name, 0, -1, 1)], [(1, [0])]
+    return by_induction(claim, letter, base, ([more, kernel.assume(claim)], [(1, [0]), (1, [1])]))
+
+
+def counted_box(*natural: Theorem) -> Theorem:
+    """From a >= 0, b >= 0, ...: the number of places in a box of sizes a, b, ... is their product."""
+    sizes, one = [each.conclusion[1] for each in natural], counted("n", "n")
+    counts = [discharged(kernel.instantiate(one, {"n": each.conclusion[1]}), each) for each in natural]
+    box = nested([(f"n{axis}", 0, ("+", size, -1)) for axis, size in enumerate(sizes)], 1)
+    number = ("*", *(each.conclusion[1] for each in counts))
+    return functools.reduce(kernel.rewrite, counts, kernel.identity(box, number))
 
 
 def nonnegative(letter: str, name: str, body: Theorem) -> Theorem:
     """From H |- b >= 0: H, n >= 0 |- the sum of b over i < n is >= 0; n the letter, i the name, neither free in H."""
-    n, natural = ("v", letter), kernel.assume((">=", ("v", letter), 0))
-    value = body.conclusion[1]
+    n, value = ("v", letter), body.conclusion[1]
     claim = (">=", ("sum", name, 0, ("+", n, -1), value), 0)
-    empty = none(name, 0, -1, value)
-    base = certificate((">=", empty.conclusion[1], 0), [empty], [(1, [0])])
-    longer = kernel.last_term(("sum", name, 0, n, value), natural)
-    here = kernel.instantiate(body, {name: n})
-    step = certificate(
-        (">=", longer.conclusion[1], 0), [longer, kernel.assume(claim), here], [(1, [0]), (1, [1]), (1, [2])]
-    )
-    return _naturally(claim, base, step, letter)
+    more = longer(*claim[1][1:], kernel.assume((">=", n, 0)))
+    premises = [more, kernel.assume(claim), kernel.instantiate(body, {name: n})]
+    base = [none(name, 0, -1, value)], [(1, [0])]
+    return by_induction(claim, letter, base, (premises, [(1, [0]), (1, [1]), (1, [2])]))
 
 
 def positive_sum(letter: str, name: str, body: Theorem) -> Theorem:
     """From H |- b > 0: H, n >= 0 |- the sum of b over i = 0, ..., n is > 0; n the letter, i the name, not free in H."""
-    n = ("v", letter)
-    value = body.conclusion[1]
+    n, value = ("v", letter), body.conclusion[1]
     claim = (">", ("sum", name, 0, n, value), 0)
-    once = kernel.last_term(("sum", name, 0, 0, value), at_least(0, 0))
+    once = unrolled(("sum", name, 0, 0, value))
     first, then = kernel.instantiate(body, {name: 0}), kernel.instantiate(body, {name: ("+", n, 1)})
-    base = certificate(
-        (">", once.conclusion[1], 0), [once, none(name, 0, -1, value), first], [(1, [0]), (1, [1]), (1, [2])]
-    )
-    longer = _longer(name, 0, n, value, kernel.assume((">=", n, 0)), at_least(1, 0))
-    step = certificate(
-        (">", longer.conclusion[1], 0), [longer, kernel.assume(claim), then], [(1, [0]), (1, [1]), (1, [2])]
-    )
-    return _naturally(claim, base, step, letter)
+    premises = [longer(*claim[1][1:], kernel.assume((">=", n, 0))), kernel.assume(claim), then]
+    base = [once, first], [(1, [0]), (1, [1])]
+    return by_induction(claim, letter, base, (premises, [(1, [0]), (1, [1]), (1, [2])]))
 
 
 def joined(letter: str, name: str, start: Theorem, body: Term) -> Theorem:
     """From H |- a >= 0: H, n >= 0 |- the sum over i < a + n = that over i < a plus that of body(a + i) over i < n."""
-    a, n = start.conclusion[1], ("v", letter)
-    moved = substitute(body, {name: ("+", a, ("v", name))})
-    whole_sum, first = ("sum", name, 0, ("+", a, n, -1), body), ("sum", name, 0, ("+", a, -1), body)
-    claim = ("=", whole_sum, ("+", first, ("sum", name, 0, ("+", n, -1), moved)))
-    empty, natural = none(name, 0, -1, moved), kernel.assume((">=", n, 0))
-    base = certificate(("=", first, ("+", first, empty.conclusion[1])), [empty], [(-1, [0])])
-    longer = _longer(name, 0, ("+", a, n, -1), body, start, natural)
-    tail = kernel.last_term(("sum", name, 0, n, moved), natural)
-    right = ("+", first, tail.conclusion[1])
-    step = certificate(
-        ("=", longer.conclusion[1], right), [longer, kernel.assume(claim), tail], [(1, [0]), (1, [1]), (-1, [2])]
-    )
-    return _naturally(claim, base, step, letter)
+    a, n, natural = start.conclusion[1], ("v", letter), kernel.assume((">=", ("v", letter), 0))
+    rest = ("sum", name, 0, ("+", n, -1), substitute(body, {name: ("+", a, ("v", name))}))
+    every, first = (("sum", name, 0, ("+", end, -1), body) for end in (("+", a, n), a))
+    claim = ("=", every, ("+", first, rest))
+    premises = [longer(*every[1:], start, natural), kernel.assume(claim), longer(*rest[1:], natural)]
+    base = [none(name, 0, -1, rest[4])], [(-1, [0])]
+    return by_induction(claim, letter, base, (premises, [(1, [0]), (1, [1]), (-1, [2])]))
+
+
+@functools.cache
+def one_class() -> Theorem:
+    """s >= 1, n >= 0, m >= 0, s*n - 1 >= m |- the sums over q < n, r < s of [s*q + r = m] are 1: there is one quotient
+    and one remainder. By induction over n the sum of [q = m] over q < s*n is one of sums over r < s.
+    """
+    stride, natural = given("s >= 1"), given("n >= 0")
+    claim = formula("sum q<s*n: [q = m] = sum q<n, r<s: [s*q + r = m]")
+    (_, name, _, _, hit), classes = claim[1:]
+    covered = certificate(formula("s*n >= 0"), [stride, natural], [(1, [0, 1]), (1, [1])])
+    more = kernel.instantiate(joined("length", name, covered, hit), {"length": stride.conclusion[1]})
+    more = discharged(more, follows(formula("s >= 0"), stride))
+    base = [none(name, 0, -1, hit), none(name, 0, -1, classes[4])], [(1, [0]), (-1, [1])]
+    step = [more, kernel.assume(claim), longer(*classes[1:], natural)], [(1, [0]), (1, [1]), (-1, [2])]
+    once = sifted(name, 0, term("s*n - 1"), 1, given("m >= 0"), given("s*n - 1 >= m"))
+    return chain(symmetric(by_induction(claim, "n", base, step)), once)
 
 
 def by_classes(letter: str, name: str, inner: str, stride: Theorem, body: Term) -> Theorem:
     """From H |- s >= 1: H, n >= 0 |- the sum over i < s*n = the sums over q < n, r < s of body(s*q + r): one for each
-    class of remainders. n is the letter, q the name, r the inner name.
+    class of remainders. n is the letter, r has the inner name.
     """
-    s, n = stride.conclusion[1], ("v", letter)
-    at = substitute(body, {name: ("+", ("*", s, ("v", name)), ("v", inner))})
-    rest = ("sum", inner, 0, ("+", s, -1), at)
-    claim = ("=", ("sum", name, 0, ("+", ("*", s, n), -1), body), ("sum", name, 0, ("+", n, -1), rest))
-    natural = kernel.assume((">=", n, 0))
-    base = chain(none(name, 0, -1, body), symmetric(none(name, 0, -1, rest)))
-    covered = certificate((">=", ("*", s, n), 0), [stride, natural], [(1, [0, 1]), (1, [1])])
-    length = certificate((">=", s, 0), [stride], [(1, [0]), (1, [])])
-    more = kernel.instantiate(joined("length", name, covered, body), {"length": s})
-    more = kernel.discharge(more, length)
-    last = kernel.last_term(("sum", name, 0, n, rest), natural)
-    step = equals(
-        ("sum", name, 0, ("+", ("*", s, n), s, -1), body),
-        last.conclusion[1],
-        more,
-        kernel.assume(claim),
-        symmetric(last),
-    )
-    return _naturally(claim, base, step, letter)
+    s, n, i, q, r = stride.conclusion[1], *(("v", each) for each in (letter, name + "'", name, inner))
+    place, last = ("+", ("*", s, q), r), ("+", ("*", s, n), -1)
+    classes = [(q[1], 0, ("+", n, -1)), (inner, 0, ("+", s, -1))]
+    once = discharged(kernel.instantiate(one_class(), {"s": s, "n": n, "m": i}), stride)
+    bounds = (f for index, lo, hi in classes for f in ((">=", ("v", index), lo), (">=", hi, ("v", index))))
+    known = [stride, *map(kernel.assume, bounds)]
+    lower = certificate((">=", place, 0), known, [(1, [0, 1]), (1, [1]), (1, [3])])
+    upper = certificate((">=", last, place), known, [(1, [0, 2]), (1, [2]), (1, [4])])
+    every = ("sum", i[1], 0, last, substitute(body, {name: i}))
+    goal = ("=", every, nested(classes, substitute(body, {name: place})))
+    return recounted(goal, equals(nested(classes, ("is", i, place)), 1, once), lower, upper)

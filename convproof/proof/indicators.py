@@ -1,0 +1,48 @@
+"""Rules for the indicators [a = b] and [a <= b], made of the kernel's. Nothing here is trusted."""
+
+from __future__ import annotations
+
+from convproof.proof import kernel, sums
+from convproof.proof.algebra import Term, substitute
+from convproof.proof.derived import certificate, chain, equals, symmetric, times
+from convproof.proof.kernel import Theorem
+
+
+def decided(known: Theorem) -> Theorem:
+    """From b >= a: [a <= b] = 1. From a > b: [a <= b] = 0."""
+    head, left, right = known.conclusion
+    return kernel.within(right, left, known) if head == ">=" else kernel.within(left, right, known)
+
+
+def between(lower: Theorem, upper: Theorem) -> tuple[Theorem, Theorem]:
+    """From a >= lo and hi >= a: [lo <= a] = 1 and [a <= hi] = 1."""
+    return decided(lower), decided(upper)
+
+
+def zero_or_one(value: Term, *square: Theorem) -> tuple[Theorem, Theorem]:
+    """From e*e = e, which needs no theorem where e is a product of indicators: e >= 0 and 1 >= e."""
+    goals = (">=", value, 0), (">=", 1, value)
+    # for n = -e - 1 and n = e - 2, n*n + 3*n is e*e - e - 2
+    products = [(1, [len(square)] * 2), (3, [len(square)]), *((-1, [i]) for i in range(len(square)))]
+    least, most = (certificate(goal, square, products, 2, refute=True) for goal in goals)
+    return least, most
+
+
+def moved(value: Term, a: Term, b: Term) -> Theorem:
+    """|- value(a)*[a = b] = value(b)*[a = b], where value has the letter q."""
+    at_a, at_b = (("*", substitute(value, {"q": place}), ("is", a, b)) for place in (a, b))
+    return equals(at_a, at_b, both_ways(value, a, b), times(substitute(value, {"q": b}), symmetric(both_ways(1, a, b))))
+
+
+def both_ways(value: Term, a: Term, b: Term) -> Theorem:
+    """|- value(a)*[a = b] = value(b)*[a <= b]*[b <= a], where value has the letter q: the sum over q = a, ..., a."""
+    sifted = kernel.sift("q", a, a, value, b)
+    return chain(symmetric(sums.unrolled(sifted.conclusion[1])), sifted)
+
+
+def unguarded(guarded: Theorem, low: Theorem, high: Theorem) -> Theorem:
+    """From [lo <= i]*[i <= hi]*a >= 0 (or = 0), i >= lo and hi >= i: a >= 0 (or = 0)."""
+    sign, (_, _, last, *factors), zero = guarded.conclusion
+    value = factors[0] if len(factors) == 1 else ("*", *factors)
+    products = [(1, [0]), (("*", -1, last, value), [1]), (("*", -1, value), [2])]
+    return certificate((sign, value, zero), [guarded, *between(low, high)], products)
