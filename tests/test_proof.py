@@ -13,7 +13,7 @@ from fractions import Fraction
 import pytest
 
 from convproof import recheck, theory
-from convproof.proof import AXIOMS, Refused, Theorem, axioms, derived, kernel, proof_term
+from convproof.proof import AXIOMS, Refused, Theorem, axioms, derived, kernel, proof_term, sums
 from convproof.proof.algebra import constant, free, normal, substitute
 from convproof.proof.language import shown
 from convproof.verdicts import Verdict
@@ -404,6 +404,11 @@ ATTACKS = {
         kernel.assume((">", ("re", "x", ("v", "i"), ("v", "j")), 0)),
     ),
     "rewriting what is differentiated": lambda: _same_derivative(),
+    "what moves for a letter": lambda: kernel.instantiate(
+        kernel.differential(["x"], ("*", N, ("re", "x"))), {"n": ("is", ("re", "x"), 0)}
+    ),
+    "a goal that does not follow": lambda: derived.follows((">=", N, M), kernel.assume((">=", N, 0))),
+    "a sum of unknown length, written out": lambda: sums.unrolled(("sum", "i", 0, N, 1)),
 }
 
 

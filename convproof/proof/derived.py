@@ -96,15 +96,6 @@ def floor_at_least(a: Term, positive: Theorem, o: Term, fits: Theorem) -> Theore
     return certificate((">=", ("//", a, positive.conclusion[1]), o), [upper, fits, positive], REFUTED, refute=True)
 
 
-def below_floor(a: Term, positive: Theorem, o: Term) -> Theorem:
-    """b >= 1 |- (a >= b*o) iff (a//b >= o): the property that makes the floor the count of windows."""
-    b = positive.conclusion[1]
-    fits, counts = (">=", a, ("*", b, o)), (">=", ("//", a, b), o)
-    known = [kernel.division(a, positive), positive, kernel.assume(counts)]
-    down = certificate(fits, known, [(1, [0]), (1, [1, 2]), (1, [2])])
-    return kernel.equivalent(floor_at_least(a, positive, o, kernel.assume(fits)), down)
-
-
 def floor_is(a: Term, positive: Theorem, q: Term, lower: Theorem, upper: Theorem) -> Theorem:
     """From a >= b*q and b*q + b - 1 >= a (up to polynomial identity): a//b = q."""
     under = kernel.division(a, positive)
