@@ -64,7 +64,7 @@ def listed(text):
 def filled(part, terms):
     """With terms in place of others, wherever they stand."""
     if type(part) is not tuple or part in terms:
-        return terms.get(part, part)
+        return dict(terms).get(part, part)
     return tuple(filled(each, terms) for each in part)
 
 
