@@ -1,44 +1,45 @@
 """Pooling. Windows are walked tap by tap; every VJP is again an operation of this file.
 
 Max pooling remembers its switches: for every output the flat index, in the input plane, of the element that won. The
-first maximum wins a tie, NaN wins over numbers, and padding never wins.
+first maximum wins a tie, NaN wins over numbers (the first NaN, where PyTorch names the last), and padding never wins.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from convproof.autograd.arguments import pairs, per_axis
-from convproof.autograd.elementwise import absolute, divide, floating, power
+from convproof.autograd.arguments import Pairs, pairs, per_axis
+from convproof.autograd.elementwise import absolute, divide, exact_or_floating, masked, power
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
-from convproof.errors import ShapeError
+from convproof.errors import DtypeError, ShapeError
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows start along each axis of a plane, and where their taps lie; positions outside 0..size-1 are
-    padding.
+    """Where windows lie along each axis of a plane: window i reads `starts[i]` plus each of `taps`, short of `ends[i]`;
+    positions outside 0..size-1 are padding. `padded`: where the padding begins and ends.
     """
 
     sizes: tuple[int, ...]
-    starts: tuple[range, ...]
+    starts: tuple[Array, ...]
     taps: tuple[range, ...]
-    padded_ends: tuple[int, ...]
+    ends: tuple[Array, ...]
+    padded: Pairs
 
     def __iter__(self) -> Iterator[list[Array]]:
         """For every tap, in the order of its index: its position in each window, one array per axis."""
         for offsets in product(*self.taps):
-            yield [np.asarray(each, dtype=np.int64) + t for each, t in zip(self.starts, offsets, strict=True)]
+            yield [starts + t for starts, t in zip(self.starts, offsets, strict=True)]
 
     def inside(self, places: list[Array]) -> Array:
-        """Which of the positions lie in the plane."""
-        return _outer(np.logical_and, [(p >= 0) & (p < n) for p, n in zip(places, self.sizes, strict=True)])
+        """Which of the positions are read and lie in the plane."""
+        return _outer(np.logical_and, [(p >= 0) & (p < end) for p, end in zip(places, self.ends, strict=True)])
 
     def take(self, x: Array, places: list[Array]) -> Array:
         """x (N, C, *sizes) at the positions, with those outside moved to the edge: (N, C, *windows)."""
@@ -53,12 +54,11 @@ class Windows:
         return _outer(np.add, [p * step for p, step in zip(places, steps, strict=True)])
 
     def count(self, include_pad: bool) -> Array:
-        """How many taps of each window lie in the plane, or in the plane and its padding."""
-        ends = self.padded_ends if include_pad else self.sizes
-        first = [min(each) if include_pad else 0 for each in self.starts]
+        """How many taps of each window are read in the plane, or lie in the plane and its padding."""
+        bounds = self.padded if include_pad else [(0, ends) for ends in self.ends]
         per_axis = [
-            np.sum([(np.asarray(starts) + t >= a) & (np.asarray(starts) + t < end) for t in taps], axis=0)
-            for starts, taps, a, end in zip(self.starts, self.taps, first, ends, strict=True)
+            np.sum([(starts + t >= first) & (starts + t < end) for t in taps], axis=0)
+            for starts, taps, (first, end) in zip(self.starts, self.taps, bounds, strict=True)
         ]
         return _outer(np.multiply, per_axis)
 
@@ -71,19 +71,23 @@ def _outer(op: np.ufunc, rows: list[Array]) -> Array:
     return out
 
 
+def _check_planes(op: str, x: Tensor) -> None:
+    if x.ndim < 3 or 0 in x.shape[1:]:
+        raise ShapeError(f"{op}: shape {x.shape} must be (N, C, *spatial), with one spatial axis at least, none empty")
+
+
 def _windows(
     op: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool = False
 ) -> Windows:
     """The windows that lie within the padded plane; with `ceil_mode` also those that stick out at the end, as long as
     the one before did not reach the end and they start within the plane or the padding before it."""
-    if x.ndim < 3 or 0 in x.shape[1:]:
-        raise ShapeError(f"{op}: shape {x.shape} must be (N, C, *spatial), with one spatial axis at least, none empty")
+    _check_planes(op, x)
     rank = x.ndim - 2
     kernels = per_axis(op, "kernel_size", kernel_size, rank, 1)
     strides = kernels if stride is None else per_axis(op, "stride", stride, rank, 1)
     dilations = per_axis(op, "dilation", dilation, rank, 1)
     pads = pairs(op, padding, rank)
-    starts, taps, ends = [], [], []
+    starts, taps = [], []
     for axis, (n, k, s, d, (before, after)) in enumerate(
         zip(x.shape[2:], kernels, strides, dilations, pads, strict=True)
     ):
@@ -97,10 +101,23 @@ def _windows(
                 f"{op}: on spatial axis {axis} a window spans {reach + 1} positions but the padded input has only "
                 f"{n + before + after}; pad more or use a smaller kernel"
             )
-        starts.append(places)
+        starts.append(np.asarray(places, dtype=np.int64))
         taps.append(range(0, reach + 1, d))
-        ends.append(n + after)
-    return Windows(x.shape[2:], tuple(starts), tuple(taps), tuple(ends))
+    ends = [np.full(len(each), n) for each, n in zip(starts, x.shape[2:], strict=True)]
+    padded = tuple((-before, n + after) for n, (before, after) in zip(x.shape[2:], pads, strict=True))
+    return Windows(x.shape[2:], tuple(starts), tuple(taps), tuple(ends), padded)
+
+
+def _adaptive_windows(op: str, x: Tensor, output_size: Any) -> Windows:
+    """`output_size` windows along each axis: of o over n positions, window i starts at i*n/o rounded down and ends
+    before (i + 1)*n/o rounded up."""
+    _check_planes(op, x)
+    sizes = x.shape[2:]
+    outputs = [np.arange(o) for o in per_axis(op, "output_size", output_size, len(sizes), 1)]
+    starts = tuple(i * n // len(i) for i, n in zip(outputs, sizes, strict=True))
+    ends = tuple(-(-(i + 1) * n // len(i)) for i, n in zip(outputs, sizes, strict=True))
+    taps = tuple(range(int((end - start).max())) for start, end in zip(starts, ends, strict=True))
+    return Windows(sizes, starts, taps, ends, tuple((0, n) for n in sizes))
 
 
 @operation
@@ -115,7 +132,9 @@ def max_pool(
 ) -> Any:
     """The largest element of every window of x (N, C, *spatial); with `return_switches` also where it stood.
 
-    `stride` defaults to `kernel_size`. Raises `ShapeError` where a window lies wholly in padding or does not fit.
+    `stride` defaults to `kernel_size`; `padding`: an int, one per axis, or (before, after) per axis. `ceil_mode` adds a
+    last window that sticks out at the end, unless it starts in the padding there. Raises `ShapeError` where a window
+    lies wholly in padding or does not fit.
 
     >>> y, switches = max_pool([[[1, 5, 2, 2]]], 2, return_switches=True)
     >>> y.numpy().tolist(), switches.tolist()
@@ -123,21 +142,91 @@ def max_pool(
     """
     x = operand(x, "max_pool")
     windows = _windows("max_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
-    best: Array | None = None
-    for places in windows:
-        value, index, inside = windows.take(x.value, places), windows.flat(places), windows.inside(places)
-        if best is None:
-            best, switches = value, np.broadcast_to(np.where(inside, index, -1), value.shape)
-            continue
+    y, switches = _maxima("max_pool", x, windows)
+    if (switches < 0).any():
+        raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
+    return (y, switches) if return_switches else y
+
+
+@operation
+def adaptive_max_pool(x: Any, output_size: Any, return_switches: bool = False) -> Any:
+    """The largest element of each of `output_size` windows (one number, or one per axis) that cover x (N, C, *spatial);
+    with `return_switches` also where it stood.
+
+    Window i of o over n positions runs from i*n/o, rounded down, to (i + 1)*n/o, rounded up, as in PyTorch; neighbours
+    may overlap.
+
+    >>> adaptive_max_pool([[[1, 2, 3, 0, 0]]], 2).numpy().tolist()
+    [[[3, 3]]]
+    """
+    x = operand(x, "adaptive_max_pool")
+    y, switches = _maxima("adaptive_max_pool", x, _adaptive_windows("adaptive_max_pool", x, output_size))
+    return (y, switches) if return_switches else y
+
+
+@operation
+def global_max_pool(x: Any) -> Tensor:
+    """The largest element of every plane: (N, C, *spatial) -> (N, C, 1, ...).
+
+    >>> global_max_pool([[[1, 5, 2]]]).numpy().tolist()
+    [[[5]]]
+    """
+    x = operand(x, "global_max_pool")
+    y, _ = _maxima("global_max_pool", x, _adaptive_windows("global_max_pool", x, 1))
+    return y
+
+
+def _maxima(op: str, x: Tensor, windows: Windows) -> tuple[Tensor, Array]:
+    """The largest element of every window, and its switch; -1 where nothing was read."""
+    taps = iter(windows)
+    places = next(taps)
+    best = windows.take(x.value, places)
+    switches: Array = np.broadcast_to(np.where(windows.inside(places), windows.flat(places), -1), best.shape)
+    for places in taps:
+        value, index = windows.take(x.value, places), windows.flat(places)
         larger = np.asarray(value > best, dtype=bool) | (
             np.asarray(value != value, dtype=bool) & np.asarray(best == best, dtype=bool)
         )
-        better = inside & ((switches < 0) | larger)
+        better = windows.inside(places) & ((switches < 0) | larger)
         best, switches = np.where(better, value, best), np.where(better, index, switches)
-    if best is None or (switches < 0).any():
-        raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
-    y = record("max_pool", best, (x,), (lambda g: _scatter(g, switches, x.shape),))
-    return (y, np.array(switches)) if return_switches else y
+    return record(op, best, (x,), (lambda g: _scatter(g, switches, x.shape),)), np.array(switches)
+
+
+@operation
+def max_unpool(y: Any, switches: Any, sizes: Sequence[int]) -> Tensor:
+    """The elements of y (N, C, *windows) put back where `switches` says that they stood, zeros elsewhere: (N, C,
+    *sizes).
+
+    `switches`: whole numbers in the shape of y, as `max_pool` returns them. Where several windows name one place, the
+    last one's element stands there, and the gradient is its alone (in PyTorch any one may win, and all get the
+    gradient). Raises `ShapeError` for switches of another shape or beyond the plane, `DtypeError` for switches that are
+    no integers. Source: M. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks" (2014), 2.1.
+
+    >>> max_unpool([[[5, 2]]], [[[1, 2]]], (4,)).numpy().tolist()
+    [[[0, 5, 2, 0]]]
+    """
+    y = operand(y, "max_unpool")
+    _check_planes("max_unpool", y)
+    extents = per_axis("max_unpool", "sizes", sizes, y.ndim - 2, 1)
+    places = np.asarray(switches.value if isinstance(switches, Tensor) else switches)
+    if places.dtype.kind not in "iu":
+        raise DtypeError(f"max_unpool: switches of dtype {places.dtype}; they must be integers")
+    if places.shape != y.shape:
+        raise ShapeError(f"max_unpool: switches of shape {places.shape} for elements of shape {y.shape}; one for each")
+    wrong = places[(places < 0) | (places >= math.prod(extents))]
+    if wrong.size:
+        raise ShapeError(f"max_unpool: switch {wrong[0]} is outside 0..{math.prod(extents) - 1}, a plane of {extents}")
+    places = places.astype(np.int64)
+    return _scatter(masked(y, _last_to_name(places, math.prod(extents))), places, (*y.shape[:2], *extents))
+
+
+def _last_to_name(switches: Array, size: int) -> Array:
+    """Which windows are the last of their plane to name a place of its `size` places."""
+    planes, windows = math.prod(switches.shape[:2]), math.prod(switches.shape[2:])
+    places = switches.reshape(planes, windows)
+    last = np.full((planes, size), -1)
+    np.maximum.at(last, (np.arange(planes)[:, None], places), np.arange(windows))
+    return np.asarray(np.take_along_axis(last, places, axis=1) == np.arange(windows)).reshape(switches.shape)
 
 
 def _scatter(g: Tensor, switches: Array, shape: tuple[int, ...]) -> Tensor:
@@ -174,12 +263,40 @@ def avg_pool(
     >>> avg_pool([[[1.0, 3.0, 5.0, 7.0]]], 2).numpy().tolist()
     [[[2.0, 6.0]]]
     """
-    x = _exact_or_floating(x, "avg_pool")
+    x = exact_or_floating(x, "avg_pool")
     windows = _windows("avg_pool", x, kernel_size, stride, padding, 1, ceil_mode)
     count = windows.count(count_include_pad)
     if (count == 0).any():
-        raise ShapeError(f"avg_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
+        raise ShapeError(f"avg_pool: with padding={padding!r} a window lies wholly in padding; pad less")
     return divide(_window_sum(x, windows), count)
+
+
+@operation
+def adaptive_avg_pool(x: Any, output_size: Any) -> Tensor:
+    """The mean of each of `output_size` windows (one number, or one per axis) that cover x (N, C, *spatial), those of
+    `adaptive_max_pool`. Integers become float64; objects are divided exactly.
+
+    >>> adaptive_avg_pool([[[1.0, 2.0, 3.0]]], 2).numpy().tolist()
+    [[[1.5, 2.5]]]
+    """
+    return _adaptive_mean("adaptive_avg_pool", x, output_size)
+
+
+@operation
+def global_avg_pool(x: Any) -> Tensor:
+    """The mean of every plane: (N, C, *spatial) -> (N, C, 1, ...). Integers become float64; objects are divided
+    exactly.
+
+    >>> global_avg_pool([[[1, 5, 3]]]).numpy().tolist()
+    [[[3.0]]]
+    """
+    return _adaptive_mean("global_avg_pool", x, 1)
+
+
+def _adaptive_mean(op: str, x: Any, output_size: Any) -> Tensor:
+    planes = exact_or_floating(x, op)
+    windows = _adaptive_windows(op, planes, output_size)
+    return divide(_window_sum(planes, windows), windows.count(include_pad=False))
 
 
 @operation
@@ -187,22 +304,19 @@ def lp_pool(x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: b
     """(sum of abs(x)**p)**(1/p) over every window of x (N, C, *spatial); p = 2 is the L2 norm. Its derivative at 0 is
     taken as 0.
 
+    The sum is over what a window holds, also where `ceil_mode` lets it stick out (PyTorch scales that sum up to a whole
+    window, and leaves out abs).
+
     >>> lp_pool([[[3.0, 4.0]]], 2, 2).numpy().tolist()
     [[[5.0]]]
     """
     if not isinstance(p, (int, float, np.number)) or not 0 < p < np.inf:
         raise ShapeError(f"lp_pool: p={p!r} must be positive and finite")
-    x = _exact_or_floating(x, "lp_pool")
+    x = exact_or_floating(x, "lp_pool")
     windows = _windows("lp_pool", x, kernel_size, stride, 0, 1, ceil_mode)
     sizes = x if p % 2 == 0 else absolute(x)
     total = _window_sum(power(sizes, p), windows)
     return total if p == 1 else power(total, 1 / p)
-
-
-def _exact_or_floating(x: Any, op: str) -> Tensor:
-    """x, with integers as float64, in which sums of small integers do not wrap round."""
-    x = operand(x, op)
-    return x if x.dtype.kind == "O" else floating(x, op)
 
 
 def _window_sum(x: Tensor, windows: Windows) -> Tensor:
