@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convproof.autograd import shaping
-from convproof.autograd.tape import Tensor, operand, operation, record
+from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
@@ -83,10 +83,18 @@ def _plain_number(value: Any, op: str) -> int | float:
     return int(number) if number == int(number) else number
 
 
-def masked(x: Tensor, kept: Any) -> Tensor:
-    """x where the array `kept` is true, else 0, whatever stood there."""
-    value = np.where(kept, x.value, np.zeros((), x.dtype))
-    return record("masked", value, (x,), (lambda g: masked(g, kept),))
+def masked(x: Tensor, where: Array) -> Tensor:
+    """x where the array `where` is true, else 0, whatever stood there."""
+    return record("masked", kept(x.value, where), (x,), (lambda g: masked(g, where),))
+
+
+def kept(x: Array, where: Array) -> Array:
+    """x where `where` is true, else 0. Plain numbers are masked as bits, which takes no branches."""
+    if x.dtype.kind == "O" or x.itemsize > 8 or x.shape != where.shape:
+        return np.where(where, x, np.zeros((), x.dtype))
+    bits = np.dtype(f"i{x.itemsize}")
+    found: Array = (x.view(bits) & -where.astype(bits)).view(x.dtype)
+    return found
 
 
 def divide(x: Tensor, count: Any) -> Tensor:
@@ -118,8 +126,12 @@ def relu(x: Any) -> Tensor:
     [0, 3]
     """
     x = operand(x, "relu")
-    alive = ~np.asarray(x.value <= 0, dtype=bool)
-    return record("relu", np.where(alive, x.value, np.zeros((), x.dtype)), (x,), (lambda g: masked(g, alive),))
+    value = (
+        np.maximum(x.value, x.dtype.type(0))
+        if x.dtype.kind != "O"
+        else np.where(np.asarray(x.value <= 0, dtype=bool), 0, x.value)
+    )
+    return record("relu", value, (x,), (lambda g: masked(g, ~np.asarray(x.value <= 0, dtype=bool)),))
 
 
 @operation

@@ -1,7 +1,8 @@
-"""Pooling. Windows are walked tap by tap; every VJP is again an operation of this file.
+"""Pooling, one axis after the other: the maximum over a window is that of its rows' maxima, and so is the sum.
 
-Max pooling remembers its switches: for every output the flat index, in the input plane, of the element that won. The
-first maximum wins a tie, NaN wins over numbers (the first NaN, where PyTorch names the last), and padding never wins.
+Windows are walked tap by tap, and every VJP is again an operation of this file. Max pooling remembers its switches: for
+every output which element won. The first maximum wins a tie, row by row (the axes are pooled from the last to the
+first), NaN wins over numbers (the first NaN, where PyTorch names the last), and padding never wins.
 """
 
 from __future__ import annotations
@@ -9,66 +10,72 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from convproof.autograd.arguments import Pairs, pairs, per_axis
-from convproof.autograd.elementwise import absolute, divide, exact_or_floating, masked, power
+from convproof.autograd.arguments import pairs, per_axis
+from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, power
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows lie along each axis of a plane: window i reads `starts[i]` plus each of `taps`, short of `ends[i]`;
-    positions outside 0..size-1 are padding. `padded`: where the padding begins and ends.
+    """Windows along an axis of `size` positions: window i reads `starts[i]` plus each of `taps`, short of `ends[i]`;
+    positions outside 0..size-1 are padding, which reaches from `padded[0]` up to before `padded[1]`.
     """
 
-    sizes: tuple[int, ...]
-    starts: tuple[Array, ...]
-    taps: tuple[range, ...]
-    ends: tuple[Array, ...]
-    padded: Pairs
+    axis: int
+    size: int
+    starts: Array
+    taps: range
+    ends: Array
+    padded: tuple[int, int]
 
-    def __iter__(self) -> Iterator[list[Array]]:
-        """For every tap, in the order of its index: its position in each window, one array per axis."""
-        for offsets in product(*self.taps):
-            yield [starts + t for starts, t in zip(self.starts, offsets, strict=True)]
+    def reads(self) -> Iterator[tuple[int, Any, Any]]:
+        """For every tap its number, the windows that read the plane there, and the positions that they read, as
+        indices of arrays along this axis.
+        """
+        for number, t in enumerate(self.taps):
+            places = self.starts + t
+            inside = np.flatnonzero((places >= 0) & (places < self.ends))
+            yield number, self.index(inside), self.index(places[inside])
 
-    def inside(self, places: list[Array]) -> Array:
-        """Which of the positions are read and lie in the plane."""
-        return _outer(np.logical_and, [(p >= 0) & (p < end) for p, end in zip(places, self.ends, strict=True)])
+    def index(self, positions: Array) -> Any:
+        """Positions as an index of arrays along this axis: a slice, where they are evenly spaced."""
+        steps = np.unique(np.diff(positions))
+        even = positions.size and steps.size < 2 and (steps > 0).all()
+        step = int(steps[0]) if steps.size else 1
+        along = slice(int(positions[0]), int(positions[-1]) + 1, step) if even else positions
+        return (*(slice(None) for _ in range(self.axis)), along)
 
-    def take(self, x: Array, places: list[Array]) -> Array:
-        """x (N, C, *sizes) at the positions, with those outside moved to the edge: (N, C, *windows)."""
-        clipped = [np.clip(p, 0, n - 1) for p, n in zip(places, self.sizes, strict=True)]
-        index: Any = (slice(None), slice(None), *np.ix_(*clipped))
-        found: Array = x[index]
+    def add(self, planes: Array, index: Any, part: Array) -> None:
+        """Adds in place, where windows of their own spacing may read one position twice."""
+        if isinstance(index[self.axis], slice):
+            planes[index] += part
+        else:
+            np.add.at(planes, index, part)
+
+    def firsts(self) -> Array:
+        """The first position that each window reads in the plane; -1 where there is none."""
+        found = np.full(len(self.starts), -1)
+        for t in reversed(self.taps):
+            places = self.starts + t
+            inside = (places >= 0) & (places < self.ends)
+            found[inside] = places[inside]
         return found
-
-    def flat(self, places: list[Array]) -> Array:
-        """The flat index in the plane."""
-        steps = [int(np.prod(self.sizes[i + 1 :])) for i in range(len(self.sizes))]
-        return _outer(np.add, [p * step for p, step in zip(places, steps, strict=True)])
 
     def count(self, include_pad: bool) -> Array:
         """How many taps of each window are read in the plane, or lie in the plane and its padding."""
-        bounds = self.padded if include_pad else [(0, ends) for ends in self.ends]
-        per_axis = [
-            np.sum([(starts + t >= first) & (starts + t < end) for t in taps], axis=0)
-            for starts, taps, (first, end) in zip(self.starts, self.taps, bounds, strict=True)
-        ]
-        return _outer(np.multiply, per_axis)
+        first, end = self.padded if include_pad else (0, self.ends)
+        within = [(self.starts + t >= first) & (self.starts + t < end) for t in self.taps]
+        return np.asarray(np.sum(within, axis=0))
 
-
-def _outer(op: np.ufunc, rows: list[Array]) -> Array:
-    """One value per combination of positions, by `op` over the axes."""
-    out = rows[0]
-    for row in rows[1:]:
-        out = op.outer(out, row)
-    return out
+    def empty(self, like: Array, length: int) -> Array:
+        """Zeros of the shape and dtype of an array, but `length` along this axis."""
+        return np.zeros((*like.shape[: self.axis], length, *like.shape[self.axis + 1 :]), like.dtype)
 
 
 def _check_planes(op: str, x: Tensor) -> None:
@@ -78,16 +85,17 @@ def _check_planes(op: str, x: Tensor) -> None:
 
 def _windows(
     op: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool = False
-) -> Windows:
-    """The windows that lie within the padded plane; with `ceil_mode` also those that stick out at the end, as long as
-    the one before did not reach the end and they start within the plane or the padding before it."""
+) -> list[Windows]:
+    """For every spatial axis the windows that lie within the padded plane; with `ceil_mode` also those that stick out
+    at the end, as long as the one before did not reach the end and they start in the plane or the padding before it.
+    """
     _check_planes(op, x)
     rank = x.ndim - 2
     kernels = per_axis(op, "kernel_size", kernel_size, rank, 1)
     strides = kernels if stride is None else per_axis(op, "stride", stride, rank, 1)
     dilations = per_axis(op, "dilation", dilation, rank, 1)
     pads = pairs(op, padding, rank)
-    starts, taps = [], []
+    found = []
     for axis, (n, k, s, d, (before, after)) in enumerate(
         zip(x.shape[2:], kernels, strides, dilations, pads, strict=True)
     ):
@@ -101,23 +109,28 @@ def _windows(
                 f"{op}: on spatial axis {axis} a window spans {reach + 1} positions but the padded input has only "
                 f"{n + before + after}; pad more or use a smaller kernel"
             )
-        starts.append(np.asarray(places, dtype=np.int64))
-        taps.append(range(0, reach + 1, d))
-    ends = [np.full(len(each), n) for each, n in zip(starts, x.shape[2:], strict=True)]
-    padded = tuple((-before, n + after) for n, (before, after) in zip(x.shape[2:], pads, strict=True))
-    return Windows(x.shape[2:], tuple(starts), tuple(taps), tuple(ends), padded)
+        starts = np.asarray(places, dtype=np.int64)
+        taps = range(0, reach + 1, d)
+        found.append(Windows(2 + axis, n, starts, taps, np.full(len(starts), n), (-before, n + after)))
+    return found
 
 
-def _adaptive_windows(op: str, x: Tensor, output_size: Any) -> Windows:
-    """`output_size` windows along each axis: of o over n positions, window i starts at i*n/o rounded down and ends
-    before (i + 1)*n/o rounded up."""
+def _adaptive_windows(op: str, x: Tensor, output_size: Any) -> list[Windows]:
+    """For every spatial axis `output_size` windows: of o over n positions, window i starts at i*n/o rounded down and
+    ends before (i + 1)*n/o rounded up.
+    """
     _check_planes(op, x)
-    sizes = x.shape[2:]
-    outputs = [np.arange(o) for o in per_axis(op, "output_size", output_size, len(sizes), 1)]
-    starts = tuple(i * n // len(i) for i, n in zip(outputs, sizes, strict=True))
-    ends = tuple(-(-(i + 1) * n // len(i)) for i, n in zip(outputs, sizes, strict=True))
-    taps = tuple(range(int((end - start).max())) for start, end in zip(starts, ends, strict=True))
-    return Windows(sizes, starts, taps, ends, tuple((0, n) for n in sizes))
+    found = []
+    for axis, (n, o) in enumerate(
+        zip(x.shape[2:], per_axis(op, "output_size", output_size, x.ndim - 2, 1), strict=True), start=2
+    ):
+        i = np.arange(o)
+        starts, ends = i * n // o, -(-(i + 1) * n // o)
+        found.append(Windows(axis, n, starts, range(int((ends - starts).max())), ends, (0, n)))
+    return found
+
+
+# --- the largest element ----------------------------------------------------------------------------------------------
 
 
 @operation
@@ -142,10 +155,9 @@ def max_pool(
     """
     x = operand(x, "max_pool")
     windows = _windows("max_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
-    y, switches = _maxima("max_pool", x, windows)
-    if (switches < 0).any():
+    if any((each.firsts() < 0).any() for each in windows):
         raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
-    return (y, switches) if return_switches else y
+    return _maxima("max_pool", x, windows, return_switches)
 
 
 @operation
@@ -160,8 +172,8 @@ def adaptive_max_pool(x: Any, output_size: Any, return_switches: bool = False) -
     [[[3, 3]]]
     """
     x = operand(x, "adaptive_max_pool")
-    y, switches = _maxima("adaptive_max_pool", x, _adaptive_windows("adaptive_max_pool", x, output_size))
-    return (y, switches) if return_switches else y
+    windows = _adaptive_windows("adaptive_max_pool", x, output_size)
+    return _maxima("adaptive_max_pool", x, windows, return_switches)
 
 
 @operation
@@ -172,24 +184,72 @@ def global_max_pool(x: Any) -> Tensor:
     [[[5]]]
     """
     x = operand(x, "global_max_pool")
-    y, _ = _maxima("global_max_pool", x, _adaptive_windows("global_max_pool", x, 1))
-    return y
+    found: Tensor = _maxima("global_max_pool", x, _adaptive_windows("global_max_pool", x, 1), False)
+    return found
 
 
-def _maxima(op: str, x: Tensor, windows: Windows) -> tuple[Tensor, Array]:
-    """The largest element of every window, and its switch; -1 where nothing was read."""
-    taps = iter(windows)
-    places = next(taps)
-    best = windows.take(x.value, places)
-    switches: Array = np.broadcast_to(np.where(windows.inside(places), windows.flat(places), -1), best.shape)
-    for places in taps:
-        value, index = windows.take(x.value, places), windows.flat(places)
-        larger = np.asarray(value > best, dtype=bool) | (
-            np.asarray(value != value, dtype=bool) & np.asarray(best == best, dtype=bool)
-        )
-        better = windows.inside(places) & ((switches < 0) | larger)
-        best, switches = np.where(better, value, best), np.where(better, index, switches)
-    return record(op, best, (x,), (lambda g: _scatter(g, switches, x.shape),)), np.array(switches)
+def _maxima(op: str, x: Tensor, axes: Sequence[Windows], return_switches: bool) -> Any:
+    """The largest element of every window, and where it stood, as a flat index in the plane of x."""
+    y, where = x, list[Array]()
+    for windows in reversed(axes):
+        before, y = y, _max_along(op, y, windows)
+        if return_switches:
+            places = windows.starts.reshape(-1, *(1 for _ in x.shape[windows.axis + 1 :])) + (
+                windows.taps.step * _winners(before.value, y.value, windows).astype(np.int64)
+            )
+            where = [places, *(np.take_along_axis(later, places, windows.axis) for later in where)]
+    if not return_switches:
+        return y
+    flat: Array = np.zeros(y.shape, np.int64)
+    for size, places in zip(x.shape[2:], where, strict=True):
+        flat = flat * size + places
+    return y, flat
+
+
+def _max_along(op: str, x: Tensor, windows: Windows) -> Tensor:
+    """The largest element of every window along one axis."""
+    best = x.value[windows.index(windows.firsts())].copy()
+    for _, here, there in windows.reads():
+        best[here] = _larger(best[here], x.value[there])
+    return record(op, best, (x,), (lambda g: _routed(g, _winners(x.value, best, windows), windows),))
+
+
+def _larger(a: Array, b: Array) -> Array:
+    """The larger of each two elements, the first where they are equal; NaN is larger than numbers."""
+    if a.dtype.kind != "O":
+        return np.maximum(a, b)
+    return np.where(np.asarray(b > a, dtype=bool) | _is_nan(b) & ~_is_nan(a), b, a)
+
+
+def _is_nan(x: Array) -> Array:
+    return np.asarray(x != x, dtype=bool)
+
+
+def _winners(x: Array, best: Array, windows: Windows) -> Array:
+    """The number of the first tap at which each window of x holds its largest element."""
+    searching = np.ones(best.shape, bool)
+    numbers = np.zeros(best.shape, np.min_scalar_type(len(windows.taps)))
+    for _, here, there in windows.reads():
+        found = np.asarray(x[there] == best[here], dtype=bool)
+        searching[here] &= ~(found | _is_nan(x[there]) if x.dtype.kind in "fO" else found)
+        numbers += searching
+    return numbers
+
+
+def _routed(g: Tensor, winners: Array, windows: Windows) -> Tensor:
+    """Every window's value added to the place of its winner, in a plane of zeros."""
+    value = windows.empty(g.value, windows.size)
+    for number, here, there in windows.reads():
+        windows.add(value, there, kept(g.value[here], winners[here] == number))
+    return record("routed", value, (g,), (lambda h: _picked(h, winners, windows),))
+
+
+def _picked(h: Tensor, winners: Array, windows: Windows) -> Tensor:
+    """The adjoint: for every window the value at the place of its winner."""
+    value = windows.empty(h.value, len(windows.starts))
+    for number, here, there in windows.reads():
+        value[here] += kept(h.value[there], winners[here] == number)
+    return record("picked", value, (h,), (lambda g: _routed(g, winners, windows),))
 
 
 @operation
@@ -265,7 +325,7 @@ def avg_pool(
     """
     x = exact_or_floating(x, "avg_pool")
     windows = _windows("avg_pool", x, kernel_size, stride, padding, 1, ceil_mode)
-    count = windows.count(count_include_pad)
+    count = _count(windows, count_include_pad)
     if (count == 0).any():
         raise ShapeError(f"avg_pool: with padding={padding!r} a window lies wholly in padding; pad less")
     return divide(_window_sum(x, windows), count)
@@ -296,7 +356,7 @@ def global_avg_pool(x: Any) -> Tensor:
 def _adaptive_mean(op: str, x: Any, output_size: Any) -> Tensor:
     planes = exact_or_floating(x, op)
     windows = _adaptive_windows(op, planes, output_size)
-    return divide(_window_sum(planes, windows), windows.count(include_pad=False))
+    return divide(_window_sum(planes, windows), _count(windows, include_pad=False))
 
 
 @operation
@@ -319,23 +379,26 @@ def lp_pool(x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: b
     return total if p == 1 else power(total, 1 / p)
 
 
-def _window_sum(x: Tensor, windows: Windows) -> Tensor:
+def _count(axes: Sequence[Windows], include_pad: bool) -> Array:
+    """How many taps of each window are read in the plane, or lie in the plane and its padding: (*windows)."""
+    return reduce(np.multiply.outer, (windows.count(include_pad) for windows in axes))
+
+
+def _window_sum(x: Tensor, axes: Sequence[Windows]) -> Tensor:
     """The sum over every window: (N, C, *sizes) -> (N, C, *windows)."""
-    zero: Array = np.zeros((), x.dtype)
-    parts = (np.where(windows.inside(places), windows.take(x.value, places), zero) for places in windows)
-    value = next(parts)
-    for part in parts:
-        value = value + part
-    return record("window_sum", value, (x,), (lambda g: _window_spread(g, windows),))
+    return reduce(_sum_along, reversed(axes), x)
 
 
-def _window_spread(g: Tensor, windows: Windows) -> Tensor:
-    """The adjoint: every window's value added to all its places in the plane."""
-    planes = int(np.prod(g.shape[:2]))
-    value = np.zeros((planes, int(np.prod(windows.sizes))), g.dtype)
-    for places in windows:
-        inside = windows.inside(places)
-        index: Any = (slice(None), windows.flat(places)[inside])
-        np.add.at(value, index, g.value.reshape(planes, *inside.shape)[:, inside])
-    shape = (*g.shape[:2], *windows.sizes)
-    return record("window_spread", value.reshape(shape), (g,), (lambda h: _window_sum(h, windows),))
+def _sum_along(x: Tensor, windows: Windows) -> Tensor:
+    value = windows.empty(x.value, len(windows.starts))
+    for _, here, there in windows.reads():
+        value[here] += x.value[there]
+    return record("window_sum", value, (x,), (lambda g: _spread_along(g, windows),))
+
+
+def _spread_along(g: Tensor, windows: Windows) -> Tensor:
+    """The adjoint: every window's value added to all its places along the axis."""
+    value = windows.empty(g.value, windows.size)
+    for _, here, there in windows.reads():
+        windows.add(value, there, g.value[here])
+    return record("window_spread", value, (g,), (lambda h: _sum_along(h, windows),))

@@ -194,7 +194,7 @@ def _weight_gradient(g: Array, x: Array, padding: Sequence[tuple[int, int]]) -> 
 def _share(limit: int, channels: int, block: Block) -> int:
     """How many filters to take at a time, so that their transform and products with a block have `limit` elements."""
     images, rows, columns = block
-    tiles = (images.stop - images.start) * len(rows) * columns
+    tiles: int = (images.stop - images.start) * len(rows) * columns
     return max(1, limit // (INPUTS**2 * (channels + tiles)))
 
 
