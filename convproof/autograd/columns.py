@@ -13,16 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from convproof.autograd.arguments import Pairs, pairs, per_axis
+from convproof.autograd.arguments import Pairs, check_fit, pairs, per_axis
 from convproof.autograd.elementwise import add
 from convproof.autograd.shaping import padded, reshape, transpose
+from convproof.autograd.sliding import at
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import ShapeError
-
-
-def at(*parts: Any) -> Any:
-    """An index made of slices, numbers and `...`."""
-    return parts
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,7 @@ def _layout(op: str, sizes: tuple[int, ...], kernel_size: Any, stride: Any, padd
         pairs(op, padding, rank),
         per_axis(op, "dilation", dilation, rank, 1),
     )
-    for axis, (span, size) in enumerate(zip(layout.spans, layout.padded_sizes, strict=True)):
-        if size < span:
-            raise ShapeError(
-                f"{op}: on spatial axis {axis} a window spans {span} positions but the padded input has only {size}; "
-                f"pad by {span - size} more or use a smaller kernel"
-            )
+    check_fit(op, sizes, layout.kernel, layout.padding, layout.dilation)
     return layout
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from convproof.autograd import gemm, shaping, sliding, winograd
-from convproof.autograd.arguments import one, pairs, per_axis
+from convproof.autograd.arguments import check_fit, one, pairs, per_axis
 from convproof.autograd.elementwise import add
 from convproof.autograd.sliding import Geometry
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
@@ -57,7 +57,7 @@ def conv(
     x, w = operand(x, "conv"), operand(w, "conv")
     geometry = _geometry("conv", x, w, stride, padding, dilation, groups, algorithm)
     _check_channels("conv", x.shape, w.shape, geometry.groups)
-    _check_fit("conv", x.shape[2:], w.shape[2:], geometry)
+    check_fit("conv", x.shape[2:], w.shape[2:], geometry.padding, geometry.dilation)
     _check_algorithm("conv", x, w, w.shape[2:], geometry)
     y = _conv(x, w, geometry)
     return _biased("conv", y, b)
@@ -254,9 +254,9 @@ def _geometry(
     if 0 in x.shape[1:] or 0 in w.shape:
         raise ShapeError(f"{op}: shapes {x.shape} and {w.shape} have an empty axis")
     rank = x.ndim - 2
-    names = ("direct", "im2col", "auto", "winograd")
+    names = (*_ALGORITHMS, "auto")
     if not isinstance(algorithm, str) or algorithm not in names:
-        raise ShapeError(f"{op}: algorithm={algorithm!r} is none of {', '.join(names[:3])}")
+        raise ShapeError(f"{op}: algorithm={algorithm!r} is none of {', '.join(names)}")
     return Geometry(
         per_axis(op, "stride", stride, rank, 1),
         pairs(op, padding, rank),
@@ -297,18 +297,6 @@ def _check_algorithm(op: str, a: Tensor, b: Tensor, kernel: tuple[int, ...], geo
             f"{op}: algorithm='winograd' works with fractions, which {dtype} does not hold; convert with astype(float) "
             f"or to Fraction, or use 'im2col'"
         )
-
-
-def _check_fit(op: str, sizes: tuple[int, ...], kernel: tuple[int, ...], geometry: Geometry) -> None:
-    """Raises `ShapeError` where no window fits into the padded input."""
-    axes = zip(sizes, kernel, geometry.padding, geometry.dilation, strict=True)
-    for axis, (n, k, (before, after), d) in enumerate(axes):
-        size, span = n + before + after, d * (k - 1) + 1
-        if size < span:
-            raise ShapeError(
-                f"{op}: on spatial axis {axis} a window spans {span} positions but the padded input has only {size}; "
-                f"pad by {span - size} more or use a smaller kernel"
-            )
 
 
 def _check_windows(
