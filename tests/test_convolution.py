@@ -1,6 +1,7 @@
 """The algorithms of a convolution: exactly the simple one's results, when they are taken, what they need."""
 
 import random
+import runpy
 import tracemalloc
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from convproof import autograd as ag
+from convproof import theory
 from convproof.autograd import gemm, sliding, winograd
 from convproof.errors import DtypeError, ShapeError
 
@@ -116,6 +118,18 @@ def test_the_matrices_interpolate():
     assert all(isinstance(entry, Fraction) for matrix in (a, g, b) for entry in matrix.flat)
     assert g[0, 0] == Fraction(1, 16)
     assert g[21].tolist() == [Fraction(k, 576) for k in (1, 2, 4, 2, 4, 8, 4, 8, 16)]
+
+
+def test_the_matrices_are_those_of_the_theorem():
+    """The six products of F(4, 3) that the theory proves are these: each one's three combinations, up to their signs."""
+    proved = runpy.run_path(str(theory.bundled_folder() / "winograd.py"))["products"](4, 3)
+    a, g, b = winograd.matrices(np.dtype(object))
+    taps = g.reshape(6, 6, 3, 3)[-1, :, -1]  # the last point's combination is the last tap alone
+    for mine, theirs in zip(zip(a, taps, b, strict=True), proved, strict=True):
+        form = np.einsum("o,t,i->oti", *mine)
+        assert (
+            form == np.einsum("o,t,i->oti", theirs.outputs, theirs.taps, theirs.data) * Fraction(1, theirs.divisor)
+        ).all()
 
 
 def absolute_form(monkeypatch, contraction, operands):
