@@ -3,6 +3,7 @@
 from convproof.autograd.columns import col2im, im2col, locally_connected
 from convproof.autograd.convolution import conv, conv_input_gradient, conv_transpose, conv_weight_gradient
 from convproof.autograd.dense import linear, matmul
+from convproof.autograd.dialects import STRICT, TORCH, Dialect
 from convproof.autograd.elementwise import absolute, add, dropout, multiply, power, relu, softmax
 from convproof.autograd.loss import cross_entropy, hinge_loss
 from convproof.autograd.normalization import batch_norm, local_response_norm, mean
@@ -31,6 +32,9 @@ from convproof.autograd.shaping import (
 from convproof.autograd.tape import Tensor, grad, tape, tensor
 
 __all__ = [
+    "STRICT",
+    "TORCH",
+    "Dialect",
     "Tensor",
     "absolute",
     "adaptive_avg_pool",

@@ -1,8 +1,8 @@
 """Pooling, one axis after the other: the maximum over a window is that of its rows' maxima, and so is the sum.
 
 Windows are walked tap by tap, and every VJP is again an operation of this file. Max pooling remembers its switches: for
-every output which element won. The first maximum wins a tie, row by row (the axes are pooled from the last to the
-first), NaN wins over numbers (the first NaN, where PyTorch names the last), and padding never wins.
+every output which element won. Axes are pooled from the last to the first, so that the first maximum is that of the
+first row; which one wins a tie, and what NaN does, is said by a `Dialect`. Padding never wins.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from convproof.autograd.arguments import pairs, per_axis
+from convproof.autograd.dialects import STRICT, Dialect
 from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, power
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
@@ -142,12 +143,15 @@ def max_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     return_switches: bool = False,
+    dialect: Dialect = STRICT,
 ) -> Any:
-    """The largest element of every window of x (N, C, *spatial); with `return_switches` also where it stood.
+    """The largest element of every window of x (N, C, *spatial); with `return_switches` also where it stood, as a flat
+    index in its plane.
 
     `stride` defaults to `kernel_size`; `padding`: an int, one per axis, or (before, after) per axis. `ceil_mode` adds a
-    last window that sticks out at the end, unless it starts in the padding there. Raises `ShapeError` where a window
-    lies wholly in padding or does not fit.
+    last window that sticks out at the end, unless it starts in the padding there. By default the first maximum and the
+    first NaN of a window have its switch, and gradient; `dialect` may say otherwise. Raises `ShapeError` where a window
+    does not fit or, unless the dialect knows better, lies wholly in padding.
 
     >>> y, switches = max_pool([[[1, 5, 2, 2]]], 2, return_switches=True)
     >>> y.numpy().tolist(), switches.tolist()
@@ -155,9 +159,9 @@ def max_pool(
     """
     x = operand(x, "max_pool")
     windows = _windows("max_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
-    if any((each.firsts() < 0).any() for each in windows):
+    if dialect.empty == "refused" and any((each.firsts() < 0).any() for each in windows):
         raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
-    return _maxima("max_pool", x, windows, return_switches)
+    return _maxima("max_pool", x, windows, return_switches, dialect)
 
 
 @operation
@@ -188,52 +192,74 @@ def global_max_pool(x: Any) -> Tensor:
     return found
 
 
-def _maxima(op: str, x: Tensor, axes: Sequence[Windows], return_switches: bool) -> Any:
-    """The largest element of every window, and where it stood, as a flat index in the plane of x."""
+def _maxima(op: str, x: Tensor, axes: Sequence[Windows], return_switches: bool, dialect: Dialect = STRICT) -> Any:
+    """The largest element of every window, and where it stood, as a flat index in the plane of x; -1 for nowhere."""
     y, where = x, list[Array]()
     for windows in reversed(axes):
-        before, y = y, _max_along(op, y, windows)
+        before, y = y, _max_along(op, y, windows, dialect)
         if return_switches:
-            places = windows.starts.reshape(-1, *(1 for _ in x.shape[windows.axis + 1 :])) + (
-                windows.taps.step * _winners(before.value, y.value, windows).astype(np.int64)
-            )
-            where = [places, *(np.take_along_axis(later, places, windows.axis) for later in where)]
+            taps = _winners(before.value, y.value, windows, dialect).astype(np.int64) * windows.taps.step
+            places = taps + windows.starts.reshape(-1, *(1 for _ in x.shape[windows.axis + 1 :]))
+            reached = np.clip(places, 0, windows.size - 1)
+            where = [places, *(np.take_along_axis(later, reached, windows.axis) for later in where)]
     if not return_switches:
         return y
-    flat: Array = np.zeros(y.shape, np.int64)
-    for size, places in zip(x.shape[2:], where, strict=True):
-        flat = flat * size + places
-    return y, flat
+    flat, nowhere = np.zeros(y.shape, np.int64), np.zeros(y.shape, bool)
+    for windows, places in zip(axes, where, strict=True):
+        flat = flat * windows.size + places
+        nowhere |= (windows.firsts() < 0).reshape(-1, *(1 for _ in x.shape[windows.axis + 1 :]))
+    return y, np.where(nowhere, -1, flat)
 
 
-def _max_along(op: str, x: Tensor, windows: Windows) -> Tensor:
+def _max_along(op: str, x: Tensor, windows: Windows, dialect: Dialect) -> Tensor:
     """The largest element of every window along one axis."""
-    best = x.value[windows.index(windows.firsts())].copy()
+    firsts = windows.firsts()
+    best = x.value[windows.index(np.maximum(firsts, 0))].copy()
     for _, here, there in windows.reads():
-        best[here] = _larger(best[here], x.value[there])
-    return record(op, best, (x,), (lambda g: _routed(g, _winners(x.value, best, windows), windows),))
+        best[here] = _larger(best[here], x.value[there], dialect)
+    if (firsts < 0).any():
+        best[windows.index(np.flatnonzero(firsts < 0))] = _lowest(best.dtype)
+    return record(op, best, (x,), (lambda g: _routed(g, _winners(x.value, best, windows, dialect), windows),))
 
 
-def _larger(a: Array, b: Array) -> Array:
-    """The larger of each two elements, the first where they are equal; NaN is larger than numbers."""
+def _lowest(dtype: np.dtype[Any]) -> Any:
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
+
+
+def _larger(a: Array, b: Array, dialect: Dialect) -> Array:
+    """The larger of each two elements, the first where they are equal."""
+    loses = dialect.nan == "loses"
     if a.dtype.kind != "O":
-        return np.maximum(a, b)
-    return np.where(np.asarray(b > a, dtype=bool) | _is_nan(b) & ~_is_nan(a), b, a)
+        return np.fmax(a, b) if loses else np.maximum(a, b)
+    taken = _is_nan(a) & ~_is_nan(b) if loses else _is_nan(b) & ~_is_nan(a)
+    return np.where(np.asarray(b > a, dtype=bool) | taken, b, a)
 
 
 def _is_nan(x: Array) -> Array:
     return np.asarray(x != x, dtype=bool)
 
 
-def _winners(x: Array, best: Array, windows: Windows) -> Array:
-    """The number of the first tap at which each window of x holds its largest element."""
+def _winners(x: Array, best: Array, windows: Windows, dialect: Dialect) -> Array:
+    """The number of the tap at which each window of x holds its largest element; a window of nothing has no tap's."""
+    reads = list(windows.reads())
+    backwards = {"first": False, "last": True, "loses": dialect.ties == "last"}
+    numbers = _first_hits(x, best, reads, backwards[dialect.ties])
+    if backwards[dialect.nan] == backwards[dialect.ties] or x.dtype.kind in "iu":
+        return numbers
+    return np.where(_is_nan(best), _first_hits(x, best, reads, backwards[dialect.nan]), numbers)
+
+
+def _first_hits(x: Array, best: Array, reads: Sequence[tuple[int, Any, Any]], backwards: bool) -> Array:
+    """The number of the first read, or going backwards the last, that found the best; of no read where none did."""
     searching = np.ones(best.shape, bool)
-    numbers = np.zeros(best.shape, np.min_scalar_type(len(windows.taps)))
-    for _, here, there in windows.reads():
+    passed = np.zeros(best.shape, np.min_scalar_type(len(reads)))
+    for _, here, there in reversed(reads) if backwards else reads:
         found = np.asarray(x[there] == best[here], dtype=bool)
-        searching[here] &= ~(found | _is_nan(x[there]) if x.dtype.kind in "fO" else found)
-        numbers += searching
-    return numbers
+        if x.dtype.kind in "fO":
+            found |= _is_nan(x[there]) & _is_nan(best[here])
+        searching[here] &= ~found
+        passed += searching
+    return passed.dtype.type(len(reads) - 1) - passed if backwards else passed
 
 
 def _routed(g: Tensor, winners: Array, windows: Windows) -> Tensor:
