@@ -148,13 +148,13 @@ def test_avg_pool(block):
     compared = 0
     for seed in range(30 * block, 30 * block + 30):
         rng, rank, axis, integers = draw(seed)
-        kernel, stride, sizes = axis(1, 3), axis(1, 4), axis(1, 6 if rank < 3 else 4)
+        kernel, stride, sizes, dilation = axis(1, 3), axis(1, 4), axis(1, 6 if rank < 3 else 4), axis(1, 2)
         padding, ceil, counted = pads_of(rng, axis, kernel), rng.random() < 0.5, rng.random() < 0.5
-        axes = [places(*each, 1, ceil) for each in zip(sizes, kernel, stride, padding, strict=True)]
+        axes = [places(*each, ceil) for each in zip(sizes, kernel, stride, padding, dilation, strict=True)]
         x = integers(rng.randint(1, 2), rng.randint(1, 2), *sizes)
         if not all(axes):
             with pytest.raises(ShapeError, match="a window spans"):
-                ag.avg_pool(x, kernel, stride, padding, ceil, counted)
+                ag.avg_pool(x, kernel, stride, padding, ceil, counted, dilation)
             continue
         bounds = [(-a, n + b) if counted else (0, n) for n, (a, b) in zip(sizes, padding, strict=True)]
         divisors = {
@@ -163,9 +163,9 @@ def test_avg_pool(block):
         }
         if 0 in divisors.values():
             with pytest.raises(ShapeError, match="wholly in padding"):
-                ag.avg_pool(x, kernel, stride, padding, ceil, counted)
+                ag.avg_pool(x, kernel, stride, padding, ceil, counted, dilation)
             continue
-        pool = lambda x: ag.avg_pool(x, kernel, stride, padding, ceil, counted)  # noqa: B023, E731
+        pool = lambda x: ag.avg_pool(x, kernel, stride, padding, ceil, counted, dilation)  # noqa: B023, E731
         same(pool(exact(x)), means(x, axes, divisors))
         linear_in(pool, exact(x), integers)
         compared += 1
@@ -180,14 +180,20 @@ def test_lp_pool(block):
     """
     for seed in range(40 * block, 40 * block + 40):
         rng, _, axis, integers = draw(seed)
-        kernel, stride, p, ceil = axis(1, 3), axis(1, 4), rng.choice([1, 2, 3, 4]), rng.random() < 0.5
-        sizes = tuple(k + rng.randint(0, 3) for k in kernel)
-        axes = [places(*each, (0, 0), 1, ceil) for each in zip(sizes, kernel, stride, strict=True)]
+        kernel, stride, dilation, p, ceil = (
+            axis(1, 3),
+            axis(1, 4),
+            axis(1, 2),
+            rng.choice([1, 2, 3, 4]),
+            rng.random() < 0.5,
+        )
+        sizes = tuple(d * (k - 1) + 1 + rng.randint(0, 3) for k, d in zip(kernel, dilation, strict=True))
+        axes = [places(n, k, s, (0, 0), d, ceil) for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)]
         x = integers(1, 2, *sizes, far=3)
         ones = dict.fromkeys(product(*(range(len(axis)) for axis in axes)), 1)
         powers = means(np.abs(x) ** p, axes, ones)
         X = ag.tensor(exact(x) if p == 1 else x)
-        y = ag.lp_pool(X, p, kernel, stride, ceil)
+        y = ag.lp_pool(X, p, kernel, stride, ceil, dilation)
         same(y, powers if p == 1 else powers.astype(np.float64) ** (1 / p))
         g = integers(*y.shape)
         (gx,) = ag.grad(y, [X], exact(g) if p == 1 else g)

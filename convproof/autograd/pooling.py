@@ -340,17 +340,18 @@ def avg_pool(
     padding: Any = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    dilation: Any = 1,
 ) -> Tensor:
     """The mean of every window of x (N, C, *spatial).
 
-    The divisor counts the taps in the plane, and with `count_include_pad` those in its padding too (never those that
+    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad` those in its padding too (never those that
     `ceil_mode` lets stick out beyond). Integers become float64; objects are divided exactly.
 
     >>> avg_pool([[[1.0, 3.0, 5.0, 7.0]]], 2).numpy().tolist()
     [[[2.0, 6.0]]]
     """
     x = exact_or_floating(x, "avg_pool")
-    windows = _windows("avg_pool", x, kernel_size, stride, padding, 1, ceil_mode)
+    windows = _windows("avg_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
     count = _count(windows, count_include_pad)
     if (count == 0).any():
         raise ShapeError(f"avg_pool: with padding={padding!r} a window lies wholly in padding; pad less")
@@ -386,7 +387,9 @@ def _adaptive_mean(op: str, x: Any, output_size: Any) -> Tensor:
 
 
 @operation
-def lp_pool(x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool(
+    x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False, dilation: Any = 1
+) -> Tensor:
     """(sum of abs(x)**p)**(1/p) over every window of x (N, C, *spatial); p = 2 is the L2 norm. Its derivative at 0 is
     taken as 0.
 
@@ -399,7 +402,7 @@ def lp_pool(x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: b
     if not isinstance(p, (int, float, np.number)) or not 0 < p < np.inf:
         raise ShapeError(f"lp_pool: p={p!r} must be positive and finite")
     x = exact_or_floating(x, "lp_pool")
-    windows = _windows("lp_pool", x, kernel_size, stride, 0, 1, ceil_mode)
+    windows = _windows("lp_pool", x, kernel_size, stride, 0, dilation, ceil_mode)
     sizes = x if p % 2 == 0 else absolute(x)
     total = _window_sum(power(sizes, p), windows)
     return total if p == 1 else power(total, 1 / p)
