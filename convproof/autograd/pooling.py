@@ -344,8 +344,9 @@ def avg_pool(
 ) -> Tensor:
     """The mean of every window of x (N, C, *spatial).
 
-    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad` those in its padding too (never those that
-    `ceil_mode` lets stick out beyond). Integers become float64; objects are divided exactly.
+    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad` those in its
+    padding too (never those that `ceil_mode` lets stick out beyond). Integers become float64; objects are divided
+    exactly.
 
     >>> avg_pool([[[1.0, 3.0, 5.0, 7.0]]], 2).numpy().tolist()
     [[[2.0, 6.0]]]
