@@ -11,9 +11,15 @@ from convproof import autograd as ag
 from convproof.autograd import Tensor
 from convproof.errors import MissingRule, ShapeError
 from convproof.spec import (
+    SAME_LOWER,
+    SAME_UPPER,
+    Activation,
     Add,
+    Affine,
     AvgPool,
+    Axis,
     BatchNorm,
+    ChannelShuffle,
     Concat,
     Conv,
     ConvTranspose,
@@ -27,8 +33,11 @@ from convproof.spec import (
     LpPool,
     MaxPool,
     Network,
+    Pad,
     ReLU,
     Softmax,
+    Unknown,
+    Upsample,
 )
 
 Parameters = dict[str, dict[str, Tensor]]
@@ -150,15 +159,43 @@ def _(layer: Conv, operands: list[Tensor], parameter: LayerParameters, algorithm
     return ag.conv(x, w, b, stride, padding, dilation, layer.groups, algorithm)
 
 
-def _geometry(layer: Conv | ConvTranspose, x: Tensor) -> tuple[Any, Any, Any, Any]:
+def _geometry(layer: Conv | ConvTranspose | MaxPool | AvgPool, x: Tensor) -> tuple[Any, Any, Any, Any]:
     """kernel, stride, padding and dilation, one entry per spatial axis of x."""
     axes = layer.axes(x.ndim - 2)
     return (
         tuple(axis.kernel for axis in axes),
         tuple(axis.stride for axis in axes),
-        tuple((axis.before, axis.after) for axis in axes),
+        tuple(_padding(axis, n) for axis, n in zip(axes, x.shape[2:], strict=True)),
         tuple(axis.dilation for axis in axes),
     )
+
+
+def _padding(axis: Axis, n: int) -> tuple[int, int]:
+    """Before and after; SAME is what the windows that start at 0, stride, 2*stride, ... below n lack at the end."""
+    if axis.before not in (SAME_UPPER, SAME_LOWER):
+        return axis.before, axis.after
+    last = range(0, n, axis.stride)[-1] + axis.dilation * (axis.kernel - 1)
+    lacking = max(0, last - (n - 1))
+    more, less = lacking - lacking // 2, lacking // 2
+    return (less, more) if axis.before == SAME_UPPER else (more, less)
+
+
+@lower.register
+def _(layer: Pad, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    return ag.pad(x, tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2)))
+
+
+@lower.register
+def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    if layer.mode != "nearest":
+        raise MissingRule(f"numeric run with mode {layer.mode}", layer)
+    for place, axis in enumerate(layer.axes(x.ndim - 2), start=2):
+        before, after = x.shape[: place + 1], x.shape[place + 1 :]
+        wide = ag.broadcast(ag.reshape(x, (*before, 1, *after)), (*before, axis.stride, *after))
+        x = ag.reshape(wide, (*before[:-1], -1, *after))
+    return x
 
 
 @lower.register
@@ -173,14 +210,15 @@ def _(layer: ConvTranspose, operands: list[Tensor], parameter: LayerParameters, 
 @lower.register
 def _(layer: MaxPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     (x,) = operands
-    pool: Tensor = ag.max_pool(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+    pool: Tensor = ag.max_pool(x, *_geometry(layer, x), layer.ceil_mode)
     return pool
 
 
 @lower.register
 def _(layer: AvgPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     (x,) = operands
-    return ag.avg_pool(x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode, layer.count_include_pad)
+    kernel, stride, padding, _ = _geometry(layer, x)
+    return ag.avg_pool(x, kernel, stride, padding, layer.ceil_mode, layer.count_include_pad)
 
 
 @lower.register
@@ -207,6 +245,14 @@ def _(layer: ReLU, operands: list[Tensor], parameter: LayerParameters, algorithm
 
 
 @lower.register
+def _(layer: Activation, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    functions = {"sigmoid": ag.sigmoid, "tanh": ag.tanh}
+    if layer.name not in functions:
+        raise MissingRule(f"numeric run of {layer.name}", layer)
+    return functions[layer.name](operands[0])
+
+
+@lower.register
 def _(layer: Flatten, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     return ag.flatten(operands[0])
 
@@ -228,6 +274,30 @@ def _(layer: BatchNorm, operands: list[Tensor], parameter: LayerParameters, algo
     gamma, beta = parameter("weight", channels), parameter("bias", channels)
     mean, variance = parameter.given("running_mean", channels), parameter.given("running_var", channels)
     return ag.batch_norm(x, gamma, beta, layer.eps, mean, variance)
+
+
+@lower.register
+def _(layer: Affine, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    channels = x.shape[1:2]
+    per_channel = (*channels, *(1 for _ in x.shape[2:]))
+    if layer.scale:
+        x = ag.multiply(x, ag.reshape(parameter("weight", channels), per_channel))
+    return ag.add(x, ag.reshape(parameter("bias", channels), per_channel)) if layer.shift else x
+
+
+@lower.register
+def _(layer: ChannelShuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    if x.shape[1] % layer.groups:
+        raise ShapeError(f"groups={layer.groups} does not divide the {x.shape[1]} channels")
+    apart = ag.reshape(x, (x.shape[0], layer.groups, -1, *x.shape[2:]))
+    return ag.reshape(ag.transpose(apart, (0, 2, 1, *range(3, apart.ndim))), x.shape)
+
+
+@lower.register
+def _(layer: Unknown, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    raise MissingRule(f"numeric run of {layer.op}", layer)
 
 
 @lower.register

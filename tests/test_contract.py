@@ -6,7 +6,7 @@ import pytest
 from cases import LAYERS
 from convproof import autograd as ag
 from convproof import lower, spec
-from convproof.errors import MissingRule
+from convproof.errors import MissingRule, Undecided
 from convproof.symbolic import costs, field, shapes
 
 CONCERNS = {
@@ -28,14 +28,20 @@ CONCERNS = {
 
 
 def test_the_cases_name_every_kind():
-    assert set(LAYERS) == set(spec.KINDS)
+    assert set(LAYERS) == set(spec.KINDS) - {spec.Unknown}
 
 
-@pytest.mark.parametrize("kind", spec.KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("concern", CONCERNS)
 def test_every_kind_has_a_rule(concern, kind):
     layer, inputs = LAYERS[kind]
     assert CONCERNS[concern](layer, inputs) is not None
+
+
+@pytest.mark.parametrize("concern", CONCERNS)
+def test_what_is_unknown_stays_so_by_name(concern):
+    with pytest.raises((Undecided, MissingRule), match="Einsum"):
+        CONCERNS[concern](spec.Unknown("Einsum"), [(4, 8, 8)])
 
 
 class Unheard:

@@ -4,7 +4,7 @@ from convproof.autograd.columns import col2im, im2col, locally_connected
 from convproof.autograd.convolution import conv, conv_input_gradient, conv_transpose, conv_weight_gradient
 from convproof.autograd.dense import linear, matmul
 from convproof.autograd.dialects import STRICT, TORCH, Dialect
-from convproof.autograd.elementwise import absolute, add, dropout, multiply, power, relu, softmax
+from convproof.autograd.elementwise import absolute, add, dropout, multiply, power, relu, sigmoid, softmax, tanh
 from convproof.autograd.loss import cross_entropy, hinge_loss
 from convproof.autograd.normalization import batch_norm, local_response_norm, mean
 from convproof.autograd.pooling import (
@@ -73,8 +73,10 @@ __all__ = [
     "power",
     "relu",
     "reshape",
+    "sigmoid",
     "softmax",
     "sum",
+    "tanh",
     "tape",
     "tensor",
     "transpose",

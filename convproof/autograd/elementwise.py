@@ -135,6 +135,39 @@ def relu(x: Any) -> Tensor:
 
 
 @operation
+def sigmoid(x: Any) -> Tensor:
+    """1 / (1 + exp(-x)); integers become float64.
+
+    >>> sigmoid([0.0]).numpy().tolist()
+    [0.5]
+    """
+    x = floating(x, "sigmoid")
+    value = 0.5 * (1 + np.tanh(0.5 * x.value))  # the same function, without overflow
+
+    def vjp(g: Tensor) -> Tensor:
+        s = sigmoid(x)
+        return multiply(g, multiply(s, add(multiply(s, -1), 1)))
+
+    return record("sigmoid", value, (x,), (vjp,))
+
+
+@operation
+def tanh(x: Any) -> Tensor:
+    """The hyperbolic tangent; integers become float64.
+
+    >>> tanh([0.0]).numpy().tolist()
+    [0.0]
+    """
+    x = floating(x, "tanh")
+
+    def vjp(g: Tensor) -> Tensor:
+        t = tanh(x)
+        return add(g, multiply(g, multiply(t, multiply(t, -1))))
+
+    return record("tanh", np.tanh(x.value), (x,), (vjp,))
+
+
+@operation
 def dropout(x: Any, mask: Any, p: float = 0.5) -> Tensor:
     """x * mask / (1 - p): what a training step keeps of x, scaled so that its expectation is x (inverted dropout).
 

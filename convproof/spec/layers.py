@@ -2,7 +2,8 @@
 
 A field that counts something (a size, a stride, a number of filters) is an int, a letter (`"W"`) or a symbolic
 expression. `stride`, `dilation`, `kernel_size` and `output_padding` take one value or one per spatial axis; `padding`
-takes one value, one per axis, or a `(before, after)` pair per axis. Spatial axes are in array order: (H, W) for images.
+takes one value, one per axis, a `(before, after)` pair per axis, or `SAME_UPPER` or `SAME_LOWER`, which depend on the
+size of what is padded. Spatial axes are in array order: (H, W) for images.
 Nothing here knows a formula: what a layer does to a size is told by the symbolic wing.
 """
 
@@ -20,10 +21,17 @@ from convproof.errors import ShapeError, SpecError
 Value = Any
 """An int, a letter such as `"W"`, or a symbolic expression (anything that has `free_symbols`)."""
 
+SAME_UPPER, SAME_LOWER = "same_upper", "same_lower"
+"""Paddings as in TensorFlow and ONNX: the least with which n/stride outputs come out, rounded up, split in two halves;
+what is odd goes after (upper) or before (lower)."""
+
 
 @dataclass(frozen=True)
 class Axis:
-    """How the windows of a layer lie along one spatial axis (dilation 1 is dense)."""
+    """How the windows of a layer lie along one spatial axis (dilation 1 is dense).
+
+    `before` and `after` are both `SAME_UPPER`, or `SAME_LOWER`, where the padding depends on the size.
+    """
 
     kernel: Value
     stride: Value = 1
@@ -56,9 +64,17 @@ def is_letter(value: str) -> bool:
     return value.isidentifier() and value.lower() not in _NO_LETTERS
 
 
-_NO_LETTERS = {"nan", "inf", "none", "true", "false", "same", "valid"}
+_NO_LETTERS = {"nan", "inf", "none", "true", "false", "same", "valid", SAME_UPPER, SAME_LOWER}
 
-_NESTING = {"padding": 2, "kernel_size": 1, "stride": 1, "dilation": 1, "output_padding": 1, "sizes": 1}
+_NESTING = {
+    "padding": 2,
+    "kernel_size": 1,
+    "stride": 1,
+    "dilation": 1,
+    "output_padding": 1,
+    "sizes": 1,
+    "scale_factor": 1,
+}
 """How deep a field may nest: one value per axis, or a pair per axis; every other field is a single value."""
 
 
@@ -84,6 +100,8 @@ class _Checked:
                 raise SpecError(f"{type(self).__name__}: {flag}={getattr(self, flag)!r} must be True or False")
         for field, least in self._least.items():
             place, nesting = f"{type(self).__name__}: {field}", _NESTING.get(field, 0)
+            if getattr(self, field) in (SAME_UPPER, SAME_LOWER) and field == "padding" and isinstance(self, _Window):
+                continue
             checked = _counts(getattr(self, field), least, place, nesting)
             object.__setattr__(self, field, checked)
 
@@ -104,25 +122,31 @@ class _Window(_Checked):
 
     def axes(self, rank: int) -> tuple[Axis, ...]:
         """One `Axis` for each of `rank` spatial axes; raises `ShapeError` if a field has another number of axes."""
-        kernels = self._per_axis("kernel_size", rank)
-        strides, dilations = self._per_axis("stride", rank), self._per_axis("dilation", rank)
-        pads = [p if isinstance(p, tuple) else (p, p) for p in self._per_axis("padding", rank)]
-        if any(len(pair) != 2 for pair in pads):
-            raise SpecError(f"{type(self).__name__}: padding={self.padding!r} must hold pairs (before, after)")
+        kernels = _per_axis(self, "kernel_size", rank)
+        strides, dilations = _per_axis(self, "stride", rank), _per_axis(self, "dilation", rank)
         return tuple(
             Axis(k, s, before, after, d)
-            for k, s, (before, after), d in zip(kernels, strides, pads, dilations, strict=True)
+            for k, s, (before, after), d in zip(kernels, strides, _pads(self, rank), dilations, strict=True)
         )
 
-    def _per_axis(self, field: str, rank: int) -> Sequence[Value]:
-        value = getattr(self, field)
-        if not isinstance(value, tuple):
-            return (value,) * rank
-        if len(value) != rank:
-            raise ShapeError(
-                f"{type(self).__name__}: {field}={value!r} is for {len(value)} spatial axes, the input has {rank}"
-            )
-        return value
+
+def _per_axis(layer: Any, field: str, rank: int) -> Sequence[Value]:
+    value = getattr(layer, field)
+    if not isinstance(value, tuple):
+        return (value,) * rank
+    if len(value) != rank:
+        raise ShapeError(
+            f"{type(layer).__name__}: {field}={value!r} is for {len(value)} spatial axes, the input has {rank}"
+        )
+    return value
+
+
+def _pads(layer: Any, rank: int) -> list[tuple[Value, Value]]:
+    """The padding of each axis, (before, after)."""
+    pads = [p if isinstance(p, tuple) else (p, p) for p in _per_axis(layer, "padding", rank)]
+    if any(len(pair) != 2 for pair in pads):
+        raise SpecError(f"{type(layer).__name__}: padding={layer.padding!r} must hold pairs (before, after)")
+    return pads
 
 
 def _divides(groups: Value, channels: Value, place: str) -> None:
@@ -182,7 +206,39 @@ class ConvTranspose(_Window):
 
     def output_paddings(self, rank: int) -> Sequence[Value]:
         """`output_padding`, one per axis."""
-        return self._per_axis("output_padding", rank)
+        return _per_axis(self, "output_padding", rank)
+
+
+@dataclass(frozen=True)
+class Pad(_Checked):
+    """Zeros around the image, as `torch.nn.ZeroPad2d`; a negative number crops."""
+
+    padding: Value
+    _least: ClassVar[dict[str, int]] = {"padding": -(10**9)}
+
+    def axes(self, rank: int) -> tuple[Axis, ...]:
+        """Windows of one element on the padded image, one `Axis` for each of `rank` spatial axes."""
+        return tuple(Axis(1, 1, before, after) for before, after in _pads(self, rank))
+
+
+@dataclass(frozen=True)
+class Upsample(_Checked):
+    """Every position repeated (`"nearest"`) or interpolated (`"bilinear"`, with half-pixel centres), as
+    `torch.nn.Upsample`; `scale_factor` is one whole number, or one per axis.
+    """
+
+    scale_factor: Value
+    mode: str = "nearest"
+    _least: ClassVar[dict[str, int]] = {"scale_factor": 1}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in ("nearest", "bilinear"):
+            raise SpecError(f"Upsample: mode={self.mode!r} must be 'nearest' or 'bilinear'")
+
+    def axes(self, rank: int) -> tuple[Axis, ...]:
+        """The windows of the transposed layer that puts every input into as many outputs, one `Axis` per axis."""
+        return tuple(Axis(factor, factor) for factor in _per_axis(self, "scale_factor", rank))
 
 
 @dataclass(frozen=True)
@@ -251,6 +307,13 @@ class ReLU:
 
 
 @dataclass(frozen=True)
+class Activation:
+    """A function of each element alone, other than ReLU: "sigmoid", "tanh", "leaky_relu", ..., by its usual name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Flatten:
     """(C, H, W) becomes (C*H*W,)."""
 
@@ -279,6 +342,27 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
+class Affine(_Checked):
+    """Every channel times a learned number, plus a learned number, or one of the two."""
+
+    scale: bool = True
+    shift: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.scale, bool) and isinstance(self.shift, bool) and (self.scale or self.shift)):
+            raise SpecError("Affine: scale and shift must be True or False, and not both False")
+
+
+@dataclass(frozen=True)
+class ChannelShuffle(_Checked):
+    """Channels laid out as (groups, C/groups) and read the other way round, as `torch.nn.ChannelShuffle`."""
+
+    groups: Value
+    _least: ClassVar[dict[str, int]] = {"groups": 1}
+
+
+@dataclass(frozen=True)
 class LocalResponseNorm(_Checked):
     """AlexNet's normalisation over `size` neighbouring channels."""
 
@@ -299,23 +383,36 @@ class Concat:
     """Branches stacked along the channels."""
 
 
+@dataclass(frozen=True)
+class Unknown:
+    """An operation that nothing is known about, by its name; what follows from it is not known either."""
+
+    op: str
+
+
 Layer = (
     Input
     | Conv
     | ConvTranspose
+    | Pad
+    | Upsample
     | MaxPool
     | AvgPool
     | LpPool
     | GlobalPool
     | Linear
     | ReLU
+    | Activation
     | Flatten
     | Dropout
     | Softmax
     | BatchNorm
+    | Affine
+    | ChannelShuffle
     | LocalResponseNorm
     | Add
     | Concat
+    | Unknown
 )
 
 KINDS: tuple[type, ...] = Layer.__args__

@@ -24,11 +24,13 @@ from convproof.spec import (
     MaxPool,
     Network,
     Node,
+    Pad,
+    Unknown,
 )
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, receptive_field
 from convproof.symbolic.floordiv import Size, floordiv, normal, symbol, total
-from convproof.symbolic.shapes import Shape, needs_image, output_shape
+from convproof.symbolic.shapes import Shape, needs_image, output_shape, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 MAX_LETTERS = 16
@@ -38,19 +40,19 @@ MAX_LETTERS = 16
 class Row:
     """One layer of a network with everything that is known about it.
 
-    `receptive_field`, `jump` and `offset` hold one entry per spatial axis of the input; they are None from a merge on
-    whose branches move at different paces. Output o can depend on no position before offset + jump*o and on at most
-    `receptive_field` positions; below a transposed conv, where the number differs from output to output, jump and
-    offset may be fractions.
+    From an operation on of which nothing is known everything is None. `receptive_field`, `jump` and `offset` hold one
+    entry per spatial axis of the input; they are None also from a merge on whose branches move at different paces.
+    Output o can depend on no position before offset + jump*o and on at most `receptive_field` positions; below a
+    transposed conv, where the number differs from output to output, jump and offset may be fractions.
     """
 
     name: str
     op: str
-    output: Shape
-    params: Size
-    weights: Size
-    macs: Size
-    values: Size
+    output: Shape | None
+    params: Size | None
+    weights: Size | None
+    macs: Size | None
+    values: Size | None
     receptive_field: tuple[Size, ...] | None
     jump: tuple[Size, ...] | None
     offset: tuple[Size, ...] | None
@@ -58,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all layers; `bytes` is 4 per activation value."""
+    """Sums over all layers of which the costs are known; `bytes` is 4 per activation value."""
 
     params: Size
     weights: Size
@@ -118,12 +120,16 @@ def analyze(network: Network) -> Analysis:
     """
     _check_letters(network)
     undecided: list[str] = []
-    shapes = output_shapes(network)
-    requires = tuple(dict.fromkeys(_requirements(network, shapes)))
-    seen = _fields(network, shapes, undecided)
+    shapes = _known_shapes(network, undecided)
+    known = [node for node in network if node.name in shapes]
+    requires = tuple(dict.fromkeys(_requirements(known, shapes)))
+    seen = _fields(known, shapes, undecided)
     cost = cache(_costs)  # equal layers on equal shapes are worked out once
-    rows = tuple(_row(node, shapes, seen[node.name], cost) for node in network)
-    sums = {f: total(getattr(row, f) for row in rows) for f in ("params", "weights", "macs", "values")}
+    rows = tuple(_row(node, shapes, seen.get(node.name), cost) for node in network)
+    sums = {
+        f: total(found for row in rows if (found := getattr(row, f)) is not None)
+        for f in ("params", "weights", "macs", "values")
+    }
     valid: dict[str, SizeSet | None] = {}
     exact: dict[str, SizeSet | None] = {}
     for axis, name in enumerate(axis_names(network)):
@@ -133,21 +139,34 @@ def analyze(network: Network) -> Analysis:
             valid[name] = exact[name] = None
             undecided.append(f"sizes of {name}: {error}")
     totals = Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
-    return Analysis(rows, totals, valid, exact, tuple(_misfits(network, shapes)), requires, tuple(undecided))
+    return Analysis(rows, totals, valid, exact, tuple(_misfits(network, known, shapes)), requires, tuple(undecided))
 
 
 def output_shapes(network: Network) -> dict[str, Shape]:
-    """The shape of every layer's output, by name.
+    """The shape of every layer's output, by name. Raises `Undecided` where nothing is known about an operation.
 
     >>> from convproof.spec.notation import network
     >>> output_shapes(network("INPUT[32x32x3] -> CONV3-12 -> POOL2"))["maxpool1"]
     (12, 16, 16)
     """
+    undecided: list[str] = []
+    shapes = _known_shapes(network, undecided)
+    if undecided:
+        raise Undecided(undecided[0])
+    return shapes
+
+
+def _known_shapes(network: Network, undecided: list[str]) -> dict[str, Shape]:
+    """The shapes of the layers that no unknown operation comes before; the reasons go to `undecided`."""
     shapes: dict[str, Shape] = {}
     shape = cache(output_shape)
     for node in network:
-        with _at(node):
-            shapes[node.name] = shape(node.layer, *(shapes[name] for name in node.operands))
+        if all(name in shapes for name in node.operands):
+            try:
+                with _at(node):
+                    shapes[node.name] = shape(node.layer, *(shapes[name] for name in node.operands))
+            except Undecided as error:
+                undecided.append(str(error))
     return shapes
 
 
@@ -190,7 +209,7 @@ def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
     return valid, valid & exact
 
 
-_WINDOWED = (Conv, MaxPool, AvgPool, LpPool)
+_WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
 
 
 def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterator[tuple[str, Size]]:
@@ -202,7 +221,7 @@ def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterat
     for node in network:
         inputs, output = [shapes[name] for name in node.operands], shapes[node.name]
         if isinstance(node.layer, _WINDOWED):
-            along, n = node.layer.axes(len(inputs[0]) - 1)[axis], inputs[0][1 + axis]
+            along, n = placed_axes(node.layer, inputs[0])[axis], inputs[0][1 + axis]
             ceil_mode = getattr(node.layer, "ceil_mode", False)
             yield "fits", normal(output[1 + axis] - 1) if ceil_mode else slack(along, n)
             yield "exact", remainder(along, n)
@@ -233,10 +252,10 @@ def _reads_image(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Si
             yield "differs", normal(n - small)
 
 
-def _fields(network: Network, shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
+def _fields(nodes: Iterable[Node], shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
     """The receptive field of every layer; None where there is no single one, with the reason in `undecided`."""
     seen: dict[str, Fields | None] = {}
-    for node in network:
+    for node in nodes:
         operands = [field for name in node.operands if (field := seen[name]) is not None]
         try:
             with _at(node):
@@ -260,11 +279,13 @@ def _costs(layer: Layer, *inputs: Shape) -> tuple[Size, Size, Size, Size]:
 
 
 def _row(node: Node, shapes: dict[str, Shape], seen: Fields | None, cost: Callable[..., tuple[Size, ...]]) -> Row:
+    if node.name not in shapes:
+        return Row(node.name, _op(node.layer), *(None for _ in fields(Row)[2:]))
     with _at(node):
         params, weights, macs, values = cost(node.layer, *(shapes[name] for name in node.operands))
         return Row(
             name=node.name,
-            op=type(node.layer).__name__,
+            op=_op(node.layer),
             output=shapes[node.name],
             params=params,
             weights=weights,
@@ -276,6 +297,11 @@ def _row(node: Node, shapes: dict[str, Shape], seen: Fields | None, cost: Callab
         )
 
 
+def _op(layer: Layer) -> str:
+    """The kind of a layer, or the name of the operation that is no kind."""
+    return layer.op if isinstance(layer, Unknown) else type(layer).__name__
+
+
 def _whole(length: Size) -> Size:
     """The whole positions that an interval of `length` - 1 can hold; fractions arise below transposed convs."""
     try:
@@ -284,9 +310,9 @@ def _whole(length: Size) -> Size:
         return length
 
 
-def _requirements(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
+def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[str]:
     """What letters must satisfy for the layers to go together."""
-    for node in network:
+    for node in nodes:
         inputs = [shapes[name] for name in node.operands]
         if isinstance(node.layer, MERGES):
             for other in inputs[1:]:
@@ -317,13 +343,13 @@ def _leaves(values: Iterable[Any]) -> Iterator[Any]:
             yield value
 
 
-def _misfits(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
+def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[str]:
     """Where a stride leaves a remainder at the given (numeric) input, in words."""
     names = axis_names(network)
-    for node in network:
+    for node in nodes:
         if isinstance(node.layer, _WINDOWED):
             x = shapes[node.operands[0]]
-            for name, along, n in zip(names, node.layer.axes(len(x) - 1), x[1:], strict=True):
+            for name, along, n in zip(names, placed_axes(node.layer, x), x[1:], strict=True):
                 left = window.remainder(along, n)
                 if isinstance(left, int) and left > 0:
                     yield (

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from convproof.errors import MissingRule
+from convproof.errors import MissingRule, Undecided
 from convproof.spec import (
+    Activation,
     Add,
+    Affine,
     AvgPool,
     BatchNorm,
+    ChannelShuffle,
     Concat,
     Conv,
     ConvTranspose,
@@ -25,8 +28,11 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Pad,
     ReLU,
     Softmax,
+    Unknown,
+    Upsample,
 )
 from convproof.symbolic.floordiv import Size, normal, size
 from convproof.symbolic.shapes import Shape, in_channels, output_shape, product
@@ -35,6 +41,10 @@ BYTES_PER_VALUE = 4
 
 _Free = (
     Input
+    | Pad
+    | Upsample
+    | Activation
+    | ChannelShuffle
     | MaxPool
     | AvgPool
     | LpPool
@@ -79,6 +89,11 @@ def _(layer: BatchNorm, x: Shape) -> Size:
 
 
 @weights.register
+def _(layer: Affine, x: Shape) -> Size:
+    return size(x[0]) if layer.scale else 0
+
+
+@weights.register
 def _(layer: _Free, *inputs: Shape) -> Size:
     return 0
 
@@ -107,6 +122,11 @@ def _(layer: Linear, x: Shape) -> Size:
 @biases.register
 def _(layer: BatchNorm, x: Shape) -> Size:
     return size(x[0])
+
+
+@biases.register
+def _(layer: Affine, x: Shape) -> Size:
+    return size(x[0]) if layer.shift else 0
 
 
 @biases.register
@@ -151,7 +171,7 @@ def _(layer: Linear, x: Shape) -> Size:
 
 
 @macs.register
-def _(layer: _Free | BatchNorm, *inputs: Shape) -> Size:
+def _(layer: _Free | BatchNorm | Affine, *inputs: Shape) -> Size:
     return 0
 
 
@@ -167,7 +187,7 @@ def values(layer: Layer, *inputs: Shape) -> Size:
 
 
 @values.register
-def _(layer: ReLU | Dropout | Flatten, x: Shape) -> Size:
+def _(layer: ReLU | Activation | Dropout | Flatten, x: Shape) -> Size:
     return 0
 
 
@@ -175,6 +195,8 @@ _OwnValues = (
     Input
     | Conv
     | ConvTranspose
+    | Pad
+    | Upsample
     | MaxPool
     | AvgPool
     | LpPool
@@ -182,6 +204,8 @@ _OwnValues = (
     | Linear
     | Softmax
     | BatchNorm
+    | Affine
+    | ChannelShuffle
     | LocalResponseNorm
     | Add
     | Concat
@@ -191,3 +215,10 @@ _OwnValues = (
 @values.register
 def _(layer: _OwnValues, *inputs: Shape) -> Size:
     return product(output_shape(layer, *inputs))
+
+
+for _concern in (weights, biases, macs, values):
+
+    @_concern.register
+    def _(layer: Unknown, *inputs: Shape) -> Size:
+        raise Undecided(f"nothing is known about the operation {layer.op}")

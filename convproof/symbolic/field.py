@@ -17,10 +17,13 @@ import sympy
 
 from convproof.errors import MissingRule, Undecided
 from convproof.spec import (
+    Activation,
     Add,
+    Affine,
     AvgPool,
     Axis,
     BatchNorm,
+    ChannelShuffle,
     Concat,
     Conv,
     ConvTranspose,
@@ -33,12 +36,15 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Pad,
     ReLU,
     Softmax,
+    Unknown,
+    Upsample,
 )
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, normal, size
-from convproof.symbolic.shapes import Shape
+from convproof.symbolic.shapes import Shape, placed_axes
 
 
 @dataclass(frozen=True)
@@ -80,20 +86,30 @@ def _(layer: Input, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 
 @receptive_field.register
-def _(layer: Conv | MaxPool | AvgPool | LpPool, fields: list[Fields], shapes: list[Shape]) -> Fields:
+def _(layer: Conv | MaxPool | AvgPool | LpPool | Pad, fields: list[Fields], shapes: list[Shape]) -> Fields:
     return tuple(
         field.through(window.position(axis, 0, 0), window.span(axis), size(axis.stride))
-        for field, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True)
+        for field, axis in zip(fields[0], placed_axes(layer, shapes[0]), strict=True)
     )
 
 
 @receptive_field.register
 def _(layer: ConvTranspose, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    return tuple(_transposed(f, axis) for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True))
+    return tuple(
+        _between(f, axis, window.transposed_reach(axis))
+        for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True)
+    )
 
 
-def _transposed(field: Field, axis: Axis) -> Field:
-    first, last = window.transposed_reach(axis)
+@receptive_field.register
+def _(layer: Upsample, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    reach = window.transposed_reach if layer.mode == "nearest" else window.interpolated_reach
+    return tuple(_between(f, axis, reach(axis)) for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True))
+
+
+def _between(field: Field, axis: Axis, reach: tuple[Size, Size]) -> Field:
+    """The field of outputs that move by 1/stride, where output 0 reads from the first to the last of `reach`."""
+    first, last = reach
     return field.through(first, last - first + 1, sympy.Integer(1) / size(axis.stride))
 
 
@@ -105,9 +121,16 @@ def _(layer: GlobalPool | Linear | Flatten, fields: list[Fields], shapes: list[S
 
 @receptive_field.register
 def _(
-    layer: ReLU | Dropout | Softmax | BatchNorm | LocalResponseNorm, fields: list[Fields], shapes: list[Shape]
+    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | Affine | ChannelShuffle | LocalResponseNorm,
+    fields: list[Fields],
+    shapes: list[Shape],
 ) -> Fields:
     return fields[0]
+
+
+@receptive_field.register
+def _(layer: Unknown, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    raise Undecided(f"nothing is known about the operation {layer.op}")
 
 
 @receptive_field.register

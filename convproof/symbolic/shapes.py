@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from functools import singledispatch
 
-from convproof.errors import MissingRule, ShapeError
+from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.spec import (
+    Activation,
     Add,
+    Affine,
     AvgPool,
+    Axis,
     BatchNorm,
+    ChannelShuffle,
     Concat,
     Conv,
     ConvTranspose,
@@ -22,8 +26,11 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Pad,
     ReLU,
     Softmax,
+    Unknown,
+    Upsample,
 )
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, normal, size
@@ -77,8 +84,14 @@ def _(layer: ConvTranspose, x: Shape) -> Shape:
 
 
 @output_shape.register
-def _(layer: MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
+def _(layer: MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
     return (size(x[0]), *_windows(layer, x))
+
+
+@output_shape.register
+def _(layer: Upsample, x: Shape) -> Shape:
+    axes = layer.axes(_rank(layer, x))
+    return (size(x[0]), *(window.transposed_count(axis, size(n)) for axis, n in zip(axes, x[1:], strict=True)))
 
 
 @output_shape.register
@@ -97,8 +110,15 @@ def _(layer: Flatten, x: Shape) -> Shape:
 
 
 @output_shape.register
-def _(layer: ReLU | Dropout | Softmax | BatchNorm | LocalResponseNorm, x: Shape) -> Shape:
+def _(
+    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | Affine | ChannelShuffle | LocalResponseNorm, x: Shape
+) -> Shape:
     return tuple(map(size, x))
+
+
+@output_shape.register
+def _(layer: Unknown, *inputs: Shape) -> Shape:
+    raise Undecided(f"nothing is known about the operation {layer.op}")
 
 
 @output_shape.register
@@ -139,10 +159,10 @@ def _rank(layer: Layer, x: Shape) -> int:
     return len(x) - 1
 
 
-def _windows(layer: Conv | MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
+def _windows(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
     sizes = []
     ceil_mode = getattr(layer, "ceil_mode", False)
-    for number, (axis, n) in enumerate(zip(layer.axes(_rank(layer, x)), map(size, x[1:]), strict=True)):
+    for number, (axis, n) in enumerate(zip(placed_axes(layer, x), map(size, x[1:]), strict=True)):
         out = window.count(axis, n, ceil_mode)
         if not ceil_mode or (isinstance(out, int) and out < 1):
             window.require_window(axis, n, f"{type(layer).__name__}, spatial axis {number}")
@@ -153,6 +173,11 @@ def _windows(layer: Conv | MaxPool | AvgPool | LpPool, x: Shape) -> Shape:
             )
         sizes.append(out)
     return tuple(sizes)
+
+
+def placed_axes(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> list[Axis]:
+    """The layer's windows on an input of shape x, whose sizes say how much padding SAME is."""
+    return [window.placed(axis, size(n)) for axis, n in zip(layer.axes(_rank(layer, x)), x[1:], strict=True)]
 
 
 def needs_image(layer: Layer) -> bool:

@@ -10,16 +10,43 @@ Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep le
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy
 
 from convproof.errors import ShapeError, Undecided
-from convproof.spec import Axis
+from convproof.spec import SAME_LOWER, SAME_UPPER, Axis
 from convproof.symbolic.floordiv import Size, floordiv, normal, size
 
 
 def position(axis: Axis, output: Size, tap: Size) -> Size:
     """The input index that tap number `tap` of output number `output` reads; outside 0..size-1 lies padding."""
     return size(axis.stride) * output + size(axis.dilation) * tap - size(axis.before)
+
+
+def placed(axis: Axis, n: Size) -> Axis:
+    """The windows over an input of size n: where the padding is SAME, with its numbers.
+
+    There n/stride windows, rounded up, just reach the end of the padded input. Raises `Undecided` where it would hang
+    on n whether any padding is needed: where a window is longer than one position but shorter than the stride.
+
+    >>> placed(Axis(kernel=3, stride=2, before="same_upper", after="same_upper"), 224)
+    Axis(kernel=3, stride=2, before=0, after=1, dilation=1)
+    """
+    if axis.before not in (SAME_UPPER, SAME_LOWER):
+        return axis
+    bare = replace(axis, before=0, after=0)
+    windows = floordiv(n + size(axis.stride) - 1, size(axis.stride))
+    needed = normal(position(bare, windows - 1, size(axis.kernel) - 1) + 1 - n)
+    ahead = normal(span(bare) - size(axis.stride))  # the least that is ever needed
+    if not (isinstance(needed, int) or (isinstance(ahead, int) and ahead >= 0)):
+        if span(bare) == 1:
+            return bare
+        raise Undecided(f"SAME padding of windows of {span(bare)} at stride {axis.stride} depends on the size {n}")
+    total = max(0, needed) if isinstance(needed, int) else needed
+    half, rest = floordiv(total, 2), floordiv(total + 1, 2)
+    before, after = (half, rest) if axis.before == SAME_UPPER else (rest, half)
+    return replace(axis, before=before, after=after)
 
 
 def span(axis: Axis) -> Size:
@@ -96,6 +123,12 @@ def transposed_reach(axis: Axis) -> tuple[Size, Size]:
     """
     step = sympy.Integer(1) / size(axis.stride)
     return -position(axis, 0, size(axis.kernel) - 1) * step, -position(axis, 0, 0) * step
+
+
+def interpolated_reach(axis: Axis) -> tuple[Size, Size]:
+    """The same for an interpolation: output i lies at (i + 1/2)/stride - 1/2 and reads what is less than 1 away."""
+    place = (sympy.Integer(1) / size(axis.stride) - 1) / 2
+    return place - 1, place + 1
 
 
 MOST_WINDOWS = 10_000
