@@ -270,7 +270,9 @@ def _show(found: Analysis, console: Any) -> None:
     for number, heading in enumerate(_COLUMNS):
         table.add_column(heading, justify="left" if number < 2 else "right", overflow="fold")
     for row in found.rows:
-        size = "x".join(_bracketed(n) for n in (*reversed(row.output[1:]), row.output[0]))
+        size = (
+            "?" if row.output is None else "x".join(_bracketed(n) for n in (*reversed(row.output[1:]), row.output[0]))
+        )
         numbers = (row.params, row.macs, row.values)
         table.add_row(row.name, row.op, size, *map(_shown, numbers), _joined(row.receptive_field), _joined(row.jump))
     console.print(table)
@@ -337,7 +339,7 @@ def _show_proofs(proofs: list[tuple[Theory, Proof]], with_recheck: bool, console
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else "?" if value is None else str(value)
 
 
 def _bracketed(value: Any) -> str:

@@ -39,6 +39,7 @@ from convproof.spec import (
     Unknown,
     Upsample,
 )
+from convproof.spec.layers import letters
 
 Parameters = dict[str, dict[str, Tensor]]
 """{layer name: {"weight": ..., "bias": ...}}; a BatchNorm layer may also be given "running_mean" and "running_var"."""
@@ -118,15 +119,9 @@ def run(
 def _check_numbers(network: Network) -> None:
     """Refuses letters anywhere but in the input, whose sizes are those of the array."""
     for node in network:
-        for name, value in vars(node.layer).items():
-            if name != "kind" and not isinstance(node.layer, Input) and _has_letters(value):
-                raise ShapeError(f"{node.name}: {name} is {value}; a run needs numbers")
-
-
-def _has_letters(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(map(_has_letters, value))
-    return isinstance(value, str) or bool(getattr(value, "free_symbols", None))
+        if not isinstance(node.layer, Input) and (found := letters(node.layer)):
+            field, _ = found[0]
+            raise ShapeError(f"{node.name}: {field} is {getattr(node.layer, field)}; a run needs numbers")
 
 
 def _check_input(network: Network, image: Tensor) -> None:
@@ -183,7 +178,10 @@ def _padding(axis: Axis, n: int) -> tuple[int, int]:
 @lower.register
 def _(layer: Pad, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     (x,) = operands
-    return ag.pad(x, tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2)))
+    y = ag.pad(x, tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2)))
+    if 0 in y.shape[2:]:
+        raise ShapeError(f"pad: padding={layer.padding} leaves nothing of shape {x.shape}; crop less")
+    return y
 
 
 @lower.register
@@ -194,7 +192,7 @@ def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algor
     for place, axis in enumerate(layer.axes(x.ndim - 2), start=2):
         before, after = x.shape[: place + 1], x.shape[place + 1 :]
         wide = ag.broadcast(ag.reshape(x, (*before, 1, *after)), (*before, axis.stride, *after))
-        x = ag.reshape(wide, (*before[:-1], -1, *after))
+        x = ag.reshape(wide, (*before[:-1], before[-1] * axis.stride, *after))
     return x
 
 
@@ -291,7 +289,7 @@ def _(layer: ChannelShuffle, operands: list[Tensor], parameter: LayerParameters,
     (x,) = operands
     if x.shape[1] % layer.groups:
         raise ShapeError(f"groups={layer.groups} does not divide the {x.shape[1]} channels")
-    apart = ag.reshape(x, (x.shape[0], layer.groups, -1, *x.shape[2:]))
+    apart = ag.reshape(x, (x.shape[0], layer.groups, x.shape[1] // layer.groups, *x.shape[2:]))
     return ag.reshape(ag.transpose(apart, (0, 2, 1, *range(3, apart.ndim))), x.shape)
 
 

@@ -420,3 +420,15 @@ KINDS: tuple[type, ...] = Layer.__args__
 
 MERGES = (Add, Concat)
 """The kinds that take several operands."""
+
+
+def letters(layer: Layer) -> list[tuple[str, Any]]:
+    """(field, letter) for the letters and expressions that stand for numbers of a layer."""
+    return [(field, each) for field in getattr(layer, "_least", ()) for each in _letters(getattr(layer, field))]
+
+
+def _letters(value: Value) -> list[Any]:
+    if isinstance(value, tuple):
+        return [each for part in value for each in _letters(part)]
+    named = isinstance(value, str) and is_letter(value)
+    return [value] if named or getattr(value, "free_symbols", None) else []

@@ -27,6 +27,7 @@ from convproof.spec import (
     Pad,
     Unknown,
 )
+from convproof.spec.layers import letters
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, receptive_field
 from convproof.symbolic.floordiv import Size, floordiv, normal, symbol, total
@@ -196,44 +197,54 @@ def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
     source = network.image
     free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
     shapes = output_shapes(network.with_input(free))
+    condition = cache(conditions)  # equal layers on equal shapes are worked out once
+    wanted = dict.fromkeys(
+        each
+        for node in network
+        for each in condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
+    )
     valid = exact = EVERY
-    for kind, condition in dict.fromkeys(_conditions(network, shapes, axis)):
+    for kind, value in wanted:
         if kind == "fits":
-            valid &= where_at_least(condition, 0, letter)
+            valid &= where_at_least(value, 0, letter)
         elif kind == "agrees":
-            valid &= where_zero(condition, letter)
+            valid &= where_zero(value, letter)
         elif kind == "differs":
-            valid = valid.without(where_zero(condition, letter))
+            valid = valid.without(where_zero(value, letter))
         else:
-            exact &= where_zero(condition, letter)
+            exact &= where_zero(value, letter)
     return valid, valid & exact
 
 
 _WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
 
 
-def _conditions(network: Network, shapes: dict[str, Shape], axis: int) -> Iterator[tuple[str, Size]]:
-    """What the layers ask of their inputs along one axis.
+def conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int) -> tuple[tuple[str, Size], ...]:
+    """What a layer asks of its inputs along one axis.
 
-    ("fits", e) asks for e >= 0, "agrees" and "exact" for e = 0, "differs" for anything but 0.
+    ("fits", e) asks for e >= 0, "agrees" for e = 0, "differs" for anything but 0; "exact" for e = 0, so that no stride
+    leaves a remainder.
+
+    >>> from convproof.spec import Conv
+    >>> conditions(Conv(8, 3, stride=2), ((3, 10),), (8, 4), 0)
+    (('fits', 7), ('exact', 1))
     """
-    slack, remainder = cache(window.slack), cache(window.remainder)
-    for node in network:
-        inputs, output = [shapes[name] for name in node.operands], shapes[node.name]
-        if isinstance(node.layer, _WINDOWED):
-            along, n = placed_axes(node.layer, inputs[0])[axis], inputs[0][1 + axis]
-            ceil_mode = getattr(node.layer, "ceil_mode", False)
-            yield "fits", normal(output[1 + axis] - 1) if ceil_mode else slack(along, n)
-            yield "exact", remainder(along, n)
-            if needs_image(node.layer) and window.in_numbers(along):
-                yield from _reads_image(along, n, ceil_mode)
-        elif isinstance(node.layer, ConvTranspose):
-            yield "fits", normal(output[1 + axis] - 1)
-        elif isinstance(node.layer, MERGES):
-            if len(output) == 1 and isinstance(node.layer, Concat):
-                continue
-            place = 1 + axis if len(output) > 1 else 0
-            yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
+    return tuple(_conditions(layer, inputs, output, axis))
+
+
+def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int) -> Iterator[tuple[str, Size]]:
+    if isinstance(layer, _WINDOWED):
+        along, n = placed_axes(layer, inputs[0])[axis], inputs[0][1 + axis]
+        ceil_mode = getattr(layer, "ceil_mode", False)
+        yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
+        yield "exact", window.remainder(along, n)
+        if needs_image(layer) and window.in_numbers(along):
+            yield from _reads_image(along, n, ceil_mode)
+    elif isinstance(layer, ConvTranspose):
+        yield "fits", normal(output[1 + axis] - 1)
+    elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
+        place = 1 + axis if len(output) > 1 else 0
+        yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
 
 
 def _reads_image(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Size]]:
@@ -328,19 +339,11 @@ def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[s
 
 def _check_letters(network: Network) -> None:
     """Refuses so many letters that the products of the cost formulas would grow out of hand."""
-    letters = {v for node in network for v in _leaves(vars(node.layer).values()) if isinstance(v, str)}
-    if len(letters) > MAX_LETTERS:
+    found = {each for node in network for _, each in letters(node.layer) if isinstance(each, str)}
+    if len(found) > MAX_LETTERS:
         raise SpecError(
-            f"the network has {len(letters)} letters; {MAX_LETTERS} is the limit, give numbers for the others"
+            f"the network has {len(found)} letters; {MAX_LETTERS} is the limit, give numbers for the others"
         )
-
-
-def _leaves(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, tuple):
-            yield from _leaves(value)
-        else:
-            yield value
 
 
 def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[str]:

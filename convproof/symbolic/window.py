@@ -44,7 +44,8 @@ def placed(axis: Axis, n: Size) -> Axis:
             return bare
         raise Undecided(f"SAME padding of windows of {span(bare)} at stride {axis.stride} depends on the size {n}")
     total = max(0, needed) if isinstance(needed, int) else needed
-    half, rest = floordiv(total, 2), floordiv(total + 1, 2)
+    half = floordiv(total, 2)
+    rest = normal(total - half)
     before, after = (half, rest) if axis.before == SAME_UPPER else (rest, half)
     return replace(axis, before=before, after=after)
 

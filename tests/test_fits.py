@@ -1,0 +1,135 @@
+"""Which sizes a network accepts: the derived sets, and the proved ones, against running the network on every size."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from convproof import autograd as ag
+from convproof import lower, recheck, spec
+from convproof.check.fits import prove_sizes
+from convproof.errors import ShapeError, Undecided
+from convproof.proof import proof_term
+from convproof.spec import SAME_LOWER, SAME_UPPER, Conv, Input, Network
+from convproof.spec.network import Builder
+from convproof.spec.notation import network
+from convproof.symbolic import size_sets
+
+SIZES = range(1, 601)
+
+
+# --- by running -------------------------------------------------------------------------------------------------------
+
+
+def zeros(shape):
+    return np.broadcast_to(np.float32(0), shape)
+
+
+def run(net, size):
+    """The activations' shapes by name, of a batch of no images, whose sizes are `size` on every axis; None if it fails."""
+    image = zeros((0, net.image.channels, *(size for _ in net.image.sizes)))
+    try:
+        return {name: t.shape for name, t in lower.run(net, ag.tensor(image), draw=zeros)[0].items()}
+    except ShapeError:
+        return None
+
+
+def is_exact(net, shapes, axis):
+    """Whether on every layer the last window ends where the padded input does, by laying them out one by one."""
+    for node in net:
+        if not isinstance(node.layer, (spec.Conv, spec.MaxPool, spec.AvgPool, spec.LpPool)):
+            continue
+        along, n = node.layer.axes(len(shapes[node.name]) - 2)[axis], shapes[node.operands[0]][2 + axis]
+        before, after, reach = along.before, along.after, along.dilation * (along.kernel - 1)
+        if before in (SAME_UPPER, SAME_LOWER):
+            lacking = max(0, list(range(0, n, along.stride))[-1] + reach + 1 - n)
+            before, after = 0, lacking  # however it is split
+        ends = [start + reach for start in range(-before, n + after) if (start + before) % along.stride == 0]
+        if n + after - 1 not in ends:
+            return False
+    return True
+
+
+def brute(net, sizes):
+    """The sizes that run, and those that moreover leave nothing over."""
+    found = {size: run(net, size) for size in sizes}
+    valid = [size for size, shapes in found.items() if shapes]
+    return valid, [size for size in valid if is_exact(net, found[size], 0)]
+
+
+def agrees(net, sizes=SIZES):
+    derived = size_sets(net, 0)
+    assert [[n for n in sizes if n in each] for each in derived] == list(brute(net, sizes))
+    return derived
+
+
+# --- drawn networks ---------------------------------------------------------------------------------------------------
+
+
+def drawn(seed):
+    """A network on a line, of two channels all along: windows of all kinds, and up to two merges of branches."""
+    rng = random.Random(seed)
+    builder = Builder()
+    builder.add(Input(2, ("W",)))
+
+    def window(branch):
+        k, s, d = rng.randint(1, 4), rng.choice([1, 1, 2, 2, 3]), rng.choice([1, 1, 1, 2])
+        pads = (rng.randint(0, k // 2), rng.randint(0, k // 2))
+        kind = rng.randrange(11 if branch else 12)
+        if kind < 4:
+            padding = rng.choice([(pads,), (pads,), SAME_UPPER, SAME_LOWER]) if k >= s else (pads,)
+            return Conv(2, k, s, padding, d, rng.choice([1, 2]), bias=False)
+        if kind < 6:
+            return spec.MaxPool(k, s, pads[0], d, ceil_mode=rng.random() < 0.4)
+        if kind < 8:
+            return spec.AvgPool(k, s, pads[0], rng.random() < 0.4, rng.random() < 0.5)
+        if kind < 9:
+            return spec.LpPool(2, k, s, rng.random() < 0.4)
+        if kind < 10:
+            return spec.ConvTranspose(2, k, s, 0, rng.randrange(s), bias=False)
+        if kind < 11:
+            return spec.Pad(((rng.randint(-2, 2), rng.randint(-2, 2)),))
+        return spec.Upsample(rng.randint(1, 2))
+
+    def grow(count, branch=False):
+        for _ in range(count):
+            builder.add(window(branch))
+            if rng.random() < 0.3:
+                builder.add(spec.ReLU())
+
+    grow(rng.randint(1, 3))
+    for _ in range(rng.randint(0, 2)):
+        split, ends = builder.last, []
+        same = window(True) if rng.random() < 0.7 else None
+        for _ in range(2):
+            builder.last = split
+            if same is None:
+                grow(rng.randint(0, 2), True)
+            else:  # branches that agree for some sizes at least
+                builder.add(same)
+                if rng.random() < 0.5:
+                    builder.add(Conv(2, 2, 1, (rng.choice([(0, 1), (1, 0), (0, 0)]),), bias=False))
+                    builder.add(Conv(2, 2, 1, (rng.choice([(0, 1), (1, 0), (0, 1)]),), bias=False))
+            ends.append(builder.last)
+        builder.add(spec.Add(), ends)
+        grow(rng.randint(0, 1))
+    return builder.network()
+
+
+@pytest.mark.parametrize("block", range(20))
+def test_drawn_graphs(block):
+    """10 graphs a block: derived and proved sets hold exactly the sizes from 1 to 600 that run."""
+    for seed in range(10 * block, 10 * block + 10):
+        net = drawn(seed)
+        try:
+            derived = agrees(net)
+        except ShapeError:  # no size runs, and that is said at once
+            assert brute(net, range(1, 601, 7)) == ([], [])
+            continue
+        proved = prove_sizes(net, 0)
+        assert tuple(each.sizes for each in proved) == derived
+        if seed % 5 == 0:
+            for each in proved:
+                assert not each.at_zero
+                recheck.check(json.loads(json.dumps(proof_term(each.theorem))))
