@@ -24,7 +24,6 @@ import numpy as np
 
 from convproof.autograd import gemm, shaping, sliding, winograd
 from convproof.autograd.arguments import check_fit, one, pairs, per_axis
-from convproof.autograd.elementwise import add
 from convproof.autograd.sliding import Geometry
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
@@ -159,13 +158,22 @@ def conv_weight_gradient(
 
 
 def _biased(op: str, y: Tensor, b: Any) -> Tensor:
-    """y (N, K, *output) plus b (K,) at every position."""
+    """y (N, K, *output), which nobody else has seen yet, plus b (K,) at every position, as one operation."""
     if b is None:
         return y
     b = operand(b, op)
     if b.shape != y.shape[1:2]:
         raise ShapeError(f"{op}: bias of shape {b.shape} for {y.shape[1]} output channels; it must be ({y.shape[1]},)")
-    return add(y, shaping.reshape(b, (-1, *(1 for _ in y.shape[2:]))))
+    assert y.record is not None
+    at_each = b.value.reshape(-1, *(1 for _ in y.shape[2:]))
+    in_place = y.value if y.dtype == np.result_type(y.value, b.value) else None
+    positions = (0, *range(2, y.ndim))
+    return record(
+        op,
+        np.add(y.value, at_each, out=in_place),
+        (*y.record.operands, b),
+        (*y.record.vjps, lambda g: shaping.sum(g, positions)),
+    )
 
 
 # --- the three contractions, each with the other two as its VJPs ------------------------------------------------------

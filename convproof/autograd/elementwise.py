@@ -250,6 +250,8 @@ def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
         b = operand(b, op)
         a = _constant(a, b.dtype)
     a, b = operand(a, op), operand(b, op)
+    if a.shape == b.shape:
+        return a, b
     try:
         np.broadcast_shapes(a.shape, b.shape)
     except ValueError:

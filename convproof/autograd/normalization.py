@@ -52,8 +52,9 @@ def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, mean: Any = Non
     centre = _channel_mean(x) if mean is None else _per_channel("mean", mean, x)
     centred = add(x, multiply(centre, -1))
     spread = _channel_mean(power(centred, 2)) if variance is None else _per_channel("variance", variance, x)
-    normal = _divided("batch_norm", centred, add(spread, scalar("batch_norm", "eps", eps, x.dtype)), 0.5, "eps")
-    return add(multiply(normal, _per_channel("gamma", gamma, x)), _per_channel("beta", beta, x))
+    variance_eps = add(spread, scalar("batch_norm", "eps", eps, x.dtype))
+    scale = _divided("batch_norm", _per_channel("gamma", gamma, x), variance_eps, 0.5, "eps")  # small, unlike x
+    return add(multiply(centred, scale), _per_channel("beta", beta, x))
 
 
 def _channel_mean(x: Tensor) -> Tensor:
