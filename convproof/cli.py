@@ -19,9 +19,9 @@ import convproof
 from convproof.errors import ConvproofError, InputError
 
 if TYPE_CHECKING:
+    from convproof.describe import Described
     from convproof.report import Result
     from convproof.spec import Input, Network
-    from convproof.symbolic import Analysis
     from convproof.theory import Proof, Theory
 
 _NETWORK_HELP = """
@@ -29,8 +29,10 @@ SPEC is one of
 
 \b
   notation text    "INPUT[32x32x3] -> [CONV3-64 -> RELU]*2 -> POOL2 -> FC-10"
-  a classic        vgg16
-  module:object    a Network, or notation text, in a Python module
+  a classic        vgg16, resnet50, unet, ...
+  a file           model.onnx   (pip install 'convproof[onnx]')
+  module:object    a Network, notation text or a torch.nn.Module
+                   in a Python module
 
 \b
 CONV3-64                  64 filters of 3x3, stride 1, padding (F-1)/2
@@ -137,25 +139,36 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
 
 
 @cli.command(epilog=_NETWORK_HELP)
-@click.argument("spec")
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "--input", "image", metavar="HxWxC", help="Another input, height first; numbers or letters (224x224x3, HxWx3)."
 )
 @click.option(
-    "--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="Output format."
+    "--prove", is_flag=True, help="Prove which sizes fit in the kernel, and replay the proofs in the checker."
+)
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json", "markdown"]),
+    help="Output format.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
-def net(spec: str, image: str | None, form: str, output: Path | None) -> None:
-    """One network: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
-    from convproof.symbolic import analyze
+def net(specs: tuple[str, ...], image: str | None, prove: bool, form: str, output: Path | None) -> None:
+    """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
+    from convproof.describe import Described, described
 
-    found = analyze(_network(spec, _image(image)))
-    if form == "json":
-        text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
-    else:
-        text = _rendered(lambda console: _show(found, console), to_file=output is not None)
-    _write(text, output)
-    sys.exit(0 if found.fits else 1)
+    wanted, found = _image(image), list[Described]()
+    with _Progress(len(specs) if len(specs) > 1 or prove else 0) as progress:
+        for spec in specs:
+            progress(spec)
+            try:
+                found.append(described(spec, *_network(spec, wanted), prove=prove))
+            except ConvproofError as error:
+                raise type(error)(f"{spec}: {error}" if len(specs) > 1 else str(error)) from None
+    _write(_networks(found, form, to_file=output is not None), output)
+    sys.exit(0 if all(each.found.fits for each in found) else 1)
 
 
 def main() -> None:
@@ -181,24 +194,32 @@ def _fail(message: str) -> NoReturn:
 # --- reading what was asked -------------------------------------------------------------------------------------------
 
 
-def _network(spec: str, image: Input | None) -> Network:
-    """The network that a SPEC names."""
+def _network(spec: str, image: Input | None) -> tuple[Network, dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The network that a SPEC names, the stored parameters that its layers use, and remarks."""
     from convproof.spec import notation
-    from convproof.spec.classics import CLASSICS
+    from convproof.spec.classics import ENTRIES
 
     text = spec.strip()
-    if text.lower() in CLASSICS:
-        return _on(notation.network(CLASSICS[text.lower()]), image)
+    if text.lower() in ENTRIES:
+        classic = ENTRIES[text.lower()]
+        return _on(notation.network(classic.notation), image), {}, classic.notes
     if text.lower().endswith(".onnx"):
-        raise InputError(f"{text}: ONNX files are not read yet; write the network in notation")
+        from convproof.interop import onnx
+
+        return _imported(onnx.load(text), image)
     if re.fullmatch(r"[\w.]+:[\w.]+", text):
-        found = _imported(text)
-        return _on_text(found, image) if isinstance(found, str) else _checked(found, text, image)
+        return _object(_found(text), text, image)
     if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
         raise InputError(
-            f"no classic is named {text!r}; there are {', '.join(CLASSICS)}, or write the network in notation"
+            f"no classic is named {text!r}; there are {', '.join(ENTRIES)}, or write the network in notation"
         )
-    return _on_text(text, image)
+    return _on_text(text, image), {}, ()
+
+
+def _imported(found: Any, image: Input | None) -> tuple[Network, dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """What an importer found."""
+    remarks = tuple(f"{layer}: {note}" for layer, note in found.notes.items())
+    return _on(found.network, image), dict(found.parameters), remarks
 
 
 def _on_text(text: str, image: Input | None) -> Network:
@@ -221,15 +242,26 @@ def _on(network: Network, image: Input | None) -> Network:
     return network.with_input(image)
 
 
-def _checked(found: object, text: str, image: Input | None) -> Network:
+def _object(
+    found: object, text: str, image: Input | None
+) -> tuple[Network, dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """A Network, notation text, or a PyTorch module."""
     from convproof.spec import Network
 
-    if not isinstance(found, Network):
-        raise InputError(f"{text} is a {type(found).__name__}; it must be a convproof.Network or notation text")
-    return _on(found, image)
+    if isinstance(found, str):
+        return _on_text(found, image), {}, ()
+    if isinstance(found, Network):
+        return _on(found, image), {}, ()
+    if any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
+        from convproof.interop import torch
+
+        return _imported(torch.load(found), image)
+    raise InputError(
+        f"{text} is a {type(found).__name__}; it must be a convproof.Network, notation text or a torch.nn.Module"
+    )
 
 
-def _imported(text: str) -> Any:
+def _found(text: str) -> Any:
     """The object that `module:object` names; the current folder counts."""
     import importlib
 
@@ -262,36 +294,41 @@ def _image(text: str | None) -> Input | None:
 # --- showing what was found -------------------------------------------------------------------------------------------
 
 
-def _show(found: Analysis, console: Any) -> None:
+def _networks(found: list[Described], form: str, to_file: bool) -> str:
+    """One or several networks in a format; several in JSON stand in a list."""
+    from convproof.report import Report, to_markdown
+
+    if form == "markdown":
+        sections = tuple(each.section() for each in found)
+        return to_markdown(Report("Networks", convproof.__version__, (), sections))
+    if form == "json":
+        documents = [each.to_json() for each in found]
+        document = documents[0] if len(found) == 1 else {"schema": "convproof/1", "networks": documents}
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    def show(console: Any) -> None:
+        for number, each in enumerate(found):
+            if len(found) > 1:
+                console.print(f"{chr(10) * (number > 0)}{each.name}\n", highlight=False, markup=False, style="bold")
+            _show(each, console)
+
+    return _rendered(show, to_file)
+
+
+def _show(each: Described, console: Any) -> None:
     """The table of layers, the totals, and in words which inputs fit."""
     from rich.table import Table
 
+    block = each.table()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, heading in enumerate(_COLUMNS):
+    for number, heading in enumerate(block.columns):
         table.add_column(heading, justify="left" if number < 2 else "right", overflow="fold")
-    for row in found.rows:
-        size = (
-            "?" if row.output is None else "x".join(_bracketed(n) for n in (*reversed(row.output[1:]), row.output[0]))
-        )
-        numbers = (row.params, row.macs, row.values)
-        table.add_row(row.name, row.op, size, *map(_shown, numbers), _joined(row.receptive_field), _joined(row.jump))
+    for row in block.rows:
+        table.add_row(*map(_shown, row))
     console.print(table)
-    totals = found.totals
-    console.print(f"\nparameters {_shown(totals.params)} (weights {_shown(totals.weights)})", highlight=False)
-    console.print(f"multiply-adds {_shown(totals.macs)}", highlight=False)
-    console.print(f"activations {_shown(totals.values)} values, {_shown(totals.bytes)} bytes", highlight=False)
-    for axis, valid in found.valid_sizes.items():
-        exact = found.exact_sizes[axis]
-        if valid is not None and exact is not None:
-            console.print(
-                f"{axis} fits for {valid.shown(axis)}; without remainder for {exact.shown(axis)}", highlight=False
-            )
-    notes = (*(f"requires {r}" for r in found.requires), *(f"undecided, {reason}" for reason in found.undecided))
-    for line in (*found.misfits, *notes):
+    console.print()
+    for line in (*each.totals(), *each.words()):
         console.print(line, highlight=False, markup=False)
-
-
-_COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
 
 
 def _results(proofs: list[tuple[Theory, Proof]]) -> list[Result]:

@@ -2,35 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from convproof.errors import Undecided
 from convproof.report import Section, Table, Text
-from convproof.symbolic import Analysis, SizeSet
+from convproof.spec import Network
+from convproof.symbolic import Analysis, Row, SizeSet, analyze
 
 COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
 
 
-def words(found: Analysis) -> Iterator[str]:
-    """What to know about a network, a sentence a line.
+@dataclass(frozen=True)
+class Described:
+    """A network by its name, with all that was found out about it."""
+
+    name: str
+    found: Analysis
+    proofs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def words(self) -> Iterator[str]:
+        """What to know about the network, a sentence a line."""
+        for axes, valid, exact in _alike(self.found):
+            yield f"{_accepts(axes, valid)}; {_uncut(axes, valid, exact)}"
+        feature = _last_feature(self.found)
+        if feature is not None and feature.receptive_field and feature.jump:
+            field, jump = _times(feature.receptive_field), _one_or_all(feature.jump)
+            yield f"the last feature ({feature.name}) sees {field} pixels, step {jump}"
+        yield from self.proofs
+        yield from self.found.misfits
+        if self.found.misfits:
+            yield from _nearest(self.found)
+        yield from (f"requires {each}" for each in self.found.requires)
+        yield from (f"undecided, {reason}" for reason in self.found.undecided)
+        yield from (f"note, {remark}" for remark in self.remarks)
+
+    def totals(self) -> tuple[str, str, str]:
+        """The sums, in words."""
+        sums = self.found.totals
+        return (
+            f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
+            f"multiply-adds {_shown(sums.macs)}",
+            f"activations {_shown(sums.values)} values, {_shown(sums.bytes)} bytes",
+        )
+
+    def table(self) -> Table:
+        """A row a layer."""
+        return Table("Layers", COLUMNS, tuple(map(_cells, self.found.rows)))
+
+    def section(self) -> Section:
+        """The network as a section of a report."""
+        lines = (*self.words(), *self.totals())
+        return Section(self.name, self.name, "computed by convproof net", (*map(Text, lines), self.table()))
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `convproof net --format json`."""
+        more = {"proofs": list(self.proofs)} if self.proofs else {}
+        return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
+
+
+def described(
+    name: str,
+    network: Network,
+    parameters: Mapping[str, tuple[str, ...]] | None = None,
+    remarks: Iterable[str] = (),
+    prove: bool = False,
+) -> Described:
+    """Analyses a network and, where asked, proves which sizes fit.
+
+    `parameters` names the stored parameters of each layer, so that those of several layers count once.
 
     >>> from convproof.spec.notation import network
-    >>> from convproof.symbolic import analyze
-    >>> for line in words(analyze(network("INPUT[WxHx3] -> CONV(K=8, F=3) -> POOL2"))):
+    >>> found = described("mine", network("INPUT[WxHx3] -> CONV(K=8, F=3) -> POOL2"), prove=True)
+    >>> for line in found.words():
     ...     print(line)
     accepts H, W >= 4; nothing is cut at even H, W
-    the last feature sees 4x4 pixels, step 2
+    the last feature (maxpool1) sees 4x4 pixels, step 2
+    proved and rechecked: H fits for all H >= 4; without remainder for all H >= 3 with H mod 2 = 0
+    proved and rechecked: W fits for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
     """
-    for axes, valid, exact in _alike(found):
-        yield f"{_accepts(axes, valid)}; {_uncut(axes, valid, exact)}"
-    feature = _last_feature(found)
-    if feature is not None:
-        yield f"the last feature sees {_times(feature.receptive_field)} pixels, step {_one_or_all(feature.jump)}"
-    yield from found.misfits
-    if found.misfits:
-        yield from _nearest(found)
-    yield from (f"requires {each}" for each in found.requires)
-    yield from (f"undecided, {reason}" for reason in found.undecided)
+    found = analyze(network, parameters)
+    return Described(name, found, tuple(_proofs(network, found)) if prove else (), tuple(remarks))
+
+
+def _proofs(network: Network, found: Analysis) -> Iterator[str]:
+    """What the kernel proves of the sizes along each axis, and the second checker holds to be proved."""
+    import json
+
+    from convproof import recheck
+    from convproof.check.fits import prove_sizes
+    from convproof.proof import proof_term
+
+    for axis, valid in found.valid_sizes.items():
+        try:
+            decisions = prove_sizes(network, axis)
+        except Undecided as error:
+            yield f"not proved: {error}"
+            continue
+        for decision in decisions:
+            recheck.check(json.loads(json.dumps(proof_term(decision.theorem))))
+        exact = decisions[1].sizes
+        assert valid == decisions[0].sizes  # else prove_sizes had raised
+        yield (
+            f"proved and rechecked: {axis} fits for {decisions[0].sizes.shown(axis)}; "
+            f"without remainder for {exact.shown(axis)}"
+        )
+
+
+def _cells(row: Row) -> tuple[Any, ...]:
+    return (
+        row.name,
+        row.op,
+        "?" if row.output is None else _times(row.output),
+        *("?" if n is None else n for n in (row.params, row.macs, row.values)),
+        "?" if row.receptive_field is None else _one_or_all(row.receptive_field),
+        "?" if row.jump is None else _one_or_all(row.jump),
+    )
 
 
 def _alike(found: Analysis) -> Iterator[tuple[str, SizeSet, SizeSet]]:
@@ -66,7 +155,7 @@ def _uncut(axes: str, valid: SizeSet, exact: SizeSet) -> str:
     return f"nothing is cut at multiples of {exact.modulus}{f' plus {rest}' if rest else ''}{least}"
 
 
-def _last_feature(found: Analysis) -> Any:
+def _last_feature(found: Analysis) -> Row | None:
     """The last layer that still has a plane of features, if its field is known."""
     last = None
     for row in found.rows:
@@ -86,38 +175,7 @@ def _nearest(found: Analysis) -> Iterator[str]:
             yield f"nearest to {axis} = {n} without a remainder: {' and '.join(near) or 'none'}"
 
 
-def section(name: str, found: Analysis, proofs: Iterable[str] = ()) -> Section:
-    """A network as a section of a report: the words, what is proved, and the table of its layers."""
-    blocks = [Text(line) for line in (*words(found), *proofs)]
-    return Section(name, name, "convproof net", (*blocks, table(found), Text(totals(found))))
-
-
-def table(found: Analysis) -> Table:
-    """A row a layer."""
-    rows = tuple(
-        (
-            row.name,
-            row.op,
-            "?" if row.output is None else _times(row.output),
-            *("?" if n is None else n for n in (row.params, row.macs, row.values)),
-            "?" if row.receptive_field is None else _one_or_all(row.receptive_field),
-            "?" if row.jump is None else _one_or_all(row.jump),
-        )
-        for row in found.rows
-    )
-    return Table("Layers", COLUMNS, rows)
-
-
-def totals(found: Analysis) -> str:
-    """The sums, in words."""
-    sums = found.totals
-    return (
-        f"parameters {shown(sums.params)} (weights {shown(sums.weights)}), multiply-adds {shown(sums.macs)}, "
-        f"activations {shown(sums.values)} values, {shown(sums.bytes)} bytes"
-    )
-
-
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     """A number with its thousands set off, an expression as it is."""
     return f"{value:,}" if isinstance(value, int) else "?" if value is None else str(value)
 

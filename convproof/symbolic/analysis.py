@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -109,10 +109,11 @@ class Analysis:
         }
 
 
-def analyze(network: Network) -> Analysis:
+def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None = None) -> Analysis:
     """Sizes, costs, fields and fitting inputs of a network, in numbers or letters.
 
-    Raises a `ConvproofError` that names the layer where a window does not fit or shapes do not go together.
+    `parameters` names the stored parameters of layers; those that several layers use count once in the totals. Raises a
+    `ConvproofError` that names the layer where a window does not fit or shapes do not go together.
 
     >>> from convproof.spec.notation import network
     >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
@@ -127,8 +128,13 @@ def analyze(network: Network) -> Analysis:
     seen = _fields(known, shapes, undecided)
     cost = cache(_costs)  # equal layers on equal shapes are worked out once
     rows = tuple(_row(node, shapes, seen.get(node.name), cost) for node in network)
+    again = _sharing(parameters or {})
     sums = {
-        f: total(found for row in rows if (found := getattr(row, f)) is not None)
+        f: total(
+            found
+            for row in rows
+            if (found := getattr(row, f)) is not None and not (row.name in again and f in ("params", "weights"))
+        )
         for f in ("params", "weights", "macs", "values")
     }
     valid: dict[str, SizeSet | None] = {}
@@ -141,6 +147,12 @@ def analyze(network: Network) -> Analysis:
             undecided.append(f"sizes of {name}: {error}")
     totals = Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
     return Analysis(rows, totals, valid, exact, tuple(_misfits(network, known, shapes)), requires, tuple(undecided))
+
+
+def _sharing(parameters: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """The layers whose parameters an earlier one has."""
+    first: dict[tuple[str, ...], str] = {}
+    return {layer for layer, used in parameters.items() if used and first.setdefault(used, layer) != layer}
 
 
 def output_shapes(network: Network) -> dict[str, Shape]:
