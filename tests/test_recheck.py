@@ -575,6 +575,7 @@ REFUSES = {
     "generalize a number": ([*resting(ge(1, 0)), step("generalize", 1, of=[0])], "a name is no identifier"),
     # induction
     "induction from another base": (induction(eq(f(1), 0), eq(f(N), 0), eq(f(add(N, 1)), 0)), INDUCTION_FAILS),
+    "induction from a smaller base": (induction(eq(f(0), -1), eq(f(N), 0), eq(f(add(N, 1)), 0)), INDUCTION_FAILS),
     "induction to another step": (induction(eq(f(0), 0), eq(f(N), 0), eq(f(add(N, 2)), 0)), INDUCTION_FAILS),
     "induction downwards": (induction(eq(f(0), 0), eq(f(add(N, 1)), 0), eq(f(N), 0)), INDUCTION_FAILS),
     "induction from no claim": ([*given(eq(f(0), 0)), *resting(ge(1, 0)), step("induction", "n", of=[0, 1])], INDUCTION_FAILS),
@@ -642,6 +643,7 @@ REFUSES = {
     "a refutation that comes to 0": (certificate(ge(N, 1), [[1, [0]], [1, [1]]], gt(N, 0), refute=True), "the certificate does not add up"),
     "the negation of a goal that is not refuted": (certificate(ge(0, 1), [[1, [0]]]), "no such premise"),
     "a place too far": (certificate(ge(N, 0), [[1, [1]]], ge(N, 0)), "no such premise"),
+    "a place further": (certificate(ge(N, 0), [[1, [9]]], ge(N, 0)), "no such premise"),
     "a negative place": (certificate(ge(N, 0), [[1, [-1]]], ge(N, 0)), "no such premise"),
     "a flag for a place": (certificate(ge(N, 0), [[1, [False]]], ge(N, 0)), "no part of a proof"),
     "a name for places": (certificate(ge(N, 0), [[1, "n"]], ge(N, 0)), "no such premise"),
@@ -739,6 +741,7 @@ REFUSES = {
     # derivatives
     "the logarithm of what may be negative": (differential(log(x())), NOT_POSITIVE),
     "the logarithm of what may be 0": (differential(log(x()), ge(x(), 0)), NOT_POSITIVE),
+    "the logarithm of 0": (differential(log(x()), eq(x(), 0)), NOT_POSITIVE),
     "the logarithm of what is not 0": (differential(log(x()), gt(mul(x(), x()), 0)), NOT_POSITIVE),
     "the reciprocal of what moves through 0": (differential(inv(x())), NOT_POSITIVE),
     "the reciprocal with a positive other": (differential(inv(x()), gt(mul(x(), y()), 0), gt(y(), 0)), NOT_POSITIVE),
@@ -1061,6 +1064,7 @@ CYCLIC.append(CYCLIC)
         (written([], eq(1, 1), [{**ONE, "premises": 5}]), "step 0: malformed: TypeError"),
         (written([], eq(1, 1), [{**ONE, "premises": [0]}]), "step 0: a premise must be an earlier step"),
         (written([], eq(1, 1), [ONE, {**ONE, "premises": [1]}]), "step 1: a premise must be an earlier step"),
+        (written([], eq(1, 1), [ONE, {**ONE, "premises": [7]}]), "step 1: a premise must be an earlier step"),
         (written([], eq(1, 1), [ONE, {**ONE, "premises": [-1]}]), "step 1: a premise must be an earlier step"),
         (written([], eq(1, 1), [ONE, {**ONE, "premises": [False]}]), "step 1: a premise must be an earlier step"),
         (written([], eq(1, 1), [ONE, {**ONE, "premises": ["n"]}]), "step 1: a premise must be an earlier step"),
