@@ -238,6 +238,7 @@ YIELDS = {
         d(["x"], mul(le(y(), 0), x()), mul(le(x(), 0), dx())),
     ),
     "generalize": ([*given(ge(M, 0)), step("generalize", "n", of=[0])], [ge(M, 0)], every("n", ge(M, 0))),
+    "generalize over v": ([*given(ge(M, 0)), step("generalize", "v", of=[0])], [ge(M, 0)], every("v", ge(M, 0))),
     "generalize what is bound": (
         [*given(every("n", NATURAL)), step("generalize", "n", of=[0])],
         [every("n", NATURAL)],
@@ -351,7 +352,7 @@ YIELDS = {
         ge(total("n", 0, M, N), total("m", 0, M, N)),
     ),
     "rewrite nothing where it is bound": ([*given(every("n", NATURAL), eq(N, 3)), step("rewrite", of=[0, 1])], [every("n", NATURAL), eq(N, 3)], every("n", NATURAL)),
-    "rewrite the value of a derivative": ([*given(d(["x"], x(), x()), eq(x(), N)), step("rewrite", of=[0, 1])], [d(["x"], x(), x()), eq(x(), N)], d(["x"], x(), N)),
+    "rewrite the value of a derivative": ([*given(d(["x"], mul(2, x()), x()), eq(x(), N)), step("rewrite", of=[0, 1])], [d(["x"], mul(2, x()), x()), eq(x(), N)], d(["x"], mul(2, x()), N)),
     "period": ([step("period", eq(floor(floor(N, 2), 3), floor(N, 6)), "n")], [NATURAL], eq(floor(floor(N, 2), 3), floor(N, 6))),
     "period of iff": (
         [step("period", ["iff", ge(floor(M, 4), 3), ge(M, 12)], "m")],
@@ -1309,7 +1310,7 @@ def test_work_is_bounded(monkeypatch):
     for proof in proofs:
         recheck.check(proof)
         taken.append(recheck._work)
-    assert (sum(taken), recheck.MOST_WORK) == (25_096, 3_000_000)
+    assert (sum(taken), recheck.MOST_WORK) == (25_224, 3_000_000)
     for proof, work in zip(proofs, taken, strict=True):
         monkeypatch.setattr(recheck, "MOST_WORK", work)
         recheck.check(proof)
