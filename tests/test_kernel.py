@@ -254,6 +254,7 @@ GIVES = [
     ("rewrite", ["|- sum(i, i, n, i) >= i", "|- i == 5"], "i == 5; sum(i, i, n, i) >= i", "sum(i, 5, n, i) >= 5"),
     ("rewrite", ["|- sum(i, m, m, i + m) >= 0", "|- m == k"], "m == k; sum(i, m, m, i + m) >= 0", "sum(i, k, k, i + k) >= 0"),
     ("rewrite", ["|- sum(i, 0, m, m) >= 0", "|- m == i"], "m == i; sum(i, 0, m, m) >= 0", "sum(i, 0, i, m) >= 0"),
+    ("rewrite", ["|- sum(i, 0, 3, i + 0) >= i + 0", "|- i + 0 == i"], "i + 0 == i; sum(i, 0, 3, i + 0) >= i + 0", "sum(i, 0, 3, i + 0) >= i"),
     ("rewrite", ["|- iff(all(n, n >= m), all(m, n >= m))", "|- m == 4"], "m == 4; iff(all(n, n >= m), all(m, n >= m))", "iff(all(n, n >= 4), all(m, n >= m))"),
     ("period", ["n >= n//2", "@n"], "n >= 0", "n >= n//2"),
     ("indicator", ["n", "x"], "", "[n == x]*(n + -1*x) == 0"),
@@ -459,7 +460,7 @@ REFUSED = [
     ),
     (
         kernel.differential, NEED,
-        [["@x"], "log(x)"], [["@x"], "log(x)", "|- x >= 0"], [["@x"], "log(x)", "|- y > 0"], [["@x"], "log(inv(x))", "|- inv(x) > 0"],
+        [["@x"], "log(x)"], [["@x"], "log(x)", "|- x >= 0"], [["@x"], "log(x)", "|- x == 0"], [["@x"], "log(x)", "|- y > 0"], [["@x"], "log(inv(x))", "|- inv(x) > 0"],
         [["@x"], "log(inv(x))", "|- x*x > 0"],
     ),
     (kernel.differential, NAME, [[5], "n"]),
