@@ -235,6 +235,7 @@ GIVES = [
     ("assume", ["n >= x"], "n >= x", "n >= x"),
     ("instantiate", ["m == k |- n >= m", {"m": "n", "n": "m"}], "n == k; m >= n", "m >= n"),
     ("instantiate", ["|- n >= m", [["@n", 1], ["@n", 2]]], "2 >= m", "2 >= m"),
+    ("instantiate", ["|- sum(n, 0, 3, 1) >= n", {"n": "n + 1"}], "sum(n, 0, 3, 1) >= n + 1", "sum(n, 0, 3, 1) >= n + 1"),
     ("instantiate", ["|- n >= 0", {"n": "0*x"}], "0*x >= 0", "0*x >= 0"),
     ("instantiate", ["|- d(x, x*n, m)", {"n": "[y <= 0]", "m": "[x <= 0]", "k": "[x <= 0]"}], "d(x, x*[y <= 0], [x <= 0])", "d(x, x*[y <= 0], [x <= 0])"),
     ("generalize", ["m >= 1 |- exp(n) > 0", "@n"], "m >= 1", "all(n, exp(n) > 0)"),
@@ -329,7 +330,7 @@ NO_CERTIFICATE = {
     ],
     SCALE: [("0 >= 1", [], "", 0), ("0 >= 1", [(1, [])], "", -1), ("1 >= 0", [(1, [])], "", True), ("5 >= 5", [(1, [0])], "", 1, 1)],
     PLACE: [
-        ("n >= 0", [(1, [1])], "n >= 0"), ("n >= 0", [(1, [-1])], "n >= 0"), ("n >= 0", [(1, ["0"])], "n >= 0"), ("n >= 0", [(1, "0")], "n >= 0"),
+        ("n >= 0", [(1, [1])], "n >= 0"), ("n >= 0", [(1, [9])], "n >= 0"), ("n >= 0", [(1, [-1])], "n >= 0"), ("n >= 0", [(1, ["0"])], "n >= 0"), ("n >= 0", [(1, "0")], "n >= 0"),
         ("5 >= 5", [(1, [0])], ""), ("5 >= 5", [(1, [1])], "", 1, True),
     ],
     NUMBER: [
@@ -421,6 +422,7 @@ REFUSED = [
         kernel.induction, STEP,
         [f"|- {E0}", f"{EN} |- exp(x(n + 2, m)) > 0", "@n"], [f"|- {E0}", f"{EN} |- {EN}", "@n"], [f"|- {E0}", f"{E0} |- {EN1}", "@n"],
         [f"|- {E0}", f"|- {EN1}", "@n"], ["|- exp(x(1, m)) > 0", f"{EN} |- {EN1}", "@n"],
+        ["|- m == 1", f"{EN} |- {EN1}", "@n"], ["|- m >= 1", f"{EN} |- {EN1}", "@n"],
     ),
     (
         kernel.induction, SOMEWHERE,
@@ -430,7 +432,7 @@ REFUSED = [
     (kernel.antisymmetry, BOTH, ["|- n >= 0", "|- n >= 0"], ["|- n > 0", "|- 0 >= n"], ["|- n >= 0", "|- 0 > n"], ["|- n >= 0", "|- 0 >= m"]),
     (kernel.division, UNIT, ["n", "|- m >= 0"], ["n", "|- m >= 2"], ["n", "|- m > 1"], ["n", "|- m == 1"], ["n", "|- m >= 1", 1]),
     (kernel.division, WHOLE, ["x", "|- m >= 1"], ["n", "|- x >= 1"]),
-    (kernel.reciprocal, SQUARE, ["x", "|- y*y > 0"], ["x", "|- x*x >= 0"], ["x", "|- x > 0"]),
+    (kernel.reciprocal, SQUARE, ["x", "|- y*y > 0"], ["x", "|- x*x >= 0"], ["x", "|- x*x == 0"], ["x", "|- x > 0"]),
     (kernel.reciprocal, BOOL, [True, "|- 1*1 > 0"]),
     (kernel.rewrite, "^needs an equation$", ["|- n >= 0", "|- n >= 1"]),
     (kernel.rewrite, WHOLE, ["|- f(n) >= 1", "|- n == x"]),
@@ -452,7 +454,7 @@ REFUSED = [
     (kernel.sift, INTEGER, ["@i", 0, "n", "f(i)", "x"]),
     (kernel.sift, "^a tuple is no term$", ["@i", 0, "n", (), 2]),
     (kernel.sift, WHOLE, ["@i", "x", "n", "f(i)", 2]),
-    (kernel.under_sum, BODY, [SUM, "|- f(j) == 0"], ["sum(i, 0, n, exp(0))", "|- exp(0) > 0"]),
+    (kernel.under_sum, BODY, [SUM, "|- f(j) == 0"], ["sum(i, 0, n, 2)", "|- 1 == m"], ["sum(i, 0, n, 2)", "|- 3 == m"], ["sum(i, 0, n, exp(0))", "|- exp(0) > 0"]),
     (
         kernel.under_sum, SOMEWHERE,
         [SUM, "|- f(i) == 5"], ["sum(i, 0, n, 2)", "i >= 1 |- 2 == m"], ["sum(i, 0, n, 2)", "m >= i |- 2 == m"], ["sum(i, 0, n, 2)", "i >= n |- 2 == m"],
