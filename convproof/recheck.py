@@ -254,8 +254,8 @@ def _atom(before: tuple[Any, ...], polys: list[Poly]) -> int:
     parts = [tuple(sorted(each.items())) for each in polys]
     if before == ("is",):
         parts = [max(part, tuple([(monomial, -c) for monomial, c in part])) for part in parts]
-    key, number = (before, tuple(parts)), len(_atoms) + 1
-    atom = _numbers.setdefault(key, -number if before[0] in ("is", "le") else number)
+    key, number = (before, tuple(parts)), len(_atoms)
+    atom = _numbers.setdefault(key, ~number if before[0] in ("is", "le") else number)
     _atoms[atom] = key
     return atom
 
