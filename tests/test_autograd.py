@@ -498,7 +498,10 @@ def test_transposed_conv_is_the_adjoint():
         (lambda x, w: ag.conv(x, w, stride=(1, 1, 1)), "conv: stride=(1, 1, 1) is for 3 spatial axes, the input has 2"),
         (lambda x, w: ag.conv(x, w, stride=1.5), "conv: stride=1.5 must be a whole number or one per spatial axis"),
         (lambda x, w: ag.conv(x, w, padding=(1,)), "conv: padding=(1,) is for 1 spatial axes, the input has 2"),
-        (lambda x, w: ag.conv(x, w, algorithm="fft"), "conv: algorithm='fft' is none of direct, im2col, auto"),
+        (
+            lambda x, w: ag.conv(x, w, algorithm="fft"),
+            "conv: algorithm='fft' is none of direct, im2col, winograd, auto",
+        ),
         (lambda x, w: ag.conv(x, w, np.ones(3)), "conv: bias of shape (3,) for 2 output channels; it must be (2,)"),
         (
             lambda x, w: ag.conv(x[0, 0], w),

@@ -8,6 +8,7 @@ from convproof import lower
 from convproof.errors import ConvproofError, ShapeError
 from convproof.spec import (
     AvgPool,
+    BatchNorm,
     Conv,
     ConvTranspose,
     Dropout,
@@ -15,6 +16,7 @@ from convproof.spec import (
     GlobalPool,
     Input,
     Linear,
+    LocalResponseNorm,
     LpPool,
     MaxPool,
     Network,
@@ -82,6 +84,21 @@ KINDS = {
         {"weight": np.arange(144.0).reshape(2, 72)},
         lambda x: ag.linear(ag.flatten(x), np.arange(144.0).reshape(2, 72)),
     ),
+    "batch norm": (
+        BatchNorm(0.25),
+        {"weight": B2 + 1, "bias": B2 + 3},
+        lambda x: ag.batch_norm(x, B2 + 1, B2 + 3, 0.25),
+    ),
+    "batch norm with given statistics": (
+        BatchNorm(0.25),
+        {"weight": B2 + 1, "bias": B2 + 3, "running_mean": B2 - 4, "running_var": B2 + 2},
+        lambda x: ag.batch_norm(x, B2 + 1, B2 + 3, 0.25, B2 - 4, B2 + 2),
+    ),
+    "local response norm": (
+        LocalResponseNorm(2, 0.5, 1.5, 3.0),
+        {},
+        lambda x: ag.local_response_norm(x, 2, 0.5, 1.5, 3.0),
+    ),
     "dropout": (Dropout(0.3), {}, lambda x: x),
     "relu": (ReLU(), {}, ag.relu),
     "softmax": (Softmax(), {}, lambda x: ag.softmax(x, 1)),
@@ -98,9 +115,58 @@ def test_every_field_of_a_layer_counts(name):
     assert np.array_equal(activations[net.output.name].numpy(), expected(ag.tensor(X)).numpy())
 
 
+NORMALIZED = network("INPUT[6x6x2] -> CONV3-3 -> BN -> RELU -> LRN -> POOL2 -> FC-4 -> BN")
+
+
+def test_a_normalized_network_runs_and_can_be_differentiated():
+    """Statistics that are not given are the batch's: they are no parameters, are not drawn, and gradients go through."""
+    rng = np.random.default_rng(2)
+    activations, parameters = lower.run(NORMALIZED, X, draw=lambda shape: rng.integers(1, 4, shape))
+    assert {name: sorted(fields) for name, fields in parameters.items()} == {
+        "conv1": ["bias", "weight"],
+        "batchnorm1": ["bias", "weight"],
+        "linear1": ["bias", "weight"],
+        "batchnorm2": ["bias", "weight"],
+    }
+    scores = activations["batchnorm2"]
+    assert scores.shape == (2, 4)
+    values = scores.numpy() - parameters["batchnorm2"]["bias"].numpy()
+    assert np.abs(values.sum(0)).max() < 1e-12  # the two values of a unit lie on either side of their mean
+    gradient, shift = ag.grad(ag.sum(activations["batchnorm1"]), [parameters["conv1"]["weight"], parameters["batchnorm1"]["bias"]])  # fmt: skip
+    assert np.abs(gradient.numpy()).max() < 1e-12  # a channel's sum is that of its shift, whatever the filters
+    assert shift.numpy().tolist() == [72.0] * 3
+
+
+def test_given_statistics_are_used_and_may_be_integers():
+    given = {"batchnorm1": {"running_mean": [1, -1], "running_var": [4, 16]}}
+    net = Network.chain([Input(2, (6, 6)), BatchNorm(0)])
+    activations, parameters = lower.run(net, X, given, np.ones)
+    expected = (X - np.reshape([1, -1], (2, 1, 1))) / np.reshape([2, 4], (2, 1, 1)) + 1
+    assert np.array_equal(activations["batchnorm1"].numpy(), expected)
+    assert sorted(parameters["batchnorm1"]) == ["bias", "running_mean", "running_var", "weight"]
+    assert given == {"batchnorm1": {"running_mean": [1, -1], "running_var": [4, 16]}}
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: lower.run(NORMALIZED, X, {"batchnorm1": {"running_mean": np.ones(3)}}, np.ones),
+            "batchnorm1: batch_norm: give both mean and variance, or neither for those of the batch",
+        ),
+        (
+            lambda: lower.run(NORMALIZED, X, {"batchnorm1": {"running_var": np.ones(2)}}, np.ones),
+            "batchnorm1: running_var has shape (2,), the layer needs (3,)",
+        ),
+        (
+            lambda: lower.run(network("INPUT[6x6x2] -> BN"), X, {"batchnorm1": {"running_std": np.ones(2)}}, np.ones),
+            "the network has no parameter batchnorm1.running_std; it has batchnorm1.weight, batchnorm1.bias, "
+            "batchnorm1.running_mean, batchnorm1.running_var",
+        ),
+        (
+            lambda: lower.run(network("INPUT[6x6x2] -> BN"), X),
+            "batchnorm1: no weight is given, shape (2,); pass it in parameters, or a draw function",
+        ),
         (lambda: lower.run(NET, X[0]), "the input has shape (2, 6, 6); the network wants (N, C) and 2 spatial axes"),
         (lambda: lower.run(NET, X[:, :1]), "the input has 1 channels, the network wants 2"),
         (

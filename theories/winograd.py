@@ -460,6 +460,9 @@ def _images(case: tuple[tuple[int, int], tuple[int, int], int, int, int]) -> Non
         data = b @ x[:, m * i : m * i + m + r - 1, m * k : m * k + m + r - 1] @ b.T
         y[:, m * i : m * (i + 1), m * k : m * (k + 1)] = a @ (transformed * data).sum(axis=1) @ a.T
     equal("layer", y, scale(m, r) ** 2 * ag.conv(x[None], w).numpy()[0])
+    if (m, r) == (4, 3):
+        exact = [np.vectorize(Fraction, otypes=[object])(each) for each in (x[None], w)]
+        equal("tiles of the oracle", y, scale(m, r) ** 2 * ag.conv(*exact, algorithm="winograd").numpy()[0])
 
 
 _LETTERS = Relation(

@@ -1,32 +1,73 @@
 """A reverse-mode autograd on NumPy arrays of any numeric dtype; it knows nothing of size formulas."""
 
+from convproof.autograd.columns import col2im, im2col, locally_connected
 from convproof.autograd.convolution import conv, conv_input_gradient, conv_transpose, conv_weight_gradient
 from convproof.autograd.dense import linear, matmul
-from convproof.autograd.elementwise import absolute, add, multiply, power, relu, softmax
+from convproof.autograd.dialects import STRICT, TORCH, Dialect
+from convproof.autograd.elementwise import absolute, add, dropout, multiply, power, relu, softmax
 from convproof.autograd.loss import cross_entropy, hinge_loss
-from convproof.autograd.pooling import avg_pool, lp_pool, max_pool
-from convproof.autograd.shaping import broadcast, concatenate, flatten, pad, reshape, sum, transpose
+from convproof.autograd.normalization import batch_norm, local_response_norm, mean
+from convproof.autograd.pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    max_unpool,
+)
+from convproof.autograd.shaping import (
+    broadcast,
+    concatenate,
+    conv_to_linear,
+    crop,
+    flatten,
+    linear_to_conv,
+    pad,
+    reshape,
+    sum,
+    transpose,
+)
 from convproof.autograd.tape import Tensor, grad, tape, tensor
 
 __all__ = [
+    "STRICT",
+    "TORCH",
+    "Dialect",
     "Tensor",
     "absolute",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
     "add",
     "avg_pool",
+    "batch_norm",
     "broadcast",
+    "col2im",
     "concatenate",
     "conv",
     "conv_input_gradient",
+    "conv_to_linear",
     "conv_transpose",
     "conv_weight_gradient",
+    "crop",
     "cross_entropy",
+    "dropout",
     "flatten",
+    "global_avg_pool",
+    "global_max_pool",
     "grad",
     "hinge_loss",
+    "im2col",
     "linear",
+    "linear_to_conv",
+    "local_response_norm",
+    "locally_connected",
     "lp_pool",
     "matmul",
     "max_pool",
+    "max_unpool",
+    "mean",
     "multiply",
     "pad",
     "power",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,3 +46,14 @@ def _sequence(value: Any, rank: int) -> tuple[Any, ...]:
     if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim):
         return tuple(value)
     return (value,) * rank
+
+
+def check_fit(op: str, sizes: Sequence[int], kernel: Sequence[int], padding: Pairs, dilation: Sequence[int]) -> None:
+    """Raises `ShapeError` where no window fits into the padded input."""
+    for axis, (n, k, (before, after), d) in enumerate(zip(sizes, kernel, padding, dilation, strict=True)):
+        size, span = n + before + after, d * (k - 1) + 1
+        if size < span:
+            raise ShapeError(
+                f"{op}: on spatial axis {axis} a window spans {span} positions but the padded input has only {size}; "
+                f"pad by {span - size} more or use a smaller kernel"
+            )

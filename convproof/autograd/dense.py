@@ -8,7 +8,7 @@ import numpy as np
 
 from convproof.autograd.elementwise import add
 from convproof.autograd.shaping import transpose
-from convproof.autograd.tape import Tensor, operand, operation, record
+from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
 
@@ -26,10 +26,15 @@ def matmul(a: Any, b: Any) -> Tensor:
         )
     return record(
         "matmul",
-        np.matmul(a.value, b.value),
+        _product(a.value, b.value),
         (a, b),
         (lambda g: matmul(g, transpose(b)), lambda g: matmul(transpose(a), g)),
     )
+
+
+def _product(a: Array, b: Array) -> Array:
+    """a @ b; of one column and one row by broadcasting, which is several times faster than BLAS."""
+    return a * b if a.shape[1] == 1 else np.matmul(a, b)
 
 
 @operation

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import numbers
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from convproof.autograd import shaping
-from convproof.autograd.tape import Tensor, operand, operation, record
+from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
@@ -82,10 +83,18 @@ def _plain_number(value: Any, op: str) -> int | float:
     return int(number) if number == int(number) else number
 
 
-def masked(x: Tensor, kept: Any) -> Tensor:
-    """x where the array `kept` is true, else 0, whatever stood there."""
-    value = np.where(kept, x.value, np.zeros((), x.dtype))
-    return record("masked", value, (x,), (lambda g: masked(g, kept),))
+def masked(x: Tensor, where: Array) -> Tensor:
+    """x where the array `where` is true, else 0, whatever stood there."""
+    return record("masked", kept(x.value, where), (x,), (lambda g: masked(g, where),))
+
+
+def kept(x: Array, where: Array) -> Array:
+    """x where `where` is true, else 0. Plain numbers are masked as bits, which takes no branches."""
+    if x.dtype.kind == "O" or x.itemsize > 8 or x.shape != where.shape:
+        return np.where(where, x, np.zeros((), x.dtype))
+    bits = np.dtype(f"i{x.itemsize}")
+    found: Array = (x.view(bits) & -where.astype(bits)).view(x.dtype)
+    return found
 
 
 def divide(x: Tensor, count: Any) -> Tensor:
@@ -99,13 +108,14 @@ def divide(x: Tensor, count: Any) -> Tensor:
 
 @operation
 def absolute(x: Any) -> Tensor:
-    """|x|; its derivative at 0 is taken as 1.
+    """|x|; its derivative at 0 is taken as 0.
 
     >>> absolute([-2, 3]).numpy().tolist()
     [2, 3]
     """
     x = operand(x, "absolute")
-    return multiply(x, np.where(np.asarray(x.value < 0, dtype=bool), -1, 1).astype(x.dtype))
+    away = np.where(np.asarray(x.value == 0, dtype=bool), 0, 1)
+    return multiply(x, np.where(np.asarray(x.value < 0, dtype=bool), -1, away).astype(x.dtype))
 
 
 @operation
@@ -116,8 +126,39 @@ def relu(x: Any) -> Tensor:
     [0, 3]
     """
     x = operand(x, "relu")
-    alive = ~np.asarray(x.value <= 0, dtype=bool)
-    return record("relu", np.where(alive, x.value, np.zeros((), x.dtype)), (x,), (lambda g: masked(g, alive),))
+    value = (
+        np.maximum(x.value, x.dtype.type(0))
+        if x.dtype.kind != "O"
+        else np.where(np.asarray(x.value <= 0, dtype=bool), 0, x.value)
+    )
+    return record("relu", value, (x,), (lambda g: masked(g, ~np.asarray(x.value <= 0, dtype=bool)),))
+
+
+@operation
+def dropout(x: Any, mask: Any, p: float = 0.5) -> Tensor:
+    """x * mask / (1 - p): what a training step keeps of x, scaled so that its expectation is x (inverted dropout).
+
+    `mask`: 0 where an element is dropped, 1 where it stays, in a shape that repeats to that of x, as (N, C, 1, 1) does
+    to drop channels; `p`: the share that is dropped, from 0 to 1, where everything is 0. Integers become float64;
+    objects are scaled exactly. Raises `ShapeError` for another mask or p. Source: N. Srivastava et al., "Dropout: a
+    simple way to prevent neural networks from overfitting" (2014), section 10; p there is the share that is kept.
+
+    >>> dropout([1.0, 2.0, 3.0, 4.0], [1, 0, 1, 0], 0.75).numpy().tolist()
+    [4.0, 0.0, 12.0, 0.0]
+    """
+    x = exact_or_floating(x, "dropout")
+    share = scalar("dropout", "p", p, x.dtype)
+    if not 0 <= share <= 1:
+        raise ShapeError(f"dropout: p={p!r} must be a number from 0 to 1")
+    kept = mask.value if isinstance(mask, Tensor) else np.asarray(mask)
+    try:
+        kept = np.broadcast_to(kept, x.shape)
+    except ValueError:
+        raise ShapeError(f"dropout: a mask of shape {kept.shape} does not repeat to {x.shape}, that of x") from None
+    if not np.isin(kept, (0, 1)).all():
+        raise ShapeError("dropout: the mask must hold 0 where an element is dropped and 1 where it stays")
+    scale = 1 / (1 - share) if share != 1 else 0
+    return multiply(x, np.where(kept == 1, scale, 0).astype(x.dtype))
 
 
 @operation
@@ -152,6 +193,21 @@ def floating(x: Any, op: str) -> Tensor:
     return source
 
 
+def exact_or_floating(x: Any, op: str) -> Tensor:
+    """x, with integers as float64, in which sums of small integers do not wrap round; objects as they are."""
+    x = operand(x, op)
+    return x if x.dtype.kind == "O" else floating(x, op)
+
+
+def scalar(op: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
+    """A finite number to go with an array of `dtype`: the same number as a `Fraction` for objects, else a float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ShapeError(f"{op}: {name}={value!r} must be a finite number")
+    if dtype.kind != "O":
+        return float(value)
+    return Fraction(value) if isinstance(value, numbers.Rational) else Fraction(float(value))
+
+
 def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
     """Both operands; a bare Python number leaves the other's dtype as it is where it can (float32 + 1 is float32)."""
     if isinstance(b, (int, float)) and not isinstance(a, (int, float)):
@@ -161,6 +217,8 @@ def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
         b = operand(b, op)
         a = _constant(a, b.dtype)
     a, b = operand(a, op), operand(b, op)
+    if a.shape == b.shape:
+        return a, b
     try:
         np.broadcast_shapes(a.shape, b.shape)
     except ValueError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from convproof.autograd.arguments import Pairs, pairs
+from convproof.autograd.arguments import Pairs, one, pairs, per_axis
 from convproof.autograd.tape import Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
@@ -82,6 +83,40 @@ def flatten(x: Any) -> Tensor:
 
 
 @operation
+def linear_to_conv(w: Any, channels: int, sizes: Sequence[int]) -> Tensor:
+    """The weights (units, channels*prod(sizes)) of a fully connected layer as filters (units, channels, *sizes).
+
+    `conv` with them gives at one position what `linear` gives for a flattened (N, channels, *sizes) input, and slides
+    over larger ones. Raises `ShapeError` where the weights are not as many.
+
+    >>> linear_to_conv([[1, 2, 3, 4], [5, 6, 7, 8]], 2, (2,)).numpy().tolist()
+    [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+    """
+    w = operand(w, "linear_to_conv")
+    depth = one("linear_to_conv", "channels", channels, 1)
+    extents = per_axis("linear_to_conv", "sizes", sizes, len(sizes), 1)
+    features = depth * math.prod(extents)
+    if w.ndim != 2 or w.shape[1] != features:
+        raise ShapeError(
+            f"linear_to_conv: weights {w.shape} must be (units, {features}), for {depth} channels of sizes {extents}"
+        )
+    return reshape(w, (w.shape[0], depth, *extents))
+
+
+@operation
+def conv_to_linear(w: Any) -> Tensor:
+    """Filters (K, C, *kernel) as the weights (K, C*prod(kernel)) of a fully connected layer; `linear_to_conv` undone.
+
+    >>> conv_to_linear([[[1, 2], [3, 4]], [[5, 6], [7, 8]]]).numpy().tolist()
+    [[1, 2, 3, 4], [5, 6, 7, 8]]
+    """
+    w = operand(w, "conv_to_linear")
+    if w.ndim < 3:
+        raise ShapeError(f"conv_to_linear: filters {w.shape} must be (K, C, *kernel), with one spatial axis at least")
+    return flatten(w)
+
+
+@operation
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in another order, reversed by default.
 
@@ -111,6 +146,26 @@ def pad(x: Any, pads: Any) -> Tensor:
         raise ShapeError(f"pad: shape {x.shape} has no spatial axes; give (before, after) for every axis")
     spatial = pairs("pad", pads, x.ndim if all_axes else x.ndim - 2)
     return _pad(x, spatial if all_axes else ((0, 0), (0, 0), *spatial))
+
+
+@operation
+def crop(x: Any, crops: Sequence[Sequence[int]]) -> Tensor:
+    """x (N, C, *spatial) without its first and last positions; the inverse of `pad`.
+
+    `crops`: (before, after) for each spatial axis, not negative. Raises `ShapeError` for anything else, and where more
+    is taken away than there is.
+
+    >>> crop([[[0, 1, 2, 0, 0]]], ((1, 2),)).numpy().tolist()
+    [[[1, 2]]]
+    """
+    x = operand(x, "crop")
+    sizes = x.shape[2:]
+    if not sizes or np.asarray(crops, dtype=object).shape != (len(sizes), 2):
+        raise ShapeError(f"crop: crops={crops!r} must be (before, after) for each spatial axis of shape {x.shape}")
+    taken = [per_axis("crop", "crops", pair, 2, 0) for pair in crops]
+    if any(before + after > n for n, (before, after) in builtins.zip(sizes, taken, strict=True)):
+        raise ShapeError(f"crop: crops={crops!r} takes away more than there is in shape {x.shape}")
+    return _pad(x, ((0, 0), (0, 0), *((-before, -after) for before, after in taken)))
 
 
 def _pad(x: Tensor, pads: Pairs) -> Tensor:

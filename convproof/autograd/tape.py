@@ -1,13 +1,14 @@
 """Tensors that remember how they were made, and the backward pass.
 
-A tensor points at its operands, and nothing points the other way: what is no longer used is freed. `tape` lays that
-memory out as a networkx DiGraph, operand -> result, and `grad` walks it once in reverse topological order, without
-recursion. The vector-Jacobian product (VJP) of every operation is written in operations of this package, so gradients
-can be differentiated again.
+A tensor points at its operands, and nothing points the other way: what is no longer used is freed. Operands are older
+than what is made of them, so `grad` walks that memory once, from the youngest to the oldest; `tape` lays it out as a
+networkx DiGraph, operand -> result. The vector-Jacobian product (VJP) of every operation is written in operations of
+this package, so gradients can be differentiated again.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -31,19 +32,23 @@ class Record:
     vjps: tuple[Vjp, ...]
 
 
+_made = itertools.count()
+
+
 class Tensor:
     """An array (any real dtype, or objects such as `Fraction`) and how it was made. Never modified in place.
 
     The array is not copied: change it afterwards, and gradients are those of the changed one.
     """
 
-    __slots__ = ("__weakref__", "grad", "leaf", "record", "value")
+    __slots__ = ("__weakref__", "age", "grad", "leaf", "record", "value")
 
     def __init__(self, value: Array, record: Record | None = None, leaf: bool = False) -> None:
         self.value = value
         self.record = record
         self.leaf = leaf
         self.grad: Tensor | None = None
+        self.age = next(_made)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,7 +75,7 @@ class Tensor:
 
         What is stored has no memory of how it came about; for gradients that can be differentiated use `grad`.
         """
-        leaves = [t for t in tape(self) if t.leaf]
+        leaves = [t for t in _history(self) if t.leaf]
         for leaf, gradient in zip(leaves, grad(self, leaves, cotangent), strict=True):
             leaf.grad = Tensor(np.array(gradient.value if leaf.grad is None else leaf.grad.value + gradient.value))
 
@@ -177,16 +182,15 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
         raise ShapeError(
             "grad: works on a tensor and a list of tensors; wrap arrays with tensor(...) before the computation"
         )
-    graph = tape(y)
-    order = list(nx.topological_sort(graph))
-    graph.clear()  # its views refer back to it, which would keep every tensor until the next garbage collection
+    order = _history(y)
     needed = set(wanted)
     for each in order:
         if each.record and not needed.isdisjoint(each.record.operands):
             needed.add(each)
     cotangents: dict[Tensor, Tensor] = {y: _cotangent(y, cotangent)}
     keep = set(wanted)
-    for result in reversed(order):
+    while order:
+        result = order.pop()
         if result not in needed or result not in cotangents:
             continue
         g = cotangents[result] if result in keep else cotangents.pop(result)
@@ -196,6 +200,18 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
                     part = cast(vjp(g), source.dtype)
                     cotangents[source] = _add(cotangents[source], part) if source in cotangents else part
     return [cotangents.get(t) or Tensor(np.zeros_like(t.value)) for t in wanted]
+
+
+def _history(y: Tensor) -> list[Tensor]:
+    """y and all that it was made from, the oldest first."""
+    found, pending = {y}, [y]
+    while pending:
+        made = pending.pop().record
+        for source in made.operands if made else ():
+            if source not in found:
+                found.add(source)
+                pending.append(source)
+    return sorted(found, key=lambda t: t.age)
 
 
 def _cotangent(y: Tensor, cotangent: Any) -> Tensor:
@@ -213,8 +229,10 @@ def _cotangent(y: Tensor, cotangent: Any) -> Tensor:
 
 def cast(g: Tensor, dtype: np.dtype[Any]) -> Tensor:
     """g with the precision of `dtype`, where both are floats or both integers; else g as it is."""
+    if g.dtype == dtype:
+        return g
     same_kind = g.dtype.kind == dtype.kind or {g.dtype.kind, dtype.kind} == {"i", "u"}
-    return _as_type(g, dtype) if same_kind and g.dtype != dtype else g
+    return _as_type(g, dtype) if same_kind else g
 
 
 def _as_type(g: Tensor, dtype: np.dtype[Any]) -> Tensor:

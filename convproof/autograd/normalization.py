@@ -1,0 +1,109 @@
+"""Means, and normalization by them; all composed of the package's operations, so differentiable again."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from convproof.autograd import shaping
+from convproof.autograd.arguments import one
+from convproof.autograd.elementwise import add, divide, exact_or_floating, multiply, power, scalar
+from convproof.autograd.pooling import avg_pool
+from convproof.autograd.tape import Tensor, operand, operation
+from convproof.errors import ShapeError
+
+
+@operation
+def mean(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis`, or over everything. Integers become float64; objects are divided exactly.
+
+    Raises `ShapeError` for an axis that x has not, and where there is nothing to average.
+
+    >>> mean([[1, 2], [3, 6]], 1).numpy().tolist()
+    [1.5, 4.5]
+    """
+    x = exact_or_floating(x, "mean")
+    count = np.broadcast_to(1, x.shape).sum(axis=axis, keepdims=keepdims)
+    if (count == 0).any():
+        raise ShapeError(f"mean: over axis={axis} of shape {x.shape} there is nothing to average")
+    return divide(shaping.sum(x, axis, keepdims), count)
+
+
+@operation
+def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, mean: Any = None, variance: Any = None) -> Tensor:
+    """gamma * (x - mean) / sqrt(variance + eps) + beta, channel by channel of x (N, C, *spatial) or (N, C).
+
+    `gamma`, `beta`, and `mean` and `variance` where they are given (as at test time): (C,). Where they are not, they
+    are those of the batch, over all axes but the channels', and gradients go through them; the variance is the biased
+    one, divided by the number of values, as PyTorch normalizes (what it keeps for test time is divided by one less).
+    Integers become float64. Raises `ShapeError` where only one of the two is given, for other shapes, and where
+    variance + eps is not positive. Source: S. Ioffe and C. Szegedy, "Batch normalization" (2015), algorithm 1.
+
+    >>> batch_norm([[1.0], [5.0]], [3.0], [10.0], eps=0).numpy().tolist()
+    [[7.0], [13.0]]
+    """
+    x = exact_or_floating(x, "batch_norm")
+    if x.ndim < 2:
+        raise ShapeError(f"batch_norm: shape {x.shape} must be (N, C, *spatial) or (N, C)")
+    if (mean is None) != (variance is None):
+        raise ShapeError("batch_norm: give both mean and variance, or neither for those of the batch")
+    centre = _channel_mean(x) if mean is None else _per_channel("mean", mean, x)
+    centred = add(x, multiply(centre, -1))
+    spread = _channel_mean(power(centred, 2)) if variance is None else _per_channel("variance", variance, x)
+    variance_eps = add(spread, scalar("batch_norm", "eps", eps, x.dtype))
+    scale = _divided("batch_norm", _per_channel("gamma", gamma, x), variance_eps, 0.5, "eps")  # small, unlike x
+    return add(multiply(centred, scale), _per_channel("beta", beta, x))
+
+
+def _channel_mean(x: Tensor) -> Tensor:
+    """(N, C, *spatial) -> (1, C, 1, ...)"""
+    if x.value.size == 0:
+        raise ShapeError(f"batch_norm: shape {x.shape} has no values to normalize; give mean and variance")
+    return mean(x, (0, *range(2, x.ndim)), keepdims=True)
+
+
+def _per_channel(name: str, value: Any, x: Tensor) -> Tensor:
+    """(C,) -> (C, 1, ...), one value for each channel of x, of its kind."""
+    convert, channels = operand if x.dtype.kind == "O" else exact_or_floating, x.shape[1]
+    values = convert(value, "batch_norm")
+    if values.shape != (channels,):
+        raise ShapeError(
+            f"batch_norm: {name} of shape {values.shape} for {channels} channels; it must be ({channels},)"
+        )
+    return shaping.reshape(values, (channels, *(1 for _ in x.shape[2:])))
+
+
+@operation
+def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x / (k + alpha/size * sum of squares)**beta, over a window of `size` channels of x (N, C, *spatial) or (N, C).
+
+    The window of channel c holds those of channels c - size//2 to c + (size - 1)//2 that there are. As in PyTorch,
+    alpha is divided by `size`; in the AlexNet paper it is not (there k = 2, size = 5, alpha = 1e-4 and beta = 0.75), so
+    give size times the paper's alpha for its numbers. Integers become float64; objects stay exact where `beta` is
+    whole. Raises `ShapeError` for a size below 1, and where what is raised to beta is not positive. Source: A.
+    Krizhevsky, I. Sutskever and G. Hinton, "ImageNet classification" (2012), section 3.3.
+
+    >>> local_response_norm([[3.0, 1.0, 2.0]], 3, alpha=3, beta=1).numpy().tolist()
+    [[0.2727272727272727, 0.06666666666666667, 0.3333333333333333]]
+    """
+    x = exact_or_floating(x, "local_response_norm")
+    if x.ndim < 2 or 0 in x.shape[1:]:
+        raise ShapeError(f"local_response_norm: shape {x.shape} must be (N, C, *spatial) or (N, C), none but N empty")
+    width = one("local_response_norm", "size", size, 1)
+    scale, exponent, offset = (
+        scalar("local_response_norm", name, value, x.dtype)
+        for name, value in (("alpha", alpha), ("beta", beta), ("k", k))
+    )
+    lines = shaping.reshape(power(x, 2), (x.shape[0], 1, x.shape[1], math.prod(x.shape[2:])))  # (N, 1, C, positions)
+    reach = ((width // 2, (width - 1) // 2), (0, 0))
+    squares = shaping.reshape(avg_pool(lines, (width, 1), 1, reach), x.shape)
+    return _divided("local_response_norm", x, add(multiply(squares, scale), offset), exponent, "k")
+
+
+def _divided(op: str, x: Tensor, base: Tensor, exponent: float, remedy: str) -> Tensor:
+    """x / base**exponent; floats that are not positive are refused, since a power of them is no number."""
+    if base.dtype.kind == "f" and (base.value <= 0).any():
+        raise ShapeError(f"{op}: a divisor is a power of {base.value.min()}, not positive; use a larger {remedy}")
+    return multiply(x, power(base, -exponent))

@@ -1,0 +1,63 @@
+"""What tests of operations share: drawn cases, and equality in fractions."""
+
+import math
+import random
+from fractions import Fraction
+
+import numpy as np
+
+from convproof import autograd as ag
+
+
+def draw(seed, *ranks):
+    """A random number generator, a rank, one number per axis, and integer arrays."""
+    rng, numbers = random.Random(seed), np.random.default_rng(seed)
+    rank = rng.choice(ranks or (1, 2, 2, 3))
+    axis = lambda low, high: tuple(rng.randint(low, high) for _ in range(rank))  # noqa: E731
+    return rng, rank, axis, lambda *shape, far=9: numbers.integers(-far, far + 1, shape)
+
+
+def exact(array):
+    """The same numbers as fractions."""
+    return np.vectorize(Fraction, otypes=[object])(array)
+
+
+def dot(a, b):
+    return np.sum(exact(a) * exact(b))
+
+
+def same(found, expected):
+    """Equal entry by entry, in shape too; a tensor is as good as its array."""
+    found, expected = (t.numpy() if isinstance(t, ag.Tensor) else np.asarray(t) for t in (found, expected))
+    assert found.shape == expected.shape
+    assert np.array_equal(exact(found), exact(expected))
+
+
+def linear_in(op, x, integers):
+    """The VJP of a linear `op`, and the VJP's own: <g, op(x)> = <gx, x> on every unit vector, and op again."""
+    x = ag.tensor(x)
+    y = op(x)
+    g, h = ag.tensor(integers(*y.shape).astype(y.dtype)), integers(*x.shape)
+    (gx,) = ag.grad(y, [x], g)
+    assert (gx.shape, gx.dtype) == (x.shape, x.dtype)
+    for index in list(np.ndindex(x.shape))[:: max(1, x.numpy().size // 12)]:
+        unit = np.zeros(x.shape, x.dtype)
+        unit[index] = 1
+        assert gx.numpy()[index] == dot(g.numpy(), op(unit).numpy())
+    assert dot(g.numpy(), y.numpy()) == dot(gx.numpy(), x.numpy())
+    same(ag.grad(gx, [g], h.astype(gx.dtype))[0], op(h.astype(x.dtype)))
+
+
+def unrounded_batch(seed):
+    """An array (N, C, *spatial), and an eps, whose batch normalization does not round in float64.
+
+    Every channel holds a mean plus or minus a number whose square and eps make a power of 4, and 2 to 16 values.
+    """
+    rng, _, _, integers = draw(seed)
+    channels, shape = rng.randint(1, 3), rng.choice([(2,), (4,), (2, 1), (2, 2), (4, 2), (1, 4, 2), (2, 1, 2, 4)])
+    per_channel = (channels, *(1 for _ in shape))
+    values = math.prod(shape)
+    signs = [rng.sample([1, -1] * (values // 2), values) for _ in range(channels)]
+    distances = [2 ** rng.randint(0, 2) if seed % 2 else 1 for _ in range(channels)]
+    x = np.reshape(signs, (channels, *shape)) * np.reshape(distances, per_channel) + integers(*per_channel)
+    return np.moveaxis(x, 0, 1), 0 if seed % 2 else 3, integers
