@@ -41,9 +41,10 @@ def _plain(data: Any, depth: int = 0) -> Any:
     """JSON with tuples for lists, looked at to its leaves."""
     _spend()
     _require(depth < DEEPEST, "nested too deeply")
-    if type(data) in (list, tuple):
+    kind = type(data)
+    if kind is list or kind is tuple:
         return tuple([_plain(each, depth + 1) for each in data])
-    _require(data != "" and type(data) in ((int, str, bool) if depth == 1 else (int, str)), "no part of a proof")
+    _require(kind is int or (kind is str and data) or (kind is bool and depth == 1), "no part of a proof")
     return data
 
 

@@ -87,7 +87,16 @@ def given(text, terms=()):
 M, N, X, I = t("m"), t("n"), t("x"), t("i")
 
 
-class Text(str):
+class Lying(type):
+    """Makes classes that say that they equal every other."""
+
+    def __eq__(cls, other):
+        return True
+
+    __hash__ = type.__hash__
+
+
+class Text(str, metaclass=Lying):
     __slots__ = ()
 
 
@@ -360,8 +369,25 @@ class Posing:
     conclusion, hypotheses = ("=", 0, 1), ()
 
 
+class Forging(metaclass=Lying):
+    """The same, by its class."""
+
+    conclusion, hypotheses = ("=", 0, 1), ()
+
+
+class Sign(str, metaclass=Lying):
+    """A sign that is every sign."""
+
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return hash("=")
+
+
 JUNK = [
-    1.0, None, {1}, Text("n"), type("Int", (int,), {})(0), type("Pair", (tuple,), {})(), object(), (i for i in ()), True
+    1.0, None, {1}, Text("n"), type("Int", (int,), {})(0), type("Pair", (tuple,), {})(), object(), (i for i in ()), True, Forging(), Sign("="),
+    Lying("Int", (int,), {})(0), Lying("Pair", (tuple,), {})(("+", 1)), Lying("List", (list,), {})(["+", 1]),
 ]  # fmt: skip
 NOT_LINEAR = ["n*n >= 0", "n*(n//2) >= 0", "n*[n <= 3] >= 0", "n*n*n >= 0", "n*n//2 == 0"]
 NOT_AFFINE = [
@@ -474,6 +500,9 @@ REFUSED = [
         [["@x"], NESTED, "i >= 1 |- exp(x(j)) > 0"],
     ),
     (kernel.discharge, "^a Posing has no place in a proof$", ["|- 0 == 1", Posing()]),
+    (kernel.generalize, "^a Forging has no place in a proof$", [Forging(), "@n"]),
+    (assume, "^a Sign has no place in a proof$", [(Sign("="), 1, 0)]),
+    *((normal, f"^a {type(each).__name__} is no term$", [each]) for each in (Lying("Int", (int,), {})(0), Lying("Pair", (tuple,), {})(("+", 1)))),
     (kernel.instantiate, "^a Theorem has no place in a proof$", ["|- n >= 0", {"n": ["|- n >= 0"]}]),
     (assume, FORMULA, ["|- n >= 0"]),
     (kernel.identity, "^a Theorem is no term$", ["|- n >= 0", 0]),

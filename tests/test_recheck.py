@@ -1029,6 +1029,23 @@ def test_a_period_decides():
 # --- what is no proof -------------------------------------------------------------------------------------------------
 
 ONE = step("identity", 1, 1)
+
+
+class Lying(type):
+    """Makes classes that say that they equal every other."""
+
+    def __eq__(cls, other):
+        return True
+
+    __hash__ = type.__hash__
+
+
+def lying(value):
+    """The same, of a class that is not what it says."""
+    return Lying("Lying", (type(value),), {})(value)
+
+
+SOUND = {"hypotheses": [], "conclusion": eq(1, 1), "steps": [ONE]}
 NO_STEP = "a step has a rule, arguments, premises"
 CYCLIC = ["+"]
 CYCLIC.append(CYCLIC)
@@ -1042,6 +1059,13 @@ CYCLIC.append(CYCLIC)
         ("steps", "no proof term"),
         (7, "no proof term"),
         ({}, "no proof term"),
+        (lying(SOUND), "no proof term"),
+        ({**SOUND, "steps": lying([ONE])}, "no proof term"),
+        ({**SOUND, "steps": [lying(ONE)]}, f"step 0: {NO_STEP}"),
+        ({**SOUND, "steps": [{**ONE, "rule": lying("identity")}]}, "step 0: no part of a proof"),
+        ({**SOUND, "steps": [{**ONE, "arguments": lying([1, 1])}]}, "step 0: no part of a proof"),
+        ({**SOUND, "steps": [{**ONE, "arguments": [1, lying(1)]}]}, "step 0: no part of a proof"),
+        ({**SOUND, "conclusion": [lying("="), 1, 1]}, "no part of a proof"),
         ({"hypotheses": [], "conclusion": eq(1, 1)}, "no proof term"),
         ({"hypotheses": [], "steps": [ONE]}, "no proof term"),
         ({"conclusion": eq(1, 1), "steps": [ONE]}, "no proof term"),
