@@ -41,9 +41,10 @@ def _plain(data: Any, depth: int = 0) -> Any:
     """JSON with tuples for lists, looked at to its leaves."""
     _spend()
     _require(depth < DEEPEST, "nested too deeply")
-    if type(data) in (list, tuple):
+    kind = type(data)
+    if kind is list or kind is tuple:
         return tuple([_plain(each, depth + 1) for each in data])
-    _require(data != "" and type(data) in ((int, str, bool) if depth == 1 else (int, str)), "no part of a proof")
+    _require(kind is int or (kind is str and data) or (kind is bool and depth == 1), "no part of a proof")
     return data
 
 
@@ -132,7 +133,7 @@ def _swapped(node: Any, a: Any, b: Any, reserved: set[Any]) -> Any:
 # --- polynomials ------------------------------------------------------------------------------------------------------
 # A polynomial is {monomial: coefficient}, a monomial the sorted numbers of its atoms. An atom is how it begins and the
 # polynomials in it; equal atoms have the same number, and indicators negative ones. While a sum is built its letter is
-# ("v", number). When what does not mention that has gone in front, it becomes ("b", k), k the number of sums between.
+# ("v", number). When what does not mention that has gone in front, it becomes ("b", k), k the number of atoms between.
 
 _atoms: dict[int, Any] = {}
 _numbers: dict[Any, int] = {}
@@ -157,7 +158,7 @@ def _poly(term: Any, bound: Mapping[str, int], depth: int) -> Poly:
     (kind, *names), parts = _split(term)
     _require(all(type(name) is str and name.rstrip("'").isidentifier() for name in names), "a name is no identifier")
     own = next(_letter)
-    inner = {**bound, names[0]: own} if kind == "sum" else bound
+    inner = {**bound, **dict.fromkeys(names, own)} if kind == "sum" else bound
     polys = [_poly(part, inner if place == 2 else bound, depth + 1) for place, part in enumerate(parts)]
     whole = all(map(_integral, {"at": polys, "re": polys, "//": polys, "sum": polys[:2]}.get(kind, [])))
     _require(whole, "places, bounds and the parts of a floor must be integral")
@@ -171,14 +172,14 @@ def _poly(term: Any, bound: Mapping[str, int], depth: int) -> Poly:
         case "//", _, [int(top), int(bottom)] if bottom > 0:
             return _collected([((), top // bottom)])
         case "is" | "le", [a, b], _:
-            polys = [_minus(b, a)]
-            value = number(polys[0])
+            polys = [difference := _minus(b, a)]
+            value = number(difference)
             if value is not None:
                 return _collected([((), int(value == 0 if kind == "is" else value >= 0))])
         case "sum", [low, high, body], _:
             return _summed(own, low, high, body)
         case "v", [], _:
-            names = [bound.get(names[0], names[0])]
+            names = [bound.get(name, name) for name in names]
         case ("at", [_, *_], _) | ("//", [_, _], _) | ("re", _, _) | ("inv" | "exp" | "log", [_], _):
             pass
         case _:
@@ -190,10 +191,9 @@ def _collected(pairs: Iterable[tuple[Collection[int], int]]) -> Poly:
     """The sum of numbers times atoms; in a product an indicator counts once."""
     found: Poly = {}
     for atoms, c in pairs:
-        monomial = tuple(sorted(atoms))
-        _spend(1 + len(monomial))
-        if monomial and monomial[0] < 0:
-            monomial = (*sorted({atom for atom in monomial if atom < 0}), *(atom for atom in monomial if atom > 0))
+        _spend(1 + len(atoms))
+        indicators = {atom for atom in atoms if atom < 0}
+        monomial = tuple(sorted([*indicators, *(atom for atom in atoms if atom not in indicators)]))
         found[monomial] = found.get(monomial, 0) + c
     _require(all(-LARGEST <= c <= LARGEST for c in found.values()), "a number becomes too large")
     return {monomial: c for monomial, c in found.items() if c}
@@ -238,9 +238,8 @@ def _summed(own: int, low: Poly, high: Poly, body: Poly) -> Poly:
     @functools.cache
     def closed(atom: int, depth: int) -> int:
         (before, parts), polys = _atoms[atom], []
-        for place, part in enumerate(parts):
-            inner = depth + 1 if before == ("sum",) and place == 2 else depth
-            polys.append(_collected(([closed(each, inner) for each in monomial], c) for monomial, c in part))
+        for part in parts:
+            polys.append(_collected(([closed(each, depth + 1) for each in monomial], c) for monomial, c in part))
         return _atom(("b", depth) if before == ("v", own) else before, polys)
 
     pairs = []
@@ -252,11 +251,12 @@ def _summed(own: int, low: Poly, high: Poly, body: Poly) -> Poly:
 
 
 def _atom(before: tuple[Any, ...], polys: list[Poly]) -> int:
-    """The number of an atom. As [a = 0] is [-a = 0], the first coefficient is made positive there."""
-    if before == ("is",) and min(polys[0].items())[1] < 0:
-        polys = [{monomial: -c for monomial, c in polys[0].items()}]
-    key = (before, tuple([tuple(sorted(each.items())) for each in polys]))
-    atom = _numbers.setdefault(key, (-1 if before[0] in ("is", "le") else 1) * (len(_atoms) + 1))
+    """The number of an atom. As [a = 0] is [-a = 0], the same one of the two is taken there."""
+    parts = [tuple(sorted(each.items())) for each in polys]
+    if before == ("is",):
+        parts = [max(part, tuple([(monomial, -c) for monomial, c in part])) for part in parts]
+    key, number = (before, tuple(parts)), len(_atoms)
+    atom = _numbers.setdefault(key, ~number if before[0] in ("is", "le") else number)
     _atoms[atom] = key
     return atom
 

@@ -1,7 +1,7 @@
 """The bridge holds, says what it is worth, and notices when either side is wrong."""
 
-import inspect
 import os
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.autograd import convolution, pooling
+from convproof.autograd import convolution, gemm, pooling, sliding
 from convproof.check import RELATIONS, Mismatch, Relation, examine, oracle, relation
 from convproof.check.cases import DRAW_SET, ConvCase, conv_cases, pool_cases
 from convproof.check.printed import printed_value, rounds_to
@@ -36,35 +36,32 @@ def _wrong_ceil(monkeypatch):
     monkeypatch.setattr(window, "_smaller", lambda a, b: a)
 
 
+def _replaced(monkeypatch, contraction, arguments=lambda *each: each, value=lambda y: y):
+    """A contraction of the algorithm that is taken for integers, with other arguments and another value."""
+    right = getattr(gemm, contraction)
+    monkeypatch.setattr(gemm, contraction, lambda *each: value(right(*arguments(*each))))
+
+
 def _unflipped(monkeypatch):
-    right = convolution._flipped
-    monkeypatch.setattr(convolution, "_flipped", lambda w, groups: right(w, groups)[..., ::-1])
+    _replaced(monkeypatch, "input_gradient", lambda g, w, *rest: (g, w[..., ::-1], *rest))
 
 
-def _channels_not_swapped(monkeypatch):
-    right = convolution._flipped
-    monkeypatch.setattr(
-        convolution, "_flipped", lambda w, groups: right(w, groups).swapaxes(0, 1) if groups == 1 else right(w, 1)
-    )
+def _channels_mixed(monkeypatch):
+    _replaced(monkeypatch, "input_gradient", lambda g, w, *rest: (g[:, ::-1], w, *rest))
 
 
 def _not_stuffed(monkeypatch):
-    monkeypatch.setattr(convolution, "_stuffed", lambda g, stride: g)
+    _replaced(monkeypatch, "input_gradient", lambda *each: (*each[:-1], replace(each[-1], stride=(1,) * len(each[2]))))
 
 
 def _stride_and_dilation_swapped(monkeypatch):
-    right = convolution._slide_im2col
-    monkeypatch.setitem(convolution._ALGORITHMS, "auto", lambda x, w, s, d: right(x, w, d, s))
+    swapped = lambda geometry: replace(geometry, stride=geometry.dilation, dilation=geometry.stride)  # noqa: E731
+    _replaced(monkeypatch, "conv", lambda x, w, geometry: (x, w, swapped(geometry)))
 
 
 def _groups_read_the_first_channels(monkeypatch):
-    right = convolution._slide
-
-    def wrong(x, w, stride, dilation, groups, algorithm):
-        first = np.concatenate([x[:, : w.shape[1]]] * groups, axis=1)
-        return right(first, w, stride, dilation, groups, algorithm)
-
-    monkeypatch.setattr(convolution, "_slide", wrong)
+    first = lambda x, w, geometry: np.concatenate([x[:, : w.shape[1]]] * geometry.groups, axis=1)  # noqa: E731
+    _replaced(monkeypatch, "conv", lambda x, w, geometry: (first(x, w, geometry), w, geometry))
 
 
 def _begin_padding_for_both(monkeypatch):
@@ -73,34 +70,29 @@ def _begin_padding_for_both(monkeypatch):
 
 
 def _direct_misses_the_last_window(monkeypatch):
-    right = convolution._slide_direct
+    right = sliding.conv
 
-    def wrong(x, w, stride, dilation):
-        y = right(x, w, stride, dilation)
+    def wrong(x, w, geometry):
+        y = right(x, w, geometry)
         y[..., -1] = 0
         return y
 
-    monkeypatch.setitem(convolution._ALGORITHMS, "direct", wrong)
+    monkeypatch.setattr(sliding, "conv", wrong)
 
 
 def _last_maximum_wins(monkeypatch):
-    source = inspect.getsource(pooling.max_pool).replace("value > best", "value >= best")
-    assert "value >= best" in source
-    scope = dict(vars(pooling))
-    exec(source, scope)  # noqa: S102
-    monkeypatch.setattr(ag, "max_pool", scope["max_pool"])
+    right = pooling._winners
+    monkeypatch.setattr(pooling, "_winners", lambda *each: right(*each[:-1], replace(each[-1], ties="last")))
 
 
 def _switches_overwrite(monkeypatch):
-    def wrong(g, switches, shape):
-        value = np.zeros((int(np.prod(shape[:2])), int(np.prod(shape[2:]))), g.dtype)
-        for plane, row, each in zip(
-            value, switches.reshape(len(value), -1), g.numpy().reshape(len(value), -1), strict=True
-        ):
-            plane[row] = each
-        return ag.tensor(value.reshape(shape))
+    def wrong(g, winners, windows):
+        value = windows.empty(g.numpy(), windows.size)
+        for number, here, there in windows.reads():
+            value[there] = np.where(winners[here] == number, g.numpy()[here], value[there])
+        return ag.tensor(value)
 
-    monkeypatch.setattr(pooling, "_scatter", wrong)
+    monkeypatch.setattr(pooling, "_routed", wrong)
 
 
 def _field_too_large(monkeypatch):
@@ -147,14 +139,11 @@ def _bias_dropped(monkeypatch):
 
 
 def _third_axis_negated(monkeypatch):
-    right = convolution._slide
-    monkeypatch.setattr(convolution, "_slide", lambda x, *rest: right(x, *rest) * (-1 if x.ndim == 5 else 1))
+    _replaced(monkeypatch, "conv", value=lambda y: -y if y.ndim == 5 else y)
 
 
 def _floats_a_little_off(monkeypatch):
-    right = convolution._slide_im2col
-    wrong = lambda x, *rest: right(x, *rest) * (1.001 if x.dtype.kind == "f" else 1)  # noqa: E731
-    monkeypatch.setitem(convolution._ALGORITHMS, "im2col", wrong)
+    _replaced(monkeypatch, "conv", value=lambda y: y * 1.001 if y.dtype.kind == "f" else y)
 
 
 def _second_derivative_doubled(monkeypatch):
@@ -189,13 +178,13 @@ def _padding_never_counts(monkeypatch):
 
 
 def _spread_too_much(monkeypatch):
-    right = pooling._window_spread
-    monkeypatch.setattr(pooling, "_window_spread", lambda g, windows: ag.multiply(right(g, windows), 3))
+    right = pooling._spread_along
+    monkeypatch.setattr(pooling, "_spread_along", lambda g, windows: ag.multiply(right(g, windows), 3))
 
 
 def _values_clipped(monkeypatch):
-    right = pooling.Windows.take
-    monkeypatch.setattr(pooling.Windows, "take", lambda self, x, places: np.clip(right(self, x, places), -4, 4))
+    right = pooling._larger
+    monkeypatch.setattr(pooling, "_larger", lambda *each: np.clip(right(*each), -4, 4))
 
 
 def _windows_never_shrink(monkeypatch):
@@ -208,7 +197,7 @@ def _windows_never_shrink(monkeypatch):
         (_wrong_windows, "conv extents"),
         (_wrong_ceil, "pool extents"),
         (_unflipped, "conv adjoints"),
-        (_channels_not_swapped, "conv adjoints"),
+        (_channels_mixed, "conv adjoints"),
         (_not_stuffed, "conv adjoints, letters"),
         (_stride_and_dilation_swapped, "conv extents"),
         (_groups_read_the_first_channels, "conv algorithms, letters"),

@@ -87,7 +87,16 @@ def given(text, terms=()):
 M, N, X, I = t("m"), t("n"), t("x"), t("i")
 
 
-class Text(str):
+class Lying(type):
+    """Makes classes that say that they equal every other."""
+
+    def __eq__(cls, other):
+        return True
+
+    __hash__ = type.__hash__
+
+
+class Text(str, metaclass=Lying):
     __slots__ = ()
 
 
@@ -235,6 +244,7 @@ GIVES = [
     ("assume", ["n >= x"], "n >= x", "n >= x"),
     ("instantiate", ["m == k |- n >= m", {"m": "n", "n": "m"}], "n == k; m >= n", "m >= n"),
     ("instantiate", ["|- n >= m", [["@n", 1], ["@n", 2]]], "2 >= m", "2 >= m"),
+    ("instantiate", ["|- sum(n, 0, 3, 1) >= n", {"n": "n + 1"}], "sum(n, 0, 3, 1) >= n + 1", "sum(n, 0, 3, 1) >= n + 1"),
     ("instantiate", ["|- n >= 0", {"n": "0*x"}], "0*x >= 0", "0*x >= 0"),
     ("instantiate", ["|- d(x, x*n, m)", {"n": "[y <= 0]", "m": "[x <= 0]", "k": "[x <= 0]"}], "d(x, x*[y <= 0], [x <= 0])", "d(x, x*[y <= 0], [x <= 0])"),
     ("generalize", ["m >= 1 |- exp(n) > 0", "@n"], "m >= 1", "all(n, exp(n) > 0)"),
@@ -254,6 +264,7 @@ GIVES = [
     ("rewrite", ["|- sum(i, i, n, i) >= i", "|- i == 5"], "i == 5; sum(i, i, n, i) >= i", "sum(i, 5, n, i) >= 5"),
     ("rewrite", ["|- sum(i, m, m, i + m) >= 0", "|- m == k"], "m == k; sum(i, m, m, i + m) >= 0", "sum(i, k, k, i + k) >= 0"),
     ("rewrite", ["|- sum(i, 0, m, m) >= 0", "|- m == i"], "m == i; sum(i, 0, m, m) >= 0", "sum(i, 0, i, m) >= 0"),
+    ("rewrite", ["|- sum(i, 0, 3, i + 0) >= i + 0", "|- i + 0 == i"], "i + 0 == i; sum(i, 0, 3, i + 0) >= i + 0", "sum(i, 0, 3, i + 0) >= i"),
     ("rewrite", ["|- iff(all(n, n >= m), all(m, n >= m))", "|- m == 4"], "m == 4; iff(all(n, n >= m), all(m, n >= m))", "iff(all(n, n >= 4), all(m, n >= m))"),
     ("period", ["n >= n//2", "@n"], "n >= 0", "n >= n//2"),
     ("indicator", ["n", "x"], "", "[n == x]*(n + -1*x) == 0"),
@@ -328,7 +339,7 @@ NO_CERTIFICATE = {
     ],
     SCALE: [("0 >= 1", [], "", 0), ("0 >= 1", [(1, [])], "", -1), ("1 >= 0", [(1, [])], "", True), ("5 >= 5", [(1, [0])], "", 1, 1)],
     PLACE: [
-        ("n >= 0", [(1, [1])], "n >= 0"), ("n >= 0", [(1, [-1])], "n >= 0"), ("n >= 0", [(1, ["0"])], "n >= 0"), ("n >= 0", [(1, "0")], "n >= 0"),
+        ("n >= 0", [(1, [1])], "n >= 0"), ("n >= 0", [(1, [9])], "n >= 0"), ("n >= 0", [(1, [-1])], "n >= 0"), ("n >= 0", [(1, ["0"])], "n >= 0"), ("n >= 0", [(1, "0")], "n >= 0"),
         ("5 >= 5", [(1, [0])], ""), ("5 >= 5", [(1, [1])], "", 1, True),
     ],
     NUMBER: [
@@ -358,12 +369,29 @@ class Posing:
     conclusion, hypotheses = ("=", 0, 1), ()
 
 
+class Forging(metaclass=Lying):
+    """The same, by its class."""
+
+    conclusion, hypotheses = ("=", 0, 1), ()
+
+
+class Sign(str, metaclass=Lying):
+    """A sign that is every sign."""
+
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return hash("=")
+
+
 JUNK = [
-    1.0, None, {1}, Text("n"), type("Int", (int,), {})(0), type("Pair", (tuple,), {})(), object(), (i for i in ()), True
+    1.0, None, {1}, Text("n"), type("Int", (int,), {})(0), type("Pair", (tuple,), {})(), object(), (i for i in ()), True, Forging(), Sign("="),
+    Lying("Int", (int,), {})(0), Lying("Pair", (tuple,), {})(("+", 1)), Lying("List", (list,), {})(["+", 1]),
 ]  # fmt: skip
 NOT_LINEAR = ["n*n >= 0", "n*(n//2) >= 0", "n*[n <= 3] >= 0", "n*n*n >= 0", "n*n//2 == 0"]
 NOT_AFFINE = [
-    "n//m >= 0", "n//0 >= 0", "n//-2 >= 0", "n//(n + 2) >= 0", "m >= 0", "n + m >= 0", "f(n) >= 0", "x >= 0", "exp(1) >= 0", "sum(i, 0, n, i) >= 0",
+    "n//m >= 0", "n//0 >= 0", "n//-2 >= 0", "n//(n + 2) >= 0", "m >= 0", "p >= 0", "n + m >= 0", "f(n) >= 0", "x >= 0", "exp(1) >= 0", "sum(i, 0, n, i) >= 0",
 ]  # fmt: skip
 NOT_COMPARED = ["n > 0", "iff(n > 0, n >= 1)", "iff(n >= 0, all(m, n >= 0))", "all(n, n >= 0)"]
 JUMPS = [
@@ -420,6 +448,7 @@ REFUSED = [
         kernel.induction, STEP,
         [f"|- {E0}", f"{EN} |- exp(x(n + 2, m)) > 0", "@n"], [f"|- {E0}", f"{EN} |- {EN}", "@n"], [f"|- {E0}", f"{E0} |- {EN1}", "@n"],
         [f"|- {E0}", f"|- {EN1}", "@n"], ["|- exp(x(1, m)) > 0", f"{EN} |- {EN1}", "@n"],
+        ["|- m == 1", f"{EN} |- {EN1}", "@n"], ["|- m >= 1", f"{EN} |- {EN1}", "@n"],
     ),
     (
         kernel.induction, SOMEWHERE,
@@ -429,7 +458,7 @@ REFUSED = [
     (kernel.antisymmetry, BOTH, ["|- n >= 0", "|- n >= 0"], ["|- n > 0", "|- 0 >= n"], ["|- n >= 0", "|- 0 > n"], ["|- n >= 0", "|- 0 >= m"]),
     (kernel.division, UNIT, ["n", "|- m >= 0"], ["n", "|- m >= 2"], ["n", "|- m > 1"], ["n", "|- m == 1"], ["n", "|- m >= 1", 1]),
     (kernel.division, WHOLE, ["x", "|- m >= 1"], ["n", "|- x >= 1"]),
-    (kernel.reciprocal, SQUARE, ["x", "|- y*y > 0"], ["x", "|- x*x >= 0"], ["x", "|- x > 0"]),
+    (kernel.reciprocal, SQUARE, ["x", "|- y*y > 0"], ["x", "|- x*x >= 0"], ["x", "|- x*x == 0"], ["x", "|- x > 0"]),
     (kernel.reciprocal, BOOL, [True, "|- 1*1 > 0"]),
     (kernel.rewrite, "^needs an equation$", ["|- n >= 0", "|- n >= 1"]),
     (kernel.rewrite, WHOLE, ["|- f(n) >= 1", "|- n == x"]),
@@ -451,7 +480,7 @@ REFUSED = [
     (kernel.sift, INTEGER, ["@i", 0, "n", "f(i)", "x"]),
     (kernel.sift, "^a tuple is no term$", ["@i", 0, "n", (), 2]),
     (kernel.sift, WHOLE, ["@i", "x", "n", "f(i)", 2]),
-    (kernel.under_sum, BODY, [SUM, "|- f(j) == 0"], ["sum(i, 0, n, exp(0))", "|- exp(0) > 0"]),
+    (kernel.under_sum, BODY, [SUM, "|- f(j) == 0"], ["sum(i, 0, n, 2)", "|- 1 == m"], ["sum(i, 0, n, 2)", "|- 3 == m"], ["sum(i, 0, n, exp(0))", "|- exp(0) > 0"]),
     (
         kernel.under_sum, SOMEWHERE,
         [SUM, "|- f(i) == 5"], ["sum(i, 0, n, 2)", "i >= 1 |- 2 == m"], ["sum(i, 0, n, 2)", "m >= i |- 2 == m"], ["sum(i, 0, n, 2)", "i >= n |- 2 == m"],
@@ -459,7 +488,7 @@ REFUSED = [
     ),
     (
         kernel.differential, NEED,
-        [["@x"], "log(x)"], [["@x"], "log(x)", "|- x >= 0"], [["@x"], "log(x)", "|- y > 0"], [["@x"], "log(inv(x))", "|- inv(x) > 0"],
+        [["@x"], "log(x)"], [["@x"], "log(x)", "|- x >= 0"], [["@x"], "log(x)", "|- x == 0"], [["@x"], "log(x)", "|- y > 0"], [["@x"], "log(inv(x))", "|- inv(x) > 0"],
         [["@x"], "log(inv(x))", "|- x*x > 0"],
     ),
     (kernel.differential, NAME, [[5], "n"]),
@@ -471,6 +500,9 @@ REFUSED = [
         [["@x"], NESTED, "i >= 1 |- exp(x(j)) > 0"],
     ),
     (kernel.discharge, "^a Posing has no place in a proof$", ["|- 0 == 1", Posing()]),
+    (kernel.generalize, "^a Forging has no place in a proof$", [Forging(), "@n"]),
+    (assume, "^a Sign has no place in a proof$", [(Sign("="), 1, 0)]),
+    *((normal, f"^a {type(each).__name__} is no term$", [each]) for each in (Lying("Int", (int,), {})(0), Lying("Pair", (tuple,), {})(("+", 1)))),
     (kernel.instantiate, "^a Theorem has no place in a proof$", ["|- n >= 0", {"n": ["|- n >= 0"]}]),
     (assume, FORMULA, ["|- n >= 0"]),
     (kernel.identity, "^a Theorem is no term$", ["|- n >= 0", 0]),

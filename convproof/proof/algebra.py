@@ -29,7 +29,7 @@ linear, whatever their bound names: other orders of summation take a rule. Of in
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 Term = Any
@@ -61,7 +61,7 @@ def free(term: Term) -> frozenset[str]:
     (head, *names), parts = split(term)
     found = [free(part) for part in parts]
     if head in ("sum", "all"):
-        found[-1] -= {names[0]}
+        found[-1] -= {*names}
     return frozenset(names if head == "v" else ()).union(*found)
 
 
@@ -69,8 +69,9 @@ def substitute(term: Term, values: Mapping[str, Term]) -> Term:
     """`term` (or formula) with terms in place of free letters; bound names are primed where they would capture."""
     (head, *names), parts = split(term)
     if head == "v":
-        return values.get(names[0], term)
-    if head == "d" and any(moves(values[letter], names[0]) for letter in free(parts[0]) & values.keys()):
+        (letter,) = names
+        return values.get(letter, term)
+    if head == "d" and any(moves(values[letter], *names) for letter in free(parts[0]) & values.keys()):
         raise Refused("what moves has no place in what is differentiated for other values")
     if head not in ("sum", "all"):
         return (head, *names, *(substitute(part, values) for part in parts)) if parts else term
@@ -156,10 +157,10 @@ def difference(formula: Formula) -> Poly:
     return subtract(normal(formula[1]), normal(formula[2]))
 
 
-def integral(poly: Poly) -> bool:
-    """Whether a polynomial stands for an integer by its form."""
+def integral(poly: Iterable[Monomial]) -> bool:
+    """Whether a polynomial stands for an integer by its form, that is by its monomials."""
     atoms = [atom for monomial in poly for atom, _ in monomial]
-    return all(integral({atom[3]: 1}) if atom[0] == "sum" else atom[0] not in REAL for atom in atoms)
+    return all(integral([atom[3]]) if atom[0] == "sum" else atom[0] not in REAL for atom in atoms)
 
 
 def _whole(term: Term, bound: Mapping[str, Atom]) -> Atom:
@@ -270,7 +271,7 @@ def _height(part: Any) -> int:
     """How high the highest sum within a part of a normal form is."""
     if not isinstance(part, tuple):
         return 0
-    return max(part[1] if part[:1] == ("sum",) else 0, *map(_height, part), 0)
+    return max([part[1] if part[:1] == ("sum",) else 0, *map(_height, part)])
 
 
 def _renamed(atom: Atom, old: Atom, new: Atom) -> Atom:

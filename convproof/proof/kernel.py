@@ -75,7 +75,7 @@ def _rule(axiom: str = "") -> Callable[[Callable[P, Sequent]], Callable[P, Theor
         def build(*args: P.args, **kwargs: P.kwargs) -> Theorem:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
-            parts = [part if type(part) in (Theorem, bool) else _plain(part) for part in given.args]
+            parts = [part if type(part) is Theorem or type(part) is bool else _plain(part) for part in given.args]
             hypotheses, conclusion = cast("Callable[..., Sequent]", function)(*parts)
             kept = tuple(sorted({algebra.well_formed(h) for h in hypotheses}, key=repr))
             arguments = tuple(part for part in parts if type(part) is not Theorem)
@@ -90,12 +90,12 @@ def _rule(axiom: str = "") -> Callable[[Callable[P, Sequent]], Callable[P, Theor
 
 
 def _plain(value: Any) -> Any:
-    """Numbers, names and tuples of them; lists and mappings become tuples. Raises `Refused` for all else."""
+    """Numbers, names and tuples of them, told by `is`: a class may equal every other. Raises `Refused` for all else."""
     if isinstance(value, Mapping):
         value = tuple(value.items())
-    if type(value) in (tuple, list):
+    if type(value) is tuple or type(value) is list:
         return tuple(map(_plain, value))
-    if type(value) not in (int, str):
+    if type(value) is not int and type(value) is not str:
         raise Refused(f"a {type(value).__name__} has no place in a proof")
     return value
 
