@@ -61,7 +61,7 @@ def _statements(network: Network, axis: int, letter: str) -> Iterator[tuple[str,
     """(kind, 1 where a layer's condition holds and else 0), in one letter for the input's size along the axis."""
     source = network.image
     free = replace(source, sizes=tuple(symbol("n") if i == axis else s for i, s in enumerate(source.sizes)))
-    shapes = output_shapes(network.with_input(free))
+    shapes = output_shapes(network, free)
     yield "fits", ("le", 1, ("v", letter))
     sizes: dict[str, Term] = {}
     law = cache(_law)

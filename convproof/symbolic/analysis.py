@@ -19,6 +19,7 @@ from convproof.spec import (
     Concat,
     Conv,
     ConvTranspose,
+    Input,
     Layer,
     LpPool,
     MaxPool,
@@ -155,21 +156,22 @@ def _sharing(parameters: Mapping[str, tuple[str, ...]]) -> set[str]:
     return {layer for layer, used in parameters.items() if used and first.setdefault(used, layer) != layer}
 
 
-def output_shapes(network: Network) -> dict[str, Shape]:
-    """The shape of every layer's output, by name. Raises `Undecided` where nothing is known about an operation.
+def output_shapes(network: Network, image: Input | None = None) -> dict[str, Shape]:
+    """The shape of every layer's output, by name; on another input, if that is given. Raises `Undecided` where nothing
+    is known about an operation.
 
     >>> from convproof.spec.notation import network
     >>> output_shapes(network("INPUT[32x32x3] -> CONV3-12 -> POOL2"))["maxpool1"]
     (12, 16, 16)
     """
     undecided: list[str] = []
-    shapes = _known_shapes(network, undecided)
+    shapes = _known_shapes(network, undecided, image)
     if undecided:
         raise Undecided(undecided[0])
     return shapes
 
 
-def _known_shapes(network: Network, undecided: list[str]) -> dict[str, Shape]:
+def _known_shapes(network: Network, undecided: list[str], image: Input | None = None) -> dict[str, Shape]:
     """The shapes of the layers that no unknown operation comes before; the reasons go to `undecided`."""
     shapes: dict[str, Shape] = {}
     shape = cache(output_shape)
@@ -177,7 +179,8 @@ def _known_shapes(network: Network, undecided: list[str]) -> dict[str, Shape]:
         if all(name in shapes for name in node.operands):
             try:
                 with _at(node):
-                    shapes[node.name] = shape(node.layer, *(shapes[name] for name in node.operands))
+                    layer = node.layer if node.operands or image is None else image
+                    shapes[node.name] = shape(layer, *(shapes[name] for name in node.operands))
             except Undecided as error:
                 undecided.append(str(error))
     return shapes
@@ -208,7 +211,7 @@ def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
     letter = symbol(f"size of {names[axis]}")  # a name that no letter can have
     source = network.image
     free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
-    shapes = output_shapes(network.with_input(free))
+    shapes = output_shapes(network, free)
     condition = cache(conditions)  # equal layers on equal shapes are worked out once
     wanted = dict.fromkeys(
         each
@@ -362,10 +365,10 @@ def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) 
     """Where a stride leaves a remainder at the given (numeric) input, in words."""
     names = axis_names(network)
     for node in nodes:
-        if isinstance(node.layer, _WINDOWED):
+        if isinstance(node.layer, _WINDOWED) and any(isinstance(n, int) for n in shapes[node.operands[0]][1:]):
             x = shapes[node.operands[0]]
             for name, along, n in zip(names, placed_axes(node.layer, x), x[1:], strict=True):
-                left = window.remainder(along, n)
+                left = window.remainder(along, n) if isinstance(n, int) else 0
                 if isinstance(left, int) and left > 0:
                     yield (
                         f"{node.name}: along {name}, stride {along.stride} leaves a remainder of {left} in "

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -69,6 +70,12 @@ def size(value: object) -> Size:
         return int(value)
     if not isinstance(value, sympy.Expr):
         raise SpecError(f"{value!r} is no size; use an int, a letter or a sympy expression")
+    return _sized(value)
+
+
+@lru_cache(maxsize=4096)
+def _sized(value: sympy.Expr) -> Size:
+    """An expression in our letters, in normal form."""
     for letter in value.free_symbols:
         if any(letter.assumptions0.get(fact) is False for fact in ("integer", "real", "nonnegative")):
             raise SpecError(f"the letter {letter} is declared to be no natural number; use convproof.symbols")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 
 from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.spec import (
@@ -175,9 +175,10 @@ def _windows(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
     return tuple(sizes)
 
 
-def placed_axes(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> list[Axis]:
+@lru_cache(maxsize=4096)
+def placed_axes(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> tuple[Axis, ...]:
     """The layer's windows on an input of shape x, whose sizes say how much padding SAME is."""
-    return [window.placed(axis, size(n)) for axis, n in zip(layer.axes(_rank(layer, x)), x[1:], strict=True)]
+    return tuple(window.placed(axis, size(n)) for axis, n in zip(layer.axes(_rank(layer, x)), x[1:], strict=True))
 
 
 def needs_image(layer: Layer) -> bool:
