@@ -5,6 +5,7 @@ Exit status: 0 clean, 1 something was found, 2 bad usage or bad input (one line 
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -166,7 +167,9 @@ def net(specs: tuple[str, ...], image: str | None, prove: bool, form: str, outpu
             try:
                 found.append(described(spec, *_network(spec, wanted), prove=prove))
             except ConvproofError as error:
-                raise type(error)(f"{spec}: {error}" if len(specs) > 1 else str(error)) from None
+                if len(specs) == 1:
+                    raise
+                raise InputError(f"{spec}: {error}") from None
     _write(_networks(found, form, to_file=output is not None), output)
     sys.exit(0 if all(each.found.fits for each in found) else 1)
 
@@ -210,9 +213,9 @@ def _network(spec: str, image: Input | None) -> tuple[Network, dict[str, tuple[s
     if re.fullmatch(r"[\w.]+:[\w.]+", text):
         return _object(_found(text), text, image)
     if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
-        raise InputError(
-            f"no classic is named {text!r}; there are {', '.join(ENTRIES)}, or write the network in notation"
-        )
+        close = difflib.get_close_matches(text, ENTRIES, n=3)
+        known = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(ENTRIES)}"
+        raise InputError(f"no classic is named {text!r}; {known} Or write the network in notation")
     return _on_text(text, image), {}, ()
 
 

@@ -135,24 +135,35 @@ def _alike(found: Analysis) -> Iterator[tuple[str, SizeSet, SizeSet]]:
 def _accepts(axes: str, valid: SizeSet) -> str:
     if not (valid.below or valid.residues):
         return f"accepts no {axes}"
-    if valid.modulus == 1 and not valid.below:
-        return f"accepts {axes} >= {valid.start}"
-    return f"accepts {valid.shown(axes)}"
+    if valid.below or len(valid.residues) != 1:
+        return f"accepts {valid.shown(axes)}"
+    if 1 in valid and valid.modulus == 1:
+        return f"accepts every {axes}"
+    return f"accepts {_multiples(axes, valid)}{_from(next(iter(valid)), valid)}"
 
 
 def _uncut(axes: str, valid: SizeSet, exact: SizeSet) -> str:
     if not (exact.below or exact.residues):
         return "something is always cut"
-    if exact.modulus == 1 and not exact.below:
-        return f"nothing is cut at {axes} >= {exact.start}"
-    if len(exact.residues) != 1 or exact.below:
+    if exact == valid:
+        return "nothing is ever cut"
+    if exact.below or len(exact.residues) != 1:
         return f"nothing is cut at {exact.shown(axes)}"
-    (rest,) = exact.residues
-    first, expected = next(iter(exact)), next(n for n in valid if n % exact.modulus == rest)
-    least = f" from {first} on" if first != expected else ""
-    if exact.modulus == 2:
-        return f"nothing is cut at {'odd' if rest else 'even'} {axes}{least}"
-    return f"nothing is cut at multiples of {exact.modulus}{f' plus {rest}' if rest else ''}{least}"
+    first, expected = next(iter(exact)), next(n for n in valid if n % exact.modulus in exact.residues)
+    return f"nothing is cut at {_multiples(axes, exact)}{_from(first, exact) if first != expected else ''}"
+
+
+def _multiples(axes: str, sizes: SizeSet) -> str:
+    """What the sizes have in common from some size on."""
+    (rest,) = sizes.residues
+    if sizes.modulus <= 2:
+        return axes if sizes.modulus == 1 else f"{'odd' if rest else 'even'} {axes}"
+    return f"{axes} that are multiples of {sizes.modulus}{f' plus {rest}' if rest else ''}"
+
+
+def _from(first: int, sizes: SizeSet) -> str:
+    """That they begin later than they have to."""
+    return f" >= {first}" if first > sizes.modulus else ""
 
 
 def _last_feature(found: Analysis) -> Row | None:

@@ -45,7 +45,7 @@ def test_text_output():
         "input  Input         9x7x2           0              0     126      1     1",
         "conv1  Conv          4x4x4          28            384      64    3x1     2",
     ]
-    assert "H fits for all H >= 1; without remainder for all H >= 1 with H mod 2 = 1" in done.stdout
+    assert "accepts every H; nothing is cut at odd H" in done.stdout
 
 
 def test_height_comes_first_in_the_input_option():
@@ -74,15 +74,15 @@ def test_a_network_that_fits_nowhere_is_a_finding():
         (["net", "INPUT[5x5x3] -> CONV(K=4, F=3, G=2)"], "conv1: Conv: groups=2 does not divide the 3 input channels"),
         (["net", "INPUT[0x5x3]"], "network notation, column 1: Input: sizes=0 is too small; it must be at least 1"),
         (["net", "INPUT[nanx5x3]"], "network notation, column 1: Input: sizes='nan' is no letter; use a number or a name such as 'W'"),
-        (["net", "vgg61"], "no classic is named 'vgg61'; there are vgg16, or write the network in notation"),
-        (["net", "model.onnx"], "model.onnx: ONNX files are not read yet; write the network in notation"),
+        (["net", "vgg61"], "no classic is named 'vgg61'; did you mean vgg16, vgg11, vgg19? Or write the network in notation"),
+        (["net", "model.onnx"], "model.onnx: there is no such file"),
         (["net", "vgg16", "--input", "224"], "--input '224' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
         (["net", "vgg16", "--input", "224x3"], "--input has 1 spatial axes, the network 2; write it like 224x224x3"),
         (["net", "vgg16", "--input", "-1x5x3"], "--input '-1x5x3' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
         (["net", "no_such_module:thing"], "cannot import no_such_module:thing: ModuleNotFoundError: No module named 'no_such_module'"),
-        (["net", "os:sep.join"], "os:sep.join is a builtin_function_or_method; it must be a convproof.Network or notation text"),
-        (["net"], "Missing argument 'SPEC'. (see convproof --help)"),
-        (["net", "vgg16", "--format", "yaml"], "Invalid value for '--format': 'yaml' is not one of 'text', 'json'. (see convproof --help)"),
+        (["net", "os:sep.join"], "os:sep.join is a builtin_function_or_method; it must be a convproof.Network, notation text or a torch.nn.Module"),
+        (["net"], "Missing argument 'SPEC...'. (see convproof --help)"),
+        (["net", "vgg16", "--format", "yaml"], "Invalid value for '--format': 'yaml' is not one of 'text', 'json', 'markdown'. (see convproof --help)"),
         (["report", "--cases", "0"], "Invalid value for '--cases': 0 is not in the range 1<=x<=100000. (see convproof --help)"),
         (["nonsense"], "No such command 'nonsense'. (see convproof --help)"),
         (["net", "vgg16", "-o", "/no/such/folder/file"], "cannot write /no/such/folder/file: No such file or directory; "
