@@ -74,7 +74,7 @@ def test_a_network_that_fits_nowhere_is_a_finding():
         (["net", "INPUT[5x5x3] -> CONV(K=4, F=3, G=2)"], "conv1: Conv: groups=2 does not divide the 3 input channels"),
         (["net", "INPUT[0x5x3]"], "network notation, column 1: Input: sizes=0 is too small; it must be at least 1"),
         (["net", "INPUT[nanx5x3]"], "network notation, column 1: Input: sizes='nan' is no letter; use a number or a name such as 'W'"),
-        (["net", "vgg61"], "no classic is named 'vgg61'; did you mean vgg16, vgg11, vgg19? Or write the network in notation"),
+        (["net", "vgg61"], "no classic is named 'vgg61'; did you mean vgg19, vgg16, vgg13? Or write the network in notation"),
         (["net", "model.onnx"], "model.onnx: there is no such file"),
         (["net", "vgg16", "--input", "224"], "--input '224' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
         (["net", "vgg16", "--input", "224x3"], "--input has 1 spatial axes, the network 2; write it like 224x224x3"),
