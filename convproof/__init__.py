@@ -33,9 +33,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "convproof.spec": (
+        "Activation",
         "Add",
+        "Affine",
         "AvgPool",
         "BatchNorm",
+        "ChannelShuffle",
         "Concat",
         "Conv",
         "ConvTranspose",
@@ -49,10 +52,14 @@ _HOMES = {
         "MaxPool",
         "Network",
         "Node",
+        "Pad",
         "ReLU",
         "Softmax",
+        "Unknown",
+        "Upsample",
     ),
     "convproof.spec.notation": ("network",),
+    "convproof.spec.printing": ("write",),
     "convproof.symbolic": (
         "FloorDiv",
         "SizeSet",
@@ -66,10 +73,15 @@ _HOMES = {
         "values",
         "weights",
     ),
+    "convproof.symbolic.borders": ("borders", "fits", "reached", "unseen"),
+    "convproof.symbolic.memory": ("peak", "retained"),
+    "convproof.symbolic.patterns": ("pattern", "variants"),
+    "convproof.symbolic.solve": ("designs", "solve"),
+    "convproof.check.fits": ("prove_sizes",),
     "convproof.lower": ("run",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("autograd", "check", "lower", "report", "spec", "symbolic")
+_ROOMS = ("autograd", "check", "interop", "lower", "report", "spec", "symbolic")
 
 __all__ = [
     "ConvproofError",

@@ -20,7 +20,8 @@ import convproof
 from convproof.errors import ConvproofError, InputError
 
 if TYPE_CHECKING:
-    from convproof.describe import Described
+    from convproof.describe import Described, Pattern
+    from convproof.interop.onnx import Imported
     from convproof.report import Result
     from convproof.spec import Input, Network
     from convproof.theory import Proof, Theory
@@ -42,7 +43,7 @@ CONV(K=96, F=11, S=4)     K filters of size F; stride S=1, padding P=0,
 POOL2  POOL(F=3, S=2)     max pooling; AVGPOOL(F=7, S=1), GLOBALAVGPOOL
 FC-1000                   fully connected
 RELU LRN BN DROPOUT SOFTMAX FLATTEN
-[A -> B]*3                repetition
+[A -> B]*3                repetition; *N and X? describe families, in closed form
 { A | B | ID } ADD        branches, added or joined by CONCAT
 
 Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
@@ -158,20 +159,23 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
 def net(specs: tuple[str, ...], image: str | None, prove: bool, form: str, output: Path | None) -> None:
     """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
-    from convproof.describe import Described, described
+    from convproof.describe import Described, Pattern, described, patterns
 
-    wanted, found = _image(image), list[Described]()
+    wanted, found = _image(image), list[Described | Pattern]()
     with _Progress(len(specs) if len(specs) > 1 or prove else 0) as progress:
         for spec in specs:
             progress(spec)
             try:
-                found.append(described(spec, *_network(spec, wanted), prove=prove))
+                if _is_pattern(spec):
+                    found.extend(patterns(spec))
+                else:
+                    found.append(described(spec, *_network(spec, wanted), prove=prove))
             except ConvproofError as error:
                 if len(specs) == 1:
                     raise
                 raise InputError(f"{spec}: {error}") from None
     _write(_networks(found, form, to_file=output is not None), output)
-    sys.exit(0 if all(each.found.fits for each in found) else 1)
+    sys.exit(0 if all(each.found.fits for each in found if isinstance(each, Described)) else 1)
 
 
 def main() -> None:
@@ -197,15 +201,15 @@ def _fail(message: str) -> NoReturn:
 # --- reading what was asked -------------------------------------------------------------------------------------------
 
 
-def _network(spec: str, image: Input | None) -> tuple[Network, dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """The network that a SPEC names, the stored parameters that its layers use, and remarks."""
+def _network(spec: str, image: Input | None) -> tuple[Network, Imported | None, tuple[str, ...]]:
+    """The network that a SPEC names, what else is known where it was imported, and remarks."""
     from convproof.spec import notation
     from convproof.spec.classics import ENTRIES
 
     text = spec.strip()
     if text.lower() in ENTRIES:
         classic = ENTRIES[text.lower()]
-        return _on(notation.network(classic.notation), image), {}, classic.notes
+        return _on(notation.network(classic.notation), image), None, classic.notes
     if text.lower().endswith(".onnx"):
         from convproof.interop import onnx
 
@@ -216,13 +220,16 @@ def _network(spec: str, image: Input | None) -> tuple[Network, dict[str, tuple[s
         close = difflib.get_close_matches(text, ENTRIES, n=3)
         known = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(ENTRIES)}"
         raise InputError(f"no classic is named {text!r}; {known} Or write the network in notation")
-    return _on_text(text, image), {}, ()
+    return _on_text(text, image), None, ()
 
 
-def _imported(found: Any, image: Input | None) -> tuple[Network, dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """What an importer found."""
+def _imported(found: Imported, image: Input | None) -> tuple[Network, Imported | None, tuple[str, ...]]:
+    """What an importer found, on another input of as many channels if that is given."""
+    own = found.network.image.channels
+    if image is not None and isinstance(own, int) and image.channels != own:
+        raise InputError(f"--input has {image.channels} channels; the weights are for {own}")
     remarks = tuple(f"{layer}: {note}" for layer, note in found.notes.items())
-    return _on(found.network, image), dict(found.parameters), remarks
+    return _on(found.network, image), found, remarks
 
 
 def _on_text(text: str, image: Input | None) -> Network:
@@ -245,16 +252,14 @@ def _on(network: Network, image: Input | None) -> Network:
     return network.with_input(image)
 
 
-def _object(
-    found: object, text: str, image: Input | None
-) -> tuple[Network, dict[str, tuple[str, ...]], tuple[str, ...]]:
+def _object(found: object, text: str, image: Input | None) -> tuple[Network, Imported | None, tuple[str, ...]]:
     """A Network, notation text, or a PyTorch module."""
     from convproof.spec import Network
 
     if isinstance(found, str):
-        return _on_text(found, image), {}, ()
+        return _on_text(found, image), None, ()
     if isinstance(found, Network):
-        return _on(found, image), {}, ()
+        return _on(found, image), None, ()
     if any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
         from convproof.interop import torch
 
@@ -297,8 +302,16 @@ def _image(text: str | None) -> Input | None:
 # --- showing what was found -------------------------------------------------------------------------------------------
 
 
-def _networks(found: list[Described], form: str, to_file: bool) -> str:
+def _is_pattern(spec: str) -> bool:
+    """Whether a SPEC is a notation that describes a family of networks."""
+    from convproof.describe import is_pattern
+
+    return spec.strip().startswith("INPUT") and is_pattern(spec)
+
+
+def _networks(found: list[Described | Pattern], form: str, to_file: bool) -> str:
     """One or several networks in a format; several in JSON stand in a list."""
+    from convproof.describe import Pattern
     from convproof.report import Report, to_markdown
 
     if form == "markdown":
@@ -313,7 +326,10 @@ def _networks(found: list[Described], form: str, to_file: bool) -> str:
         for number, each in enumerate(found):
             if len(found) > 1:
                 console.print(f"{chr(10) * (number > 0)}{each.name}\n", highlight=False, markup=False, style="bold")
-            _show(each, console)
+            if isinstance(each, Pattern):
+                console.print("\n".join(each.lines()), highlight=False, markup=False)
+            else:
+                _show(each, console)
 
     return _rendered(show, to_file)
 

@@ -4,12 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convproof.errors import Undecided
 from convproof.report import Section, Table, Text
-from convproof.spec import Network
-from convproof.symbolic import Analysis, Row, SizeSet, analyze
+from convproof.spec import Network, notation
+from convproof.spec.notation import Optional, Repeat
+from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
+from convproof.symbolic.analysis import axis_names
+from convproof.symbolic.borders import borders, fits
+from convproof.symbolic.memory import peak
+from convproof.symbolic.patterns import Family, variants
+
+if TYPE_CHECKING:
+    from convproof.interop.onnx import Imported
+
+_IN_WORDS = {"output_shape": "output", "receptive_field": "receptive field", "macs": "multiply-adds"}
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A family of networks, with its closed forms."""
+
+    name: str
+    forms: tuple[tuple[str, Any], ...]
+
+    def lines(self) -> Iterator[str]:
+        """A quantity a line."""
+        for quantity, form in self.forms:
+            shown = (
+                _times(form) if quantity == "output_shape" else _one_or_all(form) if isinstance(form, tuple) else form
+            )
+            yield f"{_IN_WORDS.get(quantity, quantity)} {shown}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as data; expressions are strings."""
+        plain = {name: [str(v) for v in each] if isinstance(each, tuple) else str(each) for name, each in self.forms}
+        return {"schema": "convproof/1", "pattern": self.name, **plain}
+
+    def section(self) -> Section:
+        """The family as a section of a report."""
+        return Section(self.name, self.name, "computed by convproof net", tuple(map(Text, self.lines())))
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a notation has repetitions by letters or optional layers."""
+    items = notation.walk(notation.parse(text))
+    return any(isinstance(i, Optional) or (isinstance(i, Repeat) and isinstance(i.count, str)) for i in items)
+
+
+def patterns(text: str) -> tuple[Pattern, ...]:
+    """What a notation with `*N` and `?` describes, for every choice of the optional layers.
+
+    >>> for line in list(patterns("INPUT[WxWx3] -> [CONV3-8 -> POOL2]*M")[0].lines())[:4]:
+    ...     print(line)
+    output (W//2**M)x(W//2**M)x8
+    receptive field 3*2**M - 2
+    jump 2**M
+    params 584*M - 360
+    """
+    return tuple(Pattern(str(family), tuple(_forms(family))) for family in variants(text))
+
+
+def _forms(family: Family) -> Iterator[tuple[str, Any]]:
+    """Every quantity that is known of the family, or why it is not."""
+    for quantity in ("output_shape", "receptive_field", "jump", "params", "weights", "macs", "values"):
+        try:
+            yield quantity, getattr(family, quantity)
+        except Undecided as error:
+            yield quantity, f"is undecided: {error}"
+
 
 COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
 
@@ -20,6 +84,8 @@ class Described:
 
     name: str
     found: Analysis
+    border: tuple[str, ...] = ()
+    memory: str = ""
     proofs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -32,20 +98,19 @@ class Described:
             field, jump = _times(feature.receptive_field), _one_or_all(feature.jump)
             yield f"the last feature ({feature.name}) sees {field} pixels, step {jump}"
         yield from self.proofs
-        yield from self.found.misfits
-        if self.found.misfits:
-            yield from _nearest(self.found)
+        yield from self.border
         yield from (f"requires {each}" for each in self.found.requires)
         yield from (f"undecided, {reason}" for reason in self.found.undecided)
         yield from (f"note, {remark}" for remark in self.remarks)
 
-    def totals(self) -> tuple[str, str, str]:
+    def totals(self) -> tuple[str, ...]:
         """The sums, in words."""
         sums = self.found.totals
         return (
             f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
             f"multiply-adds {_shown(sums.macs)}",
             f"activations {_shown(sums.values)} values, {_shown(sums.bytes)} bytes",
+            *([self.memory] if self.memory else []),
         )
 
     def table(self) -> Table:
@@ -66,13 +131,14 @@ class Described:
 def described(
     name: str,
     network: Network,
-    parameters: Mapping[str, tuple[str, ...]] | None = None,
+    imported: Imported | None = None,
     remarks: Iterable[str] = (),
     prove: bool = False,
 ) -> Described:
     """Analyses a network and, where asked, proves which sizes fit.
 
-    `parameters` names the stored parameters of each layer, so that those of several layers count once.
+    `imported` is what else is known of a network from a file: parameters that several layers use count once, and sizes
+    that are written into the file are asked of the network too.
 
     >>> from convproof.spec.notation import network
     >>> found = described("mine", network("INPUT[WxHx3] -> CONV(K=8, F=3) -> POOL2"), prove=True)
@@ -83,8 +149,58 @@ def described(
     proved and rechecked: H fits for all H >= 4; without remainder for all H >= 3 with H mod 2 = 0
     proved and rechecked: W fits for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
     """
-    found = analyze(network, parameters)
-    return Described(name, found, tuple(_proofs(network, found)) if prove else (), tuple(remarks))
+    found = analyze(network, imported.parameters if imported else None)
+    return Described(
+        name,
+        found,
+        (*_border(network, found), *(_written(network, imported) if imported else ())),
+        _memory(network),
+        tuple(_proofs(network, found)) if prove else (),
+        tuple(remarks),
+    )
+
+
+def _border(network: Network, found: Analysis) -> Iterator[str]:
+    """Where something is cut at the given input, what of it is image, and which sizes or padding would fit."""
+    if not found.misfits:
+        return
+    for each in borders(network):
+        both = f", or {each.each} more on both sides" if each.each is not None else ""
+        yield (
+            f"{each.layer}: along {each.axis}, {each.remainder} of {each.size} positions with their padding are left "
+            f"over, {each.real} of them no padding; {each.total} more of it{both} would fit"
+        )
+    for axis, fit in fits(network).items():
+        if not fit.fits:
+            near = [str(n) for n in (fit.below, fit.above) if n is not None]
+            yield f"nearest {axis} without a remainder: {' and '.join(near) or 'none'}"
+
+
+def _written(network: Network, imported: Imported) -> Iterator[str]:
+    """What sizes that are written into a file ask of the input, and where they are not met."""
+    if not imported.fixed:
+        return
+    try:
+        shapes = output_shapes(network)
+        yield from imported.conflicts(shapes)
+        for axis in axis_names(network):
+            valid, exact = size_sets(network, axis, imported.fixed)
+            cut = (
+                f"nothing is cut at {exact.shown(axis)}" if exact.below or exact.residues else "something is always cut"
+            )
+            yield f"with the sizes that are written into the file, {axis} is {valid.shown(axis)}; {cut}"
+    except Undecided:
+        return  # it is said elsewhere
+
+
+def _memory(network: Network) -> str:
+    """The most values held at one time when no gradient is wanted."""
+    try:
+        held = peak(network)
+        best = "" if held.exact else ", in the order of the layers"
+        return f"at test time at most {_shown(held.values)} values at a time (at {held.at}){best}"
+    except Undecided:
+        return ""
 
 
 def _proofs(network: Network, found: Analysis) -> Iterator[str]:
@@ -174,16 +290,6 @@ def _last_feature(found: Analysis) -> Row | None:
             break
         last = row
     return last if last is not None and last.receptive_field is not None and last.jump is not None else None
-
-
-def _nearest(found: Analysis) -> Iterator[str]:
-    """The closest sizes at which nothing is cut, for every axis of a numeric input where something is."""
-    shape = found.rows[0].output
-    assert shape is not None  # the input's
-    for (axis, exact), n in zip(found.exact_sizes.items(), shape[1:], strict=True):
-        if isinstance(n, int) and exact is not None and n not in exact:
-            near = [str(m) for m in exact.nearest(n) if m is not None]
-            yield f"nearest to {axis} = {n} without a remainder: {' and '.join(near) or 'none'}"
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from convproof.cli import cli
 from convproof.describe import described
 from convproof.spec import Conv, Input, Network, Node, ReLU, Unknown
 from convproof.spec.notation import network
+from convproof.symbolic import analyze
 
 WORDS = {
     "INPUT[WxHx3] -> CONV(K=8, F=3) -> POOL2": [
@@ -39,10 +40,10 @@ WORDS = {
     "INPUT[224x224x3] -> CONV(K=96, F=11, S=4) -> RELU -> FC-10": [
         "accepts H, W >= 11; nothing is cut at H, W that are multiples of 4 plus 3",
         "the last feature (relu1) sees 11x11 pixels, step 4",
-        "conv1: along H, stride 4 leaves a remainder of 1 in 224 + 0 + 0 positions",
-        "conv1: along W, stride 4 leaves a remainder of 1 in 224 + 0 + 0 positions",
-        "nearest to H = 224 without a remainder: 223 and 227",
-        "nearest to W = 224 without a remainder: 223 and 227",
+        "conv1: along H, 1 of 224 positions with their padding are left over, 1 of them no padding; 3 more of it would fit",
+        "conv1: along W, 1 of 224 positions with their padding are left over, 1 of them no padding; 3 more of it would fit",
+        "nearest H without a remainder: 223 and 227",
+        "nearest W without a remainder: 223 and 227",
     ],
 }
 
@@ -77,10 +78,10 @@ def test_an_operation_of_which_nothing_is_known():
 
 def test_parameters_of_several_layers_count_once():
     net = network("INPUT[8x8x4] -> [CONV3-4]*3")
-    shared = {"conv1": ("w", "b"), "conv2": ("w", "b"), "conv3": ("v", "b")}
-    assert described("it", net).found.totals.params == 3 * (4 * 36 + 4)
-    assert described("it", net, shared).found.totals.params == 2 * (4 * 36 + 4)
-    assert described("it", net, shared).found.totals.weights == 2 * 4 * 36
+    shared = analyze(net, {"conv1": ("w", "b"), "conv2": ("w", "b"), "conv3": ("v", "b")})
+    assert analyze(net).totals.params == 3 * (4 * 36 + 4)
+    assert shared.totals.params == 2 * (4 * 36 + 4)
+    assert shared.totals.weights == 2 * 4 * 36
 
 
 def run(*arguments):

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from convproof import autograd as ag
 from convproof import lower, recheck, spec
 from convproof.check.fits import prove_sizes
-from convproof.errors import ShapeError, Undecided
+from convproof.errors import ShapeError
 from convproof.proof import proof_term
-from convproof.spec import SAME_LOWER, SAME_UPPER, Conv, Input, Network
+from convproof.spec import SAME_LOWER, SAME_UPPER, Activation, BatchNorm, Conv, Input, Network, ReLU
+from convproof.spec.classics import ENTRIES
 from convproof.spec.network import Builder
 from convproof.spec.notation import network
-from convproof.symbolic import size_sets
+from convproof.symbolic import output_shapes, size_sets
 
 SIZES = range(1, 601)
 
@@ -53,6 +55,8 @@ def is_exact(net, shapes, axis):
 
 def brute(net, sizes):
     """The sizes that run, and those that moreover leave nothing over."""
+    # a batch of no images has no mean; these layers change no sizes
+    net = Network(replace(n, layer=ReLU() if isinstance(n.layer, (Activation, BatchNorm)) else n.layer) for n in net)
     found = {size: run(net, size) for size in sizes}
     valid = [size for size, shapes in found.items() if shapes]
     return valid, [size for size in valid if is_exact(net, found[size], 0)]
@@ -133,3 +137,24 @@ def test_drawn_graphs(block):
             for each in proved:
                 assert not each.at_zero
                 recheck.check(json.loads(json.dumps(proof_term(each.theorem))))
+
+
+# --- networks that have a name ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_classics(name):
+    """Square images of every size from 1 to 600, the deepest networks every third."""
+    net = network(ENTRIES[name].notation)
+    derived = agrees(net, SIZES if len(net) < 200 else range(1, 601, 3))
+    proved = prove_sizes(net, "H")
+    assert tuple(each.sizes for each in proved) == derived == size_sets(net, "W")
+
+
+def test_a_unet_takes_multiples_of_16():
+    net = network(ENTRIES["unet"].notation)
+    for axis in ("H", "W"):
+        valid, _ = prove_sizes(net, axis)
+        assert [n for n in SIZES if n in valid.sizes] == list(range(16, 601, 16))
+    with pytest.raises(ShapeError, match=r"^concat1: Concat: branches have shapes \(512, 71, 71\) and \(512, 70, 70\)"):
+        output_shapes(net, Input(1, (570, 570)))

@@ -3,15 +3,17 @@
     INPUT[224x224x3] -> [CONV3-64 -> RELU]*2 -> POOL2 -> FC-4096 -> RELU -> FC-1000
 
 Sizes stand in the notes' order, width first (`INPUT[WxHxD]`, `F=7x1` is 7 wide and 1 high); the layers that come out
-hold them in array order (C, H, W). Letters stand for positive integers. A pool's stride defaults to its size.
+hold them in array order (C, H, W). Letters stand for positive integers. A pool's stride defaults to its size. Padding
+is one number, one per axis (`P=3x0`), `before:after` for every axis (`P=0:1`) or per axis (`P=0:1x1:2`), or SAME or
+SAME_LOWER. `F=3x` is for one axis alone. Flags are 0 or 1. The words and their arguments are the table `WORDS`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -62,6 +64,81 @@ class Branches:
 Item = Layer | Chain | Repeat | Optional | Branches
 
 
+_NO_SIZES = ("kind", "mode", "name", "op", "column")
+"""Fields that hold neither numbers nor letters."""
+
+
+def parts(item: Item) -> tuple[Item, ...]:
+    """What a tree is made of, one level down."""
+    match item:
+        case Chain(inside) | Branches(inside):
+            return inside
+        case Repeat(inside) | Optional(inside):
+            return (inside,)
+    return ()
+
+
+def walk(item: Item) -> Iterator[Item]:
+    """A tree and all that is in it."""
+    yield item
+    for part in parts(item):
+        yield from walk(part)
+
+
+def nesting(item: Item) -> int:
+    """How deep repetitions by letters nest."""
+    own = isinstance(item, Repeat) and isinstance(item.count, str)
+    return own + max(map(nesting, parts(item)), default=0)
+
+
+def length(item: Item, letter: int = 1) -> int:
+    """How many layers a tree has where every letter that counts is `letter`."""
+    times = (item.count if isinstance(item.count, int) else letter) if isinstance(item, Repeat) else 1
+    inside: int = times * sum(length(part, letter) for part in parts(item))
+    return (not isinstance(item, (Chain, Repeat, Optional))) + inside
+
+
+def letters(item: Item) -> set[str]:
+    """The letters anywhere in a tree."""
+    values = [item.count for item in walk(item) if isinstance(item, Repeat)]
+    for each in walk(item):
+        values += [v for name, v in vars(each).items() if not parts(each) and name not in _NO_SIZES]
+    found = set()
+    while values:
+        value = values.pop()
+        values += value if isinstance(value, tuple) else ()
+        if isinstance(value, str) and spec.is_letter(value):
+            found.add(value)
+    return found
+
+
+def with_numbers(item: Any, values: Mapping[str, int]) -> Any:
+    """A tree, a layer or a field with numbers for letters."""
+    if isinstance(item, tuple):
+        return tuple(with_numbers(each, values) for each in item)
+    if isinstance(item, str):
+        return values.get(item, item)
+    if not is_dataclass(item):
+        return item
+    changed = {name: with_numbers(value, values) for name, value in vars(item).items() if name not in _NO_SIZES}
+    return replace(item, **changed)  # type: ignore[type-var]
+
+
+def chosen(item: Any, choices: Iterator[bool]) -> Any:
+    """A tree without `?`: what the next choice denies is left out."""
+    match item:
+        case Optional(inside):
+            keep, inside = next(choices), chosen(inside, choices)
+            return inside if keep else Chain(())
+        case Chain(inside):
+            return Chain(tuple(chosen(each, choices) for each in inside))
+        case Branches(inside):
+            return replace(item, branches=tuple(chosen(each, choices) for each in inside))
+        case Repeat(inside):
+            return replace(item, item=chosen(inside, choices))
+    return item
+
+
 def parse(text: str) -> Item:
     """The tree of `text`. Raises `NotationError`, with the column of the trouble.
 
@@ -70,9 +147,7 @@ def parse(text: str) -> Item:
     """
     if not isinstance(text, str):
         raise SpecError(f"network notation is text, not {type(text).__name__}")
-    if len(text) > MAX_TEXT:
-        raise NotationError(text, MAX_TEXT, f"the text has {len(text)} characters; {MAX_TEXT} is the limit")
-    _check_depth(text)
+    check_limits(text)
     try:
         return _parser().parse(text)  # type: ignore[return-value]
     except NotationError as error:
@@ -89,7 +164,12 @@ def network(text: str, image: spec.Input | None = None) -> Network:
     >>> len(network("INPUT[32x32x3] -> [CONV3-8 -> RELU]*2 -> POOL2 -> FC-10"))
     7
     """
-    tree, builder = parse(text), Builder()
+    return built(parse(text), image, text)
+
+
+def built(tree: Item, image: spec.Input | None = None, text: str = "") -> Network:
+    """The network of a tree, as `network` makes it of a text; errors point into `text`."""
+    builder = Builder()
     if image is not None and not _starts_with_input(tree):
         builder.add(image)
     _expand(tree, builder, text)
@@ -149,7 +229,22 @@ def _expand(item: Item, builder: Builder, text: str) -> None:
                 raise NotationError(
                     text, text.find("INPUT", text.find("INPUT") + 1) + 1, "a second INPUT; a network has one"
                 )
-            builder.add(item)
+            builder.add(on_every_axis(item, _rank(builder, item)))
+
+
+def _rank(builder: Builder, item: Layer) -> int:
+    """How many spatial axes the image has; 1 where the network does not begin with one, which is refused later."""
+    first = builder.nodes[0].layer if builder.nodes else item
+    return len(first.sizes) if isinstance(first, spec.Input) else 1
+
+
+def on_every_axis(layer: Any, rank: int) -> Layer:
+    """The layer on an image of `rank` spatial axes: a single pair `before:after` stands for each of them."""
+    match getattr(layer, "padding", None):
+        case ((_, _) as pair,):
+            layer = replace(layer, padding=(pair,) * rank)
+    found: Layer = layer
+    return found
 
 
 def _check_length(builder: Builder, text: str) -> None:
@@ -162,16 +257,23 @@ def _parser() -> Lark:
     return Lark.open("notation.lark", rel_to=__file__, parser="lalr", transformer=_Tree())
 
 
-def _check_depth(text: str) -> None:
-    """Refuses brackets and repetitions that nest deeper than a program would want to recurse."""
-    depth = repeats = 0
+def check_limits(text: str) -> None:
+    """Refuses long texts, and brackets and repetitions that nest deeper than a program would want to recurse."""
+    if len(text) > MAX_TEXT:
+        raise NotationError(text, MAX_TEXT, f"the text has {len(text)} characters; {MAX_TEXT} is the limit")
+    heights, height = [0], 0  # of what stands in each open bracket so far, and of the item that ends here
     for column, character in enumerate(text, 1):
-        depth += (character in "[{(") - (character in "]})")
-        repeats = 0 if character in "->|" else repeats + (character in "*?")
-        if depth > MAX_DEPTH:
-            raise NotationError(text, column, f"brackets nest deeper than {MAX_DEPTH}, the limit")
-        if repeats > MAX_DEPTH:
-            raise NotationError(text, column, f"more than {MAX_DEPTH} repetitions of one item, the limit")
+        if character in "[{(":
+            heights.append(0)
+        elif character in "]})" and len(heights) > 1:
+            height = heights.pop() + 1
+        elif character in "*?":
+            height += 1
+        elif character in ">|":
+            height = 0
+        heights[-1] = max(heights[-1], height)
+        if max(len(heights) - 1, height) > MAX_DEPTH:
+            raise NotationError(text, column, f"brackets and repetitions nest deeper than {MAX_DEPTH}, the limit")
 
 
 def _explained(text: str, error: UnexpectedInput) -> NotationError:
@@ -186,69 +288,73 @@ def _explained(text: str, error: UnexpectedInput) -> NotationError:
 
 # --- one layer's text -------------------------------------------------------------------------------------------------
 
-
-def _value(token: str) -> Value:
-    return int(token) if token.isdecimal() else token
+Argument = tuple[str | None, str]
 
 
-def _extents(token: str) -> Value:
-    """`"7"`, `"7x1"` or `"FxG"`: one value, or one per axis in array order (the text is width first)."""
-    parts = token.split("x")
-    for part in parts:
-        if not re.fullmatch(r"[0-9]{1,12}|[A-Za-wyz][A-Za-wyz0-9_]*", part):
-            raise SpecError(f"{token!r} is not a size: write a number or a letter (no x in it), or several joined by x")
-    return _value(parts[0]) if len(parts) == 1 else tuple(_value(p) for p in reversed(parts))
+@dataclass(frozen=True)
+class Word:
+    """How a layer kind is written: the field behind each argument, and the fields that the word itself fills."""
+
+    kind: type[Any]
+    arguments: dict[str, str]
+    preset: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields that may be left out, with the values that they have then."""
+        return {f.name: f.default for f in fields(self.kind) if f.default is not MISSING} | self.preset
+
+    @property
+    def required(self) -> list[str]:
+        """The arguments that may not be left out."""
+        return [argument for argument, name in self.arguments.items() if name not in self.defaults]
 
 
-def _same_padding(kernel: Value) -> Value:
-    if not isinstance(kernel, int) or kernel % 2 == 0:
-        raise SpecError(f"padding (F-1)/2 is not a whole number for F={kernel}; write CONV(K=..., F={kernel}, P=...)")
-    return (kernel - 1) // 2
+_WINDOW = {"F": "kernel_size", "S": "stride", "P": "padding"}
+_FILTERS = {"K": "out_channels", **_WINDOW, "D": "dilation", "G": "groups", "B": "bias"}
 
-
-def _conv(K: Value, F: Value, S: Value = 1, P: Value = 0, D: Value = 1, G: Value = 1) -> Layer:
-    return spec.Conv(K, F, S, P, D, G)
-
-
-def _short_conv(size: Value, filters: Value) -> Layer:
-    return spec.Conv(filters, size, padding=_same_padding(size))
-
-
-def _max_pool(F: Value, S: Value = None, P: Value = 0, D: Value = 1) -> Layer:
-    return spec.MaxPool(F, S, P, D)
-
-
-def _avg_pool(F: Value, S: Value = None, P: Value = 0) -> Layer:
-    return spec.AvgPool(F, S, P)
-
-
-_NAMED: dict[str, tuple[Callable[..., Any], tuple[str, ...], tuple[str, ...]]] = {
-    "CONV": (_conv, ("K", "F"), ("S", "P", "D", "G")),
-    "POOL": (_max_pool, ("F",), ("S", "P", "D")),
-    "AVGPOOL": (_avg_pool, ("F",), ("S", "P")),
-    "FC": (lambda K: spec.Linear(K), ("K",), ()),
+WORDS: dict[str, Word] = {
+    "CONV": Word(spec.Conv, _FILTERS),
+    "POOL": Word(spec.MaxPool, {**_WINDOW, "D": "dilation", "CEIL": "ceil_mode"}),
+    "AVGPOOL": Word(spec.AvgPool, {**_WINDOW, "CEIL": "ceil_mode", "PAD": "count_include_pad"}),
+    "LPPOOL": Word(spec.LpPool, {"F": "kernel_size", "S": "stride", "N": "p", "CEIL": "ceil_mode"}, {"p": 2}),
+    "GLOBALAVGPOOL": Word(spec.GlobalPool, {}, {"kind": "avg"}),
+    "GLOBALMAXPOOL": Word(spec.GlobalPool, {}, {"kind": "max"}),
+    "UPCONV": Word(spec.ConvTranspose, {**_FILTERS, "O": "output_padding"}),
+    "UPSAMPLE": Word(spec.Upsample, {"S": "scale_factor", "MODE": "mode"}),
+    "PAD": Word(spec.Pad, {"P": "padding"}),
+    "FC": Word(spec.Linear, {"K": "out_features", "B": "bias"}),
+    "RELU": Word(spec.ReLU, {}),
+    "LRN": Word(spec.LocalResponseNorm, {"N": "size", "ALPHA": "alpha", "BETA": "beta", "K": "k"}),
+    "BN": Word(spec.BatchNorm, {"EPS": "eps"}),
+    "AFFINE": Word(spec.Affine, {"SCALE": "scale", "SHIFT": "shift"}),
+    "SHUFFLE": Word(spec.ChannelShuffle, {"G": "groups"}),
+    "DROPOUT": Word(spec.Dropout, {"P": "p"}),
+    "SOFTMAX": Word(spec.Softmax, {}),
+    "FLATTEN": Word(spec.Flatten, {}),
+    **{
+        name.upper(): Word(spec.Activation, {}, {"name": name})
+        for name in ("sigmoid", "tanh", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hardswish")
+    },
+    "ACTIVATION": Word(spec.Activation, {"NAME": "name"}),
+    "UNKNOWN": Word(spec.Unknown, {"OP": "op"}),
 }
-"""Layers with arguments: what builds them, the required names, the others."""
+"""The words of layers. An argument without a name is the first of its word."""
 
-_BARE: dict[str, Callable[[], Item]] = {
-    "GLOBALAVGPOOL": lambda: spec.GlobalPool("avg"),
-    "RELU": spec.ReLU,
-    "LRN": spec.LocalResponseNorm,
-    "BN": spec.BatchNorm,
-    "DROPOUT": spec.Dropout,
-    "SOFTMAX": spec.Softmax,
-    "FLATTEN": spec.Flatten,
-    "ID": lambda: Chain(()),
+MERGE_WORDS: dict[str, Word] = {
+    "ADD": Word(spec.Add, {}),
+    "CONCAT": Word(spec.Concat, {}),
+    "UNKNOWN": WORDS["UNKNOWN"],
 }
+"""The words that may stand behind `{ a | b }`."""
 
 _SHORT: tuple[tuple[str, Callable[..., Layer]], ...] = (
-    (r"CONV(\d+)-(\w+)", _short_conv),
-    (r"POOL(\d+)", _max_pool),
-    (r"AVGPOOL(\d+)", _avg_pool),
+    (r"CONV(\d+)-(\w+)", lambda size, filters: spec.Conv(filters, size, padding=_same_padding(size))),
+    (r"POOL(\d+)", spec.MaxPool),
+    (r"AVGPOOL(\d+)", spec.AvgPool),
+    (r"UPSAMPLE(\d+)", spec.Upsample),
     (r"FC-(\w+)", spec.Linear),
 )
-
-_MERGES: dict[str, Callable[[], Layer]] = {"ADD": spec.Add, "CONCAT": spec.Concat}
 
 _EXAMPLES = [
     "INPUT[224x224x3]",
@@ -258,43 +364,50 @@ _EXAMPLES = [
     "POOL(F=3, S=2)",
     "AVGPOOL(F=7, S=1)",
     "FC-1000",
-    *_BARE,
+    *(word for word in WORDS if word not in ("CONV", "POOL", "AVGPOOL", "FC")),
+    "ID",
 ]
 
 
-def _layer(word: str, arguments: list[tuple[str | None, str]] | None) -> Item:
-    if arguments is not None:
-        return _with_arguments(word, arguments)
-    if word in _BARE:
-        return _BARE[word]()
+def _layer(word: str, arguments: list[Argument] | None) -> Item:
+    if word == "ID" and arguments is None:
+        return Chain(())
+    if word in WORDS:
+        return _of_word(word, WORDS[word], arguments)
     for pattern, build in _SHORT:
-        if match := re.fullmatch(pattern, word):
+        if arguments is None and (match := re.fullmatch(pattern, word)):
             return build(*(_extents(part) for part in match.groups()))
-    if word in _NAMED:
-        _, required, _ = _NAMED[word]
-        needed = ", ".join(f"{name}=..." for name in required)
-        raise SpecError(f"{word} needs its numbers: {word}({needed})")
-    raise SpecError(f"unknown layer {word!r}{_suggestion(word)}")
+    if word in MERGE_WORDS:
+        raise SpecError(f"{word} joins branches; write {{ A | B }} {word}")
+    known = word == "ID" or any(re.fullmatch(pattern, word) for pattern, _ in _SHORT)
+    raise SpecError(f"{word} takes no arguments" if known else f"unknown layer {word!r}{_suggestion(word)}")
 
 
-def _with_arguments(word: str, arguments: list[tuple[str | None, str]]) -> Item:
-    if word not in _NAMED:
-        raise SpecError(f"{word} takes no arguments" if word in _BARE else f"unknown layer {word!r}{_suggestion(word)}")
-    build, required, others = _NAMED[word]
-    values: dict[str, Value] = {}
-    for name, token in arguments:
-        name = name or required[0]
-        if name not in required + others:
-            raise SpecError(f"{word} has no argument {name}; it takes {', '.join(required + others)}")
-        if name in values:
+def _merge(word: str, arguments: list[Argument] | None) -> Layer:
+    if word not in MERGE_WORDS:
+        raise SpecError(f"branches end in ADD or CONCAT, not {word!r}")
+    return _of_word(word, MERGE_WORDS[word], arguments)
+
+
+def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
+    """The layer of a word with arguments, or of the bare word."""
+    if arguments and not known.arguments:
+        raise SpecError(f"{word} takes no arguments")
+    if known.required and not arguments:
+        raise SpecError(f"{word} needs its numbers: {word}({', '.join(f'{name}=...' for name in known.required)})")
+    given: dict[str, str] = {}
+    for name, token in arguments or ():
+        name = name or next(iter(known.arguments))
+        if name not in known.arguments:
+            raise SpecError(f"{word} has no argument {name}; it takes {', '.join(known.arguments)}")
+        if name in given:
             raise SpecError(f"{word} is given {name} twice")
-        values[name] = _extents(token)
-        if name in ("K", "G") and isinstance(values[name], tuple):
-            raise SpecError(f"{word}: {name}={token} must be one number, not one per axis")
-    missing = [name for name in required if name not in values]
+        given[name] = token
+    missing = [name for name in known.required if name not in given]
     if missing:
-        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({', '.join(f'{m}=3' for m in required)})")
-    layer: Item = build(**values)
+        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({', '.join(f'{m}=3' for m in missing)})")
+    values = {known.arguments[name]: _read(known.arguments[name], token, word, name) for name, token in given.items()}
+    layer: Layer = known.kind(**known.preset | values)
     return layer
 
 
@@ -309,6 +422,61 @@ def _input(text: str) -> Layer:
 def _suggestion(word: str) -> str:
     close = difflib.get_close_matches(word.upper(), _EXAMPLES, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close and close[0] != word else f"; known are {', '.join(_EXAMPLES)}"
+
+
+# --- one argument's text ----------------------------------------------------------------------------------------------
+
+FLAGS = ("bias", "ceil_mode", "count_include_pad", "scale", "shift")
+NUMBERS = ("p", "eps", "alpha", "beta", "k")
+SAME = {"SAME": spec.SAME_UPPER, "SAME_LOWER": spec.SAME_LOWER}
+
+_SIZE = r"-?[0-9]{1,12}|[A-Za-wyz][A-Za-wyz0-9_]*"
+
+
+def _read(name: str, token: str, word: str, argument: str) -> Any:
+    """The value of the field `name` that a token writes; what is neither flag nor number nor word is a size."""
+    if name in FLAGS:
+        if token not in ("0", "1"):
+            raise SpecError(f"{word}: {argument}={token[:20]} must be 0 or 1")
+        return token == "1"
+    if name in NUMBERS:
+        if not re.fullmatch(r"-?[0-9]{1,300}(\.[0-9]{1,400})?", token):
+            raise SpecError(f"{word}: {argument}={token[:20]} is not a number; write it like 0.5")
+        return float(token) if "." in token else int(token)
+    if name in ("name", "op"):
+        return token
+    if name == "mode":
+        return token.lower()
+    if name == "padding":
+        return SAME[token] if token in SAME else _extents(token, pairs=True)
+    return _extents(token)
+
+
+def _extents(token: str, pairs: bool = False) -> Value:
+    """`"7"`, `"7x1"` or `"FxG"`: one value, or one per axis in array order (the text is width first).
+
+    `"7x"` is a value for one axis alone; with `pairs`, a value may be `"before:after"`.
+    """
+    parts = token.split("x")
+    alone = len(parts) == 1
+    if len(parts) == 2 and not parts[1]:
+        parts.pop()
+    values = tuple(_extent(part, token, pairs) for part in reversed(parts))
+    return values[0] if alone and not isinstance(values[0], tuple) else values
+
+
+def _extent(part: str, token: str, pairs: bool) -> Value:
+    ends = part.split(":")
+    if len(ends) > 1 + pairs or not all(re.fullmatch(_SIZE, end) for end in ends):
+        raise SpecError(f"{token!r} is not a size: write a number or a letter (no x in it), or several joined by x")
+    values = tuple(int(end) if end.removeprefix("-").isdecimal() else end for end in ends)
+    return values[0] if len(values) == 1 else values
+
+
+def _same_padding(kernel: Value) -> Value:
+    if not isinstance(kernel, int) or kernel % 2 == 0:
+        raise SpecError(f"padding (F-1)/2 is not a whole number for F={kernel}; write CONV(K=..., F={kernel}, P=...)")
+    return (kernel - 1) // 2
 
 
 class _Tree(Transformer[Token, Item]):
@@ -337,22 +505,27 @@ class _Tree(Transformer[Token, Item]):
         return Optional(item, (mark.start_pos or 0) + 1)
 
     def branches(self, children: list[Any]) -> Item:
-        split, *branches, merge = children
-        if merge not in _MERGES:
-            raise self._error(merge, f"branches end in ADD or CONCAT, not {str(merge)!r}")
+        split, *branches, (head, merge) = children
         if len(branches) < 2:
-            raise self._error(merge, "a merge needs two branches or more, separated by '|'")
-        return Branches(tuple(branches), _MERGES[merge](), (split.start_pos or 0) + 1)
+            raise self._error(head, "a merge needs two branches or more, separated by '|'")
+        return Branches(tuple(branches), merge, (split.start_pos or 0) + 1)
 
-    def argument(self, tokens: list[Token]) -> Any:
+    def argument(self, tokens: list[Token]) -> Argument:
         name, value = (None, tokens[0]) if len(tokens) == 1 else tokens
         return name and str(name), str(value)
 
-    def layer(self, children: list[Any]) -> Item:
-        head, *arguments = children
-        build = (lambda: _input(str(head))) if head.type == "INPUT" else (lambda: _layer(str(head), arguments or None))
+    def arguments(self, arguments: list[Argument]) -> list[Argument]:
+        return arguments
+
+    @v_args(inline=True)
+    def layer(self, head: Token, arguments: list[Argument] | None = None) -> Item:
+        build = (lambda: _input(str(head))) if head.type == "INPUT" else (lambda: _layer(str(head), arguments))
         item: Item = self._placed(head, build)
         return item
+
+    @v_args(inline=True)
+    def merge(self, head: Token, arguments: list[Argument] | None = None) -> tuple[Token, Layer]:
+        return head, self._placed(head, lambda: _merge(str(head), arguments))
 
     def _placed(self, token: Token, build: Callable[[], Any]) -> Any:
         try:

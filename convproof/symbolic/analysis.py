@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -191,8 +191,12 @@ def axis_names(network: Network) -> tuple[str, ...]:
     return ("D", "H", "W")[-len(network.image.sizes) :]
 
 
-def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
+def size_sets(
+    network: Network, axis: int | str, fixed: Mapping[str, Sequence[int | None]] | None = None
+) -> tuple[SizeSet, SizeSet]:
     """(valid, exact) along one input axis: every window fits and branches agree; moreover no stride leaves a remainder.
+
+    `fixed` holds shapes that the outputs of layers must have, with None for what may be any number.
 
     `axis` counts from 0, or names the axis ("H", "W"). Raises `Undecided` where a kernel, stride, padding or dilation
     along this axis is a letter, and `SpecError` for an axis that the input has not.
@@ -218,6 +222,7 @@ def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
         for node in network
         for each in condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
     )
+    wanted |= dict.fromkeys(written(shapes, axis, fixed or {}))
     valid = exact = EVERY
     for kind, value in wanted:
         if kind == "fits":
@@ -229,6 +234,16 @@ def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
         else:
             exact &= where_zero(value, letter)
     return valid, valid & exact
+
+
+def written(
+    shapes: Mapping[str, Shape], axis: int, fixed: Mapping[str, Sequence[int | None]]
+) -> Iterator[tuple[str, Size]]:
+    """That outputs have the sizes along one axis that are fixed for them; a vector, all its values."""
+    for layer, shape in fixed.items():
+        place = 1 + axis if len(shape) > 1 else 0
+        if (number := shape[place]) is not None:
+            yield "agrees", normal(shapes[layer][place] - number)
 
 
 _WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)

@@ -1,15 +1,19 @@
-"""Receptive fields: which input positions an output position can depend on, along one spatial axis.
+"""Receptive fields: which input positions an output position can depend on, along one spatial axis, over all paths.
 
 Output number o can depend only on the input positions i with
 
     offset + jump*o <= i <= offset + jump*o + size - 1,
 
 and those outside the image are padding. Below a transposed conv all three may be fractions; the interval still holds.
-Source: A. Araujo, W. Norris and J. Sim, "Computing receptive fields of convolutional neural networks" (Distill, 2019).
+Elsewhere, away from the borders, o depends on both ends. Seen from the input the same relation is the projective field,
+the outputs that a position reaches; `borders.reached` tells which of them do read it where taps lie apart.
+Source: A. Araujo, W. Norris and J. Sim, "Computing receptive fields of convolutional neural networks" (Distill, 2019);
+its effective padding is -offset.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -17,6 +21,7 @@ import sympy
 
 from convproof.errors import MissingRule, Undecided
 from convproof.spec import (
+    MERGES,
     Activation,
     Add,
     Affine,
@@ -36,6 +41,8 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Network,
+    Node,
     Pad,
     ReLU,
     Softmax,
@@ -43,13 +50,18 @@ from convproof.spec import (
     Upsample,
 )
 from convproof.symbolic import window
-from convproof.symbolic.floordiv import Size, normal, size
+from convproof.symbolic.floordiv import Size, floordiv, normal, size
 from convproof.symbolic.shapes import Shape, placed_axes
 
 
 @dataclass(frozen=True)
 class Field:
-    """Along one axis: how many positions an output sees, how far the next output's lie, where the first one's begin."""
+    """Along one axis: how many positions an output sees, how far the next output's lie, where the first one's begin.
+
+    >>> stem = Field().through(-3, 7, 2).through(-1, 3, 2)  # a conv of 7, stride 2, padding 3; a pool of 3, 2, 1
+    >>> stem, stem.centre, stem.reached(100)
+    (Field(size=11, jump=4, offset=-5), 0, (24, 26))
+    """
 
     size: Size = 1
     jump: Size = 1
@@ -62,6 +74,20 @@ class Field:
             normal(self.jump * step),
             normal(self.offset + first * self.jump),
         )
+
+    @property
+    def centre(self) -> Size:
+        """The middle of the first output's field, perhaps between two positions; the next one's is `jump` further."""
+        return normal(self.offset + (self.size - 1) * sympy.Rational(1, 2))
+
+    def reached(self, position: Size) -> tuple[Size, Size]:
+        """The first and the last output that can depend on an input position: its projective field."""
+        last = floordiv(position - self.offset, self.jump)
+        return normal(-floordiv(self.offset + self.size - 1 - position, self.jump)), last
+
+
+def _is_number(value: Size) -> bool:
+    return isinstance(value, (int, sympy.Rational))
 
 
 Fields = tuple[Field, ...]
@@ -149,8 +175,48 @@ def _union(layer: Layer, fields: tuple[Field, ...], extent: Size) -> Field:
         )
     starts = [field.offset for field in fields]
     ends = [normal(field.offset + field.size) for field in fields]
-    if not all(isinstance(each, int) for each in starts + ends):
+    if not all(map(_is_number, starts + ends)):
         if len(set(fields)) == 1:
             return fields[0]
         raise Undecided(f"{kind}: the branches' fields {', '.join(map(str, fields))} are compared only in numbers")
-    return Field(max(ends) - min(starts), fields[0].jump, min(starts))
+    return Field(normal(max(ends) - min(starts)), fields[0].jump, min(starts))
+
+
+def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
+    """Whether the fields of all paths from the input to a layer have one centre, at every output, by name of the layer.
+
+    Where they have not, the branches of a merge before see the image shifted against each other. It is the condition
+    on strides and on (size - 1)/2 - effective padding that google-research/receptive_field calls aligned. Raises
+    `Undecided` where it hangs on letters.
+
+    >>> from convproof.spec.notation import network
+    >>> from convproof.symbolic import output_shapes
+    >>> net = network("INPUT[32x32x1] -> { CONV3-1 | ID } ADD -> { POOL2 | CONV(K=1, F=1, S=2) } CONCAT")
+    >>> found = alignment(net, output_shapes(net))
+    >>> found["add1"], found["concat1"]
+    (True, False)
+    """
+    centres: dict[str, Fields | None] = {}
+    for node in network:
+        fields = [field for name in node.operands if (field := centres[name]) is not None]
+        inputs = [shapes[name] for name in node.operands]
+        if len(fields) < len(node.operands) or not _coincide(node, fields, shapes[node.name]):
+            centres[node.name] = None
+        else:
+            whole = fields[0] if isinstance(node.layer, MERGES) else receptive_field(node.layer, fields, inputs)
+            centres[node.name] = tuple(Field(1, field.jump, field.centre) for field in whole)
+    return {name: found is not None for name, found in centres.items()}
+
+
+def _coincide(node: Node, fields: list[Fields], shape: Shape) -> bool:
+    """Whether all operands have the same centres; a single output has no pace."""
+    apart = [normal(a.centre - b.centre) for other in fields[1:] for a, b in zip(fields[0], other, strict=True)]
+    for axis, extent in enumerate(shape[1:]):
+        if extent != 1:
+            apart += [normal(other[axis].jump - fields[0][axis].jump) for other in fields[1:]]
+    if any(_is_number(difference) and difference != 0 for difference in apart):
+        return False
+    for difference in apart:
+        if difference != 0:
+            raise Undecided(f"{node.name}: the branches are aligned only where {difference} = 0")
+    return True

@@ -11,6 +11,7 @@ normal form, by five rules, each an identity of integers (n, c, q, r integers; b
     fractions      floor((x / q) / b)             = floor(x / (q*b))                   q a positive integer
 
 So a chain of windows is one `FloorDiv(a*n + b, c) + d` with 0 <= a, b < c, and equal chains are equal expressions.
+A positive number to the power of a natural polynomial, such as 2**M, is a monomial like others.
 """
 
 from __future__ import annotations
@@ -125,18 +126,29 @@ def is_positive(b: Size) -> bool:
 
 
 def collect(a: Size) -> Terms:
-    """The terms of the polynomial a. Raises `SpecError` for anything but integer letters, `FloorDiv`s and rationals."""
+    """The terms of the polynomial a. Raises `SpecError` for anything but integer letters, `FloorDiv`s, rationals and
+    powers of numbers.
+    """
     terms: Terms = sympy.expand(a).as_coefficients_dict()
     for monomial, coefficient in terms.items():
         if not coefficient.is_Rational:
             raise SpecError(f"{a}: the coefficient {coefficient} is not a rational number")
         for base, power in monomial.as_powers_dict().items():
+            if _is_exponential(base, power):
+                continue
             integral = isinstance(base, FloorDiv) or base == 1 or base.assumptions0.get("integer") is True
             if not (isinstance(base, (sympy.Symbol, FloorDiv)) or base == 1) or not integral:
                 raise SpecError(f"{a}: {base} is neither an integer letter nor a FloorDiv")
             if not (power.is_Integer and power > 0):
                 raise SpecError(f"{a}: the power {base}**{power} has no place in a size")
     return {m: c for m, c in terms.items() if c != 0}
+
+
+def _is_exponential(base: Any, power: Any) -> bool:
+    """Whether base**power is a positive number to the power of letters that are never negative."""
+    if not base.is_Integer or base < 1 or power.is_Integer or power.has(FloorDiv):
+        return False
+    return all(c.is_Integer and c > 0 for c in collect(power).values())
 
 
 class FloorDiv(sympy.Function):  # type: ignore[misc]
@@ -212,7 +224,8 @@ def _whole_part(terms: Terms, divisor: Terms) -> tuple[Terms, Terms]:
 
 
 def _is_monomial(ratio: Any) -> bool:
-    return all(power.is_Integer and power > 0 for base, power in ratio.as_powers_dict().items() if base != 1)
+    powers = ratio.as_powers_dict().items()
+    return all((power.is_Integer and power > 0) or _is_exponential(base, power) for base, power in powers if base != 1)
 
 
 def _exact_quotient(terms: Terms, divisor: Terms) -> Any:

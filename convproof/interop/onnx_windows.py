@@ -1,0 +1,300 @@
+"""ONNX operators with windows as layers, one rule an operator: convolutions, pools, pads and resizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convproof import spec
+from convproof.errors import InputError
+from convproof.interop.onnx_graph import Graph, Rule
+from convproof.interop.onnx_values import Call, Constant, Flow, Inexpressible, Value
+
+_SPATIAL = (1, 2, 3)
+"""How many spatial axes an image can have."""
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+
+def _short(values: Sequence[Any]) -> Any:
+    """One value where all are equal, else the tuple."""
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def _short_pads(pairs: Sequence[tuple[int, int]]) -> Any:
+    """One value, or one an axis, where before and after are equal; else the pairs."""
+    return tuple(pairs) if any(before != after for before, after in pairs) else _short([n for n, _ in pairs])
+
+
+def _auto_pad(call: Call) -> str:
+    mode = call.text("auto_pad", "NOTSET") or "NOTSET"
+    if mode not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise InputError(f"auto_pad={mode[:20]!r} is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
+    return mode
+
+
+def _explicit_pads(call: Call, rank: int) -> list[tuple[int, int]]:
+    """(before, after) of each axis; ONNX lists all the begins and then all the ends."""
+    pads = call.integers("pads", 2 * rank, (0,) * (2 * rank)) if _auto_pad(call) == "NOTSET" else (0,) * (2 * rank)
+    return list(zip(pads[:rank], pads[rank:], strict=True))
+
+
+def _padding(call: Call, rank: int) -> Any:
+    same = {"SAME_UPPER": spec.SAME_UPPER, "SAME_LOWER": spec.SAME_LOWER}
+    return same.get(_auto_pad(call)) or _short_pads(_explicit_pads(call, rank))
+
+
+def _per_axis(call: Call, name: str, rank: int) -> Any:
+    return _short(call.integers(name, rank, (1,) * rank))
+
+
+def _kernel(call: Call, w: Constant) -> tuple[int, ...]:
+    """The spatial sizes of the weights, with which kernel_shape must agree."""
+    kernel = _sizes(w)[2:]
+    if len(kernel) not in _SPATIAL:
+        raise InputError(f"weights of shape {w.shape} have {len(kernel)} spatial axes; only 1 to 3 can be")
+    if call.integers("kernel_shape", None, kernel) != kernel:
+        raise InputError(f"kernel_shape is not that of the weights, which have shape {w.shape}")
+    return kernel
+
+
+def _sizes(constant: Constant) -> tuple[int, ...]:
+    assert constant.shape is not None  # `Call.constant` sees to it; for the type checker
+    return constant.shape
+
+
+def _bias(call: Call, number: int, size: int) -> list[Constant]:
+    """The bias that is given, or none; it must have `size` numbers."""
+    if call.given(number) is None:
+        return []
+    b = call.constant(number)
+    if b.shape != (size,):
+        raise InputError(f"the bias has shape {b.shape}, not ({size},)")
+    return [b]
+
+
+def _conv(call: Call, graph: Graph) -> Flow:
+    x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
+    kernel = _kernel(call, w)
+    rank, out = len(kernel), _sizes(w)[0]
+    b = _bias(call, 2, out)
+    layer = spec.Conv(
+        out,
+        _short(kernel),
+        _per_axis(call, "strides", rank),
+        _padding(call, rank),
+        _per_axis(call, "dilations", rank),
+        groups,
+        bool(b),
+    )
+    graph.need(x, rank + 2, _sizes(w)[1] * groups)
+    return graph.add(call, layer, [x], (out, *(None for _ in kernel)), [w, *b])
+
+
+def _conv_transpose(call: Call, graph: Graph) -> Flow:
+    x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
+    kernel = _kernel(call, w)
+    rank, out = len(kernel), _sizes(w)[1] * groups
+    graph.need(x, rank + 2, _sizes(w)[0])
+    b = _bias(call, 2, out)
+    strides, dilations = call.integers("strides", rank, (1,) * rank), call.integers("dilations", rank, (1,) * rank)
+    padding, extra = _transposed_padding(call, graph, kernel, strides, dilations)
+    layer = spec.ConvTranspose(
+        out, _short(kernel), _short(strides), padding, _short(extra), groups, bool(b), _short(dilations)
+    )
+    return graph.add(call, layer, [x], (out, *(None for _ in kernel)), [w, *b])
+
+
+def _transposed_padding(
+    call: Call, graph: Graph, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+) -> tuple[Any, Sequence[int]]:
+    """Padding and output padding; where the output's size is given, what is left over is halved.
+
+    Of n inputs it is stride*(n - 1) + output_padding + dilation*(kernel - 1) + 1 - size; for SAME the size is stride*n.
+    """
+    rank, mode = len(kernel), _auto_pad(call)
+    extra = call.integers("output_padding", rank, (0,) * rank)
+    if not call.has("output_shape") and mode in ("NOTSET", "VALID"):
+        return _short_pads(_explicit_pads(call, rank)), extra
+    spans = [e + d * (k - 1) + 1 for k, d, e in zip(kernel, dilations, extra, strict=True)]
+    lacking = [span - s for span, s in zip(spans, strides, strict=True)]
+    if call.has("output_shape"):
+        wanted, sizes = call.integers("output_shape")[-rank:], graph.sizes(call, rank)
+        lacking = [s * n + more - size for s, n, more, size in zip(strides, sizes, lacking, wanted, strict=True)]
+    if min(lacking) < 0:
+        raise Inexpressible(
+            "its output is larger than its windows reach, which the standard and onnxruntime see otherwise"
+        )
+    halves = [total // 2 for total in lacking]
+    rests = [total - half for total, half in zip(lacking, halves, strict=True)]
+    pairs = zip(halves, rests, strict=True) if mode == "SAME_UPPER" else zip(rests, halves, strict=True)
+    return _short_pads(list(pairs)), extra
+
+
+def _pool(call: Call, graph: Graph) -> Flow:
+    x, kernel = call.flow(), call.integers("kernel_shape")
+    rank, mode = len(kernel), _auto_pad(call)
+    if rank not in _SPATIAL:
+        raise InputError(f"kernel_shape has {rank} numbers; only 1 to 3 can be")
+    graph.need(x, rank + 2)
+    size, stride, padding = _short(kernel), _per_axis(call, "strides", rank), _padding(call, rank)
+    dilation = _per_axis(call, "dilations", rank)
+    ceil_mode = bool(call.integer("ceil_mode", 0)) and mode in ("NOTSET", "VALID")  # SAME leaves nothing to round
+    shape = (graph.channels(x), *(None for _ in kernel))
+    if call.op == "MaxPool":
+        made = graph.add(call, spec.MaxPool(size, stride, padding, dilation, ceil_mode), [x], shape)
+    elif dilation != 1:
+        raise Inexpressible("its windows are dilated")
+    elif call.op == "AveragePool":
+        counted = bool(call.integer("count_include_pad", 0))
+        made = graph.add(call, spec.AvgPool(size, stride, padding, ceil_mode, counted), [x], shape)
+    else:
+        made = _lp_pool(call, graph, x, spec.LpPool(_power(call), size, stride, ceil_mode), padding)
+    if ceil_mode and mode == "VALID":
+        graph.note(made, "rounds up, as onnx and onnxruntime do; the standard's text rounds down under auto_pad=VALID")
+    return made
+
+
+def _lp_pool(call: Call, graph: Graph, x: Flow, layer: spec.LpPool, padding: Any) -> Flow:
+    """The padding is a layer of its own: zeros add nothing to a sum of powers."""
+    shape = (graph.channels(x), *(None for _ in call.integers("kernel_shape")))
+    if padding in (spec.SAME_UPPER, spec.SAME_LOWER) or (padding != 0 and layer.ceil_mode):
+        raise Inexpressible("its padding depends on the size")
+    if padding != 0:
+        x = graph.add(call, spec.Pad(padding), [x], shape, part="pad")
+    return graph.add(call, layer, [x], shape)
+
+
+def _power(call: Call) -> float:
+    return call.integer("p", 2) if call.opset > 1 else call.real("p", 2.0)
+
+
+def _global_pool(call: Call, graph: Graph) -> Flow:
+    kind = "max" if call.op == "GlobalMaxPool" else "avg"
+    x = call.flow()
+    shape = None if x.shape is None else (x.shape[1], *(1 for _ in x.shape[2:]))
+    return graph.add(call, spec.GlobalPool(kind), [x], shape)
+
+
+def _reduce(call: Call, graph: Graph) -> Flow:
+    x = call.flow()
+    shape = graph.shape(x)
+    if sorted(call.axes(1, len(shape))) != list(range(2, len(shape))) or len(shape) < 3:
+        raise Inexpressible("it reduces other axes than all spatial ones")
+    kind, ones = "max" if call.op == "ReduceMax" else "avg", tuple(1 for _ in shape[2:])
+    if call.integer("keepdims", 1):
+        return graph.add(call, spec.GlobalPool(kind), [x], (shape[1], *ones))
+    pooled = graph.add(call, spec.GlobalPool(kind), [x], (shape[1], *ones), part="pool")
+    return graph.add(call, spec.Flatten(), [pooled], (shape[1],))
+
+
+def _pad(call: Call, graph: Graph) -> Value:
+    x = call.flow()
+    attribute = next((name for name in ("pads", "paddings") if call.has(name)), None)
+    pads = list(call.integers(attribute)) if attribute else call.numbers(1)
+    if not all(isinstance(each, int) for each in pads):
+        raise Inexpressible("its pads are computed")
+    shape = graph.shape(x)
+    axes = call.axes(3, len(shape), range(len(shape)))
+    if len(pads) != 2 * len(axes):
+        raise InputError(f"{len(pads)} pads are not two for each of {len(axes)} axes")
+    pairs = dict(zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True))
+    if any(pairs.get(axis, (0, 0)) != (0, 0) for axis in (0, 1)):
+        raise Inexpressible("it pads the batch or the channels")
+    if not any(any(pair) for pair in pairs.values()):
+        return x
+    padding = _short_pads([pairs.get(axis, (0, 0)) for axis in range(2, len(shape))])
+    made = graph.add(call, spec.Pad(padding), [x], (shape[1], *(None for _ in shape[2:])))
+    mode = call.text("mode", "constant")
+    if mode != "constant":
+        graph.note(made, f"pads by {mode[:20]}, which is taken as zeros: sizes and costs are the same")
+    elif not _pads_zeros(call):
+        graph.note(made, "pads with another number than 0, which is taken as zeros: sizes and costs are the same")
+    return made
+
+
+def _pads_zeros(call: Call) -> bool:
+    given = call.given(2)
+    if given is None:
+        return call.real("value", 0.0) == 0
+    return isinstance(given, Constant) and given.values is not None and all(n == 0 for n in given.values.reshape(-1))
+
+
+def _resize(call: Call, graph: Graph) -> Value:
+    x = call.flow()
+    shape, mode = graph.shape(x), call.text("mode", "nearest")
+    if mode not in ("nearest", "linear"):
+        raise Inexpressible(f"it interpolates by {mode[:20]}")
+    batch, channels, *factors = _factors(call, graph, shape)
+    if (batch, channels) != (1, 1):
+        raise Inexpressible("it resizes the batch or the channels")
+    if set(factors) == {1}:
+        return x
+    layer = spec.Upsample(_short(factors), "nearest" if mode == "nearest" else "bilinear")
+    made = graph.add(call, layer, [x], (shape[1], *(None for _ in factors)))
+    if not _as_upsample(call, mode):
+        graph.note(made, "takes its values at other positions than Upsample: sizes and costs are the same")
+    return made
+
+
+def _as_upsample(call: Call, mode: str) -> bool:
+    """Whether a whole factor repeats each position, or interpolates with half-pixel centres."""
+    old = call.op == "Upsample" or call.opset < 11  # these take every position o/factor, rounded down
+    coordinates = "asymmetric" if old else call.text("coordinate_transformation_mode", "half_pixel")
+    rounding = "floor" if old else call.text("nearest_mode", "round_prefer_floor")
+    if mode == "nearest" and coordinates == "asymmetric":
+        return rounding == "floor"
+    half_pixel = coordinates in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
+    return half_pixel and (mode == "linear" or rounding.startswith("round"))
+
+
+def _factors(call: Call, graph: Graph, shape: tuple[Any, ...]) -> list[int]:
+    """The whole factor of every axis: an attribute or an input, or the sizes asked for over those that there are."""
+    axes = call.axes(None, len(shape), range(len(shape)))
+    if call.has("scales"):
+        return [_whole(factor) for factor in _spread(call.reals("scales"), axes, [1.0] * len(shape))]
+    number = 2 if call.op == "Resize" and call.opset > 10 else 1
+    scales = call.given(number)
+    if scales is not None and not (isinstance(scales, Constant) and scales.size == 0):
+        return [_whole(factor) for factor in _spread(call.numbers(number), axes, [1.0] * len(shape))]
+    if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise Inexpressible("its factors depend on the size")
+    have = [*shape[:2], *graph.sizes(call, len(shape) - 2)]
+    wanted = _spread(call.numbers(3), axes, have)
+    return [1 if n == m else _whole(_ratio(n, m)) for n, m in zip(wanted, have, strict=True)]
+
+
+def _ratio(wanted: Any, have: Any) -> Any:
+    whole = isinstance(wanted, int) and isinstance(have, int) and wanted % have == 0
+    return wanted // have if whole else None
+
+
+def _whole(factor: Any) -> int:
+    if not isinstance(factor, int | float) or not 1 <= factor < 2**31 or factor != int(factor):
+        raise Inexpressible("its factors are not whole numbers")
+    return int(factor)
+
+
+def _spread(values: Sequence[Any], axes: list[int], others: list[Any]) -> list[Any]:
+    """One value an axis: those given for some of the axes, those of `others` for the rest."""
+    if len(values) != len(axes):
+        raise InputError(f"{len(values)} factors or sizes are not one for each of {len(axes)} axes")
+    named = dict(zip(axes, values, strict=True))
+    return [named.get(axis, other) for axis, other in enumerate(others)]
+
+
+WINDOWS: dict[str, Rule] = {
+    "AveragePool": _pool,
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_pool,
+    "LpPool": _pool,
+    "MaxPool": _pool,
+    "Pad": _pad,
+    "ReduceMax": _reduce,
+    "ReduceMean": _reduce,
+    "Resize": _resize,
+    "Upsample": _resize,
+}

@@ -1,0 +1,233 @@
+"""PyTorch's layers with windows: convolutions, pools, pads and upsampling. One rule serves modules and functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from convproof import spec
+from convproof.errors import InputError
+from convproof.interop.onnx_values import Constant, Flow, Inexpressible, axis_of
+from convproof.interop.onnx_windows import _short, _short_pads
+from convproof.interop.torch_graph import Call, Rule
+from convproof.interop.torch_values import Size
+
+# --- convolutions -----------------------------------------------------------------------------------------------------
+
+
+def weight_shape(call: Call) -> tuple[int, ...]:
+    """The shape of the weights that a function is given."""
+    weight = call.raw("weight")
+    if not isinstance(weight, Constant) or weight.shape is None:
+        raise Inexpressible("its weights are computed")
+    return weight.shape
+
+
+def with_weight(call: Call, made: Flow) -> Flow:
+    """The layer of a function, with a note if its weights are not as they are stored."""
+    weight: Any = call.settings.get("weight")
+    names = weight.sources if isinstance(weight, Constant) else ()
+    if names and [call.graph.stored[name] for name in names] != [weight.shape]:
+        call.note(made, f"its weights are made of {', '.join(names)}, which count once for all layers")
+    return made
+
+
+def _filters(call: Call, transposed: bool) -> tuple[int, int, tuple[int, ...]]:
+    """Channels of the output and of the input, and the kernel."""
+    if call.module is not None:
+        return call.module.out_channels, call.module.in_channels, call.module.kernel_size
+    shape, groups = weight_shape(call), call.get("groups", 1)
+    if len(shape) != call.rank + 2:
+        raise InputError(f"weights of shape {shape} are not for {call.rank} spatial axes")
+    ends = (shape[1] * groups, shape[0]) if transposed else (shape[0], shape[1] * groups)
+    return *ends, shape[2:]
+
+
+def _conv(call: Call) -> Flow:
+    out, channels, kernel = _filters(call, transposed=False)
+    padding = call.get("padding", 0)
+    if isinstance(padding, str):
+        padding = {"same": spec.SAME_UPPER, "valid": 0}[padding]  # of an odd sum, the larger half goes behind
+    else:
+        padding = call.per_axis("padding", 0)
+    call.graph.need(call.x, call.rank + 2, channels)
+    strides, dilations, groups = call.per_axis("stride", 1), call.per_axis("dilation", 1), call.get("groups", 1)
+    layer = spec.Conv(out, _short(kernel), strides, padding, dilations, groups, call.has_bias)
+    return _zeros(call, with_weight(call, call.windows(layer, call.x, out)), call.get("padding_mode", "zeros"))
+
+
+def _zeros(call: Call, made: Flow, mode: str) -> Flow:
+    if mode != "zeros":
+        call.note(made, f"pads by {mode}, which is taken as zeros: sizes and costs are the same")
+    return made
+
+
+def _conv_transpose(call: Call) -> Flow:
+    out, channels, kernel = _filters(call, transposed=True)
+    call.graph.need(call.x, call.rank + 2, channels)
+    layer = spec.ConvTranspose(
+        out,
+        _short(kernel),
+        call.per_axis("stride", 1),
+        call.per_axis("padding", 0),
+        call.per_axis("output_padding", 0),
+        call.get("groups", 1),
+        call.has_bias,
+        call.per_axis("dilation", 1),
+    )
+    return with_weight(call, call.windows(layer, call.x, out))
+
+
+# --- pools ------------------------------------------------------------------------------------------------------------
+
+
+def _pool(kind: str) -> Rule:
+    def rule(call: Call) -> Flow:
+        x = call.x
+        call.graph.need(x, call.rank + 2)
+        if call.get("return_indices", False):
+            raise Inexpressible("it also returns where the maxima are")
+        padding, ceil_mode = call.per_axis("padding", 0), call.get("ceil_mode", False)
+        whole = None if x.shape is None or kind == "lp" else call.graph.extents(x)[2:]
+        if padding == 0 and call.spread(call.raw("kernel_size"), call.rank) == whole:
+            return _over_all(call, x, kind)
+        kernel, stride = call.per_axis("kernel_size"), call.per_axis("stride")
+        if kind == "max":
+            return call.windows(spec.MaxPool(kernel, stride, padding, call.per_axis("dilation", 1), ceil_mode), x)
+        if kind == "lp":
+            return call.windows(spec.LpPool(call.get("norm_type"), kernel, stride, ceil_mode), x)
+        counted = call.get("count_include_pad", True)
+        made = call.windows(spec.AvgPool(kernel, stride, padding, ceil_mode, counted), x)
+        if call.get("divisor_override") is not None:
+            call.note(made, "divides by a number of its own: sizes and costs are the same")
+        return made
+
+    return rule
+
+
+def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
+    shape = None if x.shape is None else (x.shape[1], *(1 for _ in x.shape[2:]))
+    return call.add(spec.GlobalPool(kind), [x], shape, part)
+
+
+def _adaptive_pool(kind: str) -> Rule:
+    """One window for all of the input, or as many equal ones as divide the input at its size."""
+
+    def rule(call: Call) -> Flow:
+        x = call.x
+        call.graph.need(x, call.rank + 2)
+        if call.get("return_indices", False):
+            raise Inexpressible("it also returns where the maxima are")
+        wanted = call.spread(call.get("output_size"), call.rank)
+        if set(wanted) == {1}:
+            return _over_all(call, x, kind)
+        have = call.graph.extents(x)[2:]
+        pairs = [(call.graph.number(n), m) for n, m in zip(have, wanted, strict=True) if m is not None]
+        if any(n % m for n, m in pairs):
+            raise Inexpressible(f"its windows are not all alike, for {wanted} outputs of {[n for n, _ in pairs]}")
+        kernel = _short([1 if m is None else call.graph.number(n) // m for n, m in zip(have, wanted, strict=True)])
+        if kernel == 1:
+            return x
+        return call.windows(spec.MaxPool(kernel) if kind == "max" else spec.AvgPool(kernel), x)
+
+    return rule
+
+
+def _reduce(kind: str) -> Rule:
+    def rule(call: Call) -> Flow:
+        x, axes = call.x, call.get("dim", ())
+        rank = len(call.graph.extents(x))
+        over = sorted(axis_of(axis, rank) for axis in (axes if isinstance(axes, tuple | list) else [axes]))
+        if rank < 3 or over != list(range(2, rank)):
+            raise Inexpressible("it reduces other axes than all spatial ones")
+        if call.get("keepdim", False):
+            return _over_all(call, x, kind)
+        pooled = _over_all(call, x, kind, ".pool")
+        return call.add(spec.Flatten(), [pooled], x.shape and x.shape[1:2])
+
+    return rule
+
+
+# --- pads and upsampling ----------------------------------------------------------------------------------------------
+
+
+def _pad(call: Call) -> Flow:
+    """Zeros around the image; the numbers come in pairs, for the last axis first."""
+    x, given = call.x, call.get("pad", call.get("padding"))
+    rank = len(call.graph.extents(x)) - 2
+    numbers = call.spread(given, 2 * rank)
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if any(pair != (0, 0) for pair in pairs[rank:]):
+        raise Inexpressible("it pads the channels or the batch")
+    pairs += [(0, 0)] * (rank - len(pairs))
+    if not any(map(any, pairs)):
+        return x
+    made = call.windows(spec.Pad(_short_pads(pairs[:rank][::-1])), x)
+    mode = call.get("mode", re.sub(r"Pad\dd$", "", call.op).lower())
+    if mode in ("zero", "constant"):
+        mode = "zeros" if not call.get("value") else "another number than 0"
+    return _zeros(call, made, mode)
+
+
+_MODES = {
+    "nearest": "nearest",
+    "nearest-exact": "nearest",
+    "linear": "bilinear",
+    "bilinear": "bilinear",
+    "trilinear": "bilinear",
+}
+
+
+def _upsample(call: Call) -> Flow:
+    x, mode = call.x, call.get("mode", "nearest")
+    if mode not in _MODES:
+        raise Inexpressible(f"it interpolates by {mode}")
+    factors = _factors(call, call.graph.extents(x)[2:])
+    if any(n != int(n) or n < 1 for n in factors):
+        raise Inexpressible("its factors are not whole numbers")
+    if set(factors) == {1}:
+        return x
+    made = call.windows(spec.Upsample(_short([int(n) for n in factors]), _MODES[mode]), x)
+    if call.get("align_corners"):
+        call.note(made, "takes its values at other positions than Upsample: sizes and costs are the same")
+    return made
+
+
+def _factors(call: Call, have: Sequence[Size]) -> tuple[Any, ...]:
+    """The factor along each axis; that of a size which is asked for is what it has at the given image."""
+    if call.raw("size") is None:
+        return call.spread(call.get("scale_factor"), len(have))
+    wanted = call.spread(call.raw("size"), len(have))
+    return tuple(
+        1 if n == m else call.graph.resolved(n) / call.graph.number(m) for n, m in zip(wanted, have, strict=True)
+    )
+
+
+_CONV = "input weight bias stride padding dilation groups"
+_CONV_TRANSPOSE = "input weight bias stride padding output_padding groups dilation"
+_MAX_POOL = "input kernel_size stride padding dilation ceil_mode return_indices"
+_AVG_POOL = "input kernel_size stride padding ceil_mode count_include_pad divisor_override"
+_LP_POOL = "input norm_type kernel_size stride ceil_mode"
+
+MODULES: dict[str, Rule] = {"Upsample": _upsample}
+FUNCTIONS: dict[str, tuple[Rule, str]] = {
+    "amax": (_reduce("max"), "input dim keepdim"),
+    "interpolate": (_upsample, "input size scale_factor mode align_corners"),
+    "mean": (_reduce("avg"), "input dim keepdim"),
+    "pad": (_pad, "input pad mode value"),
+}
+for _rank in "123":
+    for _module, _function, _rule, _order in (
+        ("Conv", "conv", _conv, _CONV),
+        ("ConvTranspose", "conv_transpose", _conv_transpose, _CONV_TRANSPOSE),
+        ("MaxPool", "max_pool", _pool("max"), _MAX_POOL),
+        ("AvgPool", "avg_pool", _pool("avg"), _AVG_POOL),
+        ("LPPool", "lp_pool", _pool("lp"), _LP_POOL),
+        ("AdaptiveAvgPool", "adaptive_avg_pool", _adaptive_pool("avg"), "input output_size"),
+        ("AdaptiveMaxPool", "adaptive_max_pool", _adaptive_pool("max"), "input output_size return_indices"),
+    ):
+        MODULES[f"{_module}{_rank}d"] = _rule
+        FUNCTIONS[f"{_function}{_rank}d"] = _rule, _order
+    for _module in ("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad"):
+        MODULES[f"{_module}{_rank}d"] = _pad

@@ -1,0 +1,248 @@
+"""How many activation values a network keeps: in training all of them, at test time those that are still to be read.
+
+Weights are not counted, nor what an operation needs inside. Layers whose `costs.values` are 0 (ReLU, dropout, flatten)
+work in place on their operand where they are its only reader, and else on a copy. At test time a layer's operands and
+its output are held together, and an activation is dropped after its last reader; the peak hangs on the layers' order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+
+import sympy
+
+from convproof.errors import Undecided
+from convproof.spec import Network
+from convproof.symbolic import costs
+from convproof.symbolic.analysis import axis_names, output_shapes, size_sets
+from convproof.symbolic.floordiv import FloorDiv, Size, collect, size, total
+from convproof.symbolic.shapes import product
+
+MOST_STEPS, MOST_CASES, MOST_POINTS = 10_000_000, 500, 64
+"""Steps in search of an order; residues, and numbers for a single letter, in which expressions are compared."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most values held at one time when the layers run in `order`.
+
+    It is the largest of `candidates`, each with the layer that runs then: one in numbers; in letters those that no
+    other one equals or exceeds at all sizes. `exact` says that no order has a smaller peak; else some may have one.
+    """
+
+    candidates: tuple[tuple[Size, str], ...]
+    exact: bool
+    order: tuple[str, ...]
+
+    @property
+    def values(self) -> Size:
+        """The peak, where it is one expression. Raises `Undecided` where it hangs on the letters."""
+        if len(self.candidates) > 1:
+            shown = " and ".join(f"{values} (at {at})" for values, at in self.candidates)
+            raise Undecided(f"the peak is the larger of {shown}; give numbers for the letters")
+        return self.candidates[0][0]
+
+    @property
+    def at(self) -> str:
+        """The layer that runs at the peak, or those that may."""
+        return ", ".join(at for _, at in self.candidates)
+
+
+def retained(network: Network) -> Size:
+    """The values that training keeps for the backward pass: every layer's output, apart from those made in place.
+
+    >>> from convproof.spec.notation import network
+    >>> retained(network("INPUT[WxWx3] -> CONV3-8 -> RELU -> CONV3-8"))
+    19*W**2
+    """
+    shapes = output_shapes(network)
+    return total(costs.values(node.layer, *(shapes[name] for name in node.operands)) for node in network)
+
+
+def peak(network: Network) -> Peak:
+    """The most values live at one time at test time, with the best order of the layers.
+
+    In numbers that is searched for, within `MOST_STEPS`; beyond, and in letters, it is the order of the network, with
+    `exact` where its peak is that of an output and its operands alone. Raises `Undecided` for unknown operations, and
+    where expressions in letters cannot be compared.
+
+    >>> from convproof.spec.notation import network
+    >>> found = peak(network("INPUT[32x32x3] -> CONV3-8 -> RELU -> CONV3-8 -> POOL2 -> FC-10"))
+    >>> found.values, found.at, found.exact
+    (16384, 'conv2', True)
+    >>> peak(network("INPUT[WxWx3] -> CONV3-8 -> CONV3-9 -> POOL2 -> CONV3-99")).candidates
+    ((17*W**2, 'conv2'), (108*(W//2)**2, 'conv3'))
+    """
+    blocks = _blocks(network)
+    needed = [frozenset((i, *block.operands)) for i, block in enumerate(blocks)]
+    order: Sequence[int] = range(len(blocks))
+    if all(isinstance(block.size, int) for block in blocks):
+        order, exact = _best_order(blocks, max(_size(each, blocks) for each in needed))
+        values, place = max((_size(held, blocks), -step) for step, held in enumerate(_live(blocks, order)))
+        found = [(values, blocks[order[-place]].names[0])]
+    else:
+        domain = _Domain.of(network)
+        front = _undominated(_live(blocks, order), blocks, domain)
+        found = [(_size(held, blocks), blocks[i].names[0]) for i, held in front.items()]
+        exact = all(any(_at_least(each, held, blocks, domain) for each in needed) for held in front.values())
+    return Peak(tuple(found), exact, tuple(name for i in order for name in blocks[i].names))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One stored activation: the layer that makes it and those that change it in place, what it reads, its readers."""
+
+    names: tuple[str, ...]
+    size: Size
+    operands: frozenset[int]
+    readers: frozenset[int] = frozenset()
+
+
+def _blocks(network: Network) -> list[_Block]:
+    """The stored activations in the order of the network."""
+    shapes, blocks, place = output_shapes(network), list[_Block](), dict[str, int]()
+    for node in network:
+        in_place = costs.values(node.layer, *(shapes[name] for name in node.operands)) == 0
+        if in_place and network.graph.out_degree(node.operands[0]) == 1:
+            place[node.name] = i = place[node.operands[0]]
+            blocks[i] = replace(blocks[i], names=(*blocks[i].names, node.name))
+            continue
+        place[node.name] = len(blocks)
+        blocks.append(_Block((node.name,), product(shapes[node.name]), frozenset(place[o] for o in node.operands)))
+        for i in blocks[-1].operands:
+            blocks[i] = replace(blocks[i], readers=blocks[i].readers | {place[node.name]})
+    return blocks
+
+
+def _size(held: Iterable[int], blocks: Sequence[_Block]) -> Size:
+    return total(blocks[i].size for i in held)
+
+
+def _live(blocks: Sequence[_Block], order: Sequence[int]) -> Iterator[frozenset[int]]:
+    """The blocks held while each one of `order` is made."""
+    held: set[int] = set()
+    waiting = [len(block.readers) for block in blocks]
+    for i in order:
+        held.add(i)
+        yield frozenset(held)
+        for operand in blocks[i].operands:
+            waiting[operand] -= 1
+            if not waiting[operand]:
+                held.discard(operand)
+
+
+def _best_order(blocks: Sequence[_Block], least: int) -> tuple[Sequence[int], bool]:
+    """The order of least peak and True, or the given order and False; no order's peak is below `least`."""
+    given = max(_size(held, blocks) for held in _live(blocks, range(len(blocks))))
+    operands, readers = ([sum(1 << i for i in getattr(b, side)) for b in blocks] for side in ("operands", "readers"))
+    # What is live depends only on the set of blocks done: Dijkstra's path from none to all, by least peak.
+    best: dict[int, tuple[int, tuple[int, ...]]] = {0: (least, ())}
+    queue = [(least, 0, 0, 0)]
+    while queue and given > least:
+        high, undone, done, live = heappop(queue)
+        if -undone == len(blocks):
+            return best[done][1], True
+        for i, block in enumerate(blocks):
+            then, reached = done | 1 << i, max(high, live + block.size)
+            if then == done or operands[i] & ~done or reached >= best.get(then, (given,))[0]:
+                continue
+            best[then] = reached, (*best[done][1], i)
+            if len(best) * len(blocks) > MOST_STEPS:
+                return range(len(blocks)), False
+            dropped = sum(blocks[o].size for o in block.operands if not readers[o] & ~then)
+            heappush(queue, (reached, undone - 1, then, live + block.size - dropped))
+    return range(len(blocks)), True
+
+
+@dataclass(frozen=True)
+class _Domain:
+    """Some numbers for the letters with which the network is valid, and the least that are left to be proved for."""
+
+    points: tuple[dict[sympy.Symbol, sympy.Integer], ...]
+    low: dict[sympy.Symbol, int]
+
+    @classmethod
+    def of(cls, network: Network) -> _Domain:
+        extents = {n for shape in output_shapes(network).values() for n in shape if not isinstance(n, int)}
+        letters = sorted({x for n in extents for x in n.free_symbols}, key=str)
+        low = {x: 1 if x.assumptions0.get("positive") else 0 for x in letters}
+        for axis, n in zip(axis_names(network), map(size, network.image.sizes), strict=True):
+            if isinstance(n, sympy.Symbol):
+                with suppress(Undecided):  # where sizes hang on other letters, all are compared
+                    low[n] = max(next(iter(size_sets(network, axis)[0]), 1), low[n])
+        near = range(MOST_POINTS if len(letters) == 1 else 2)  # of one letter none is left out before the proof begins
+        chosen = itertools.product((None, *letters), (*near, 10**6), (0, 1, 10**6))  # a letter's number and the others'
+        points = {tuple(low[x] + (far if x == one else rest) for x in letters) for one, far, rest in chosen}
+        tried = [{x: sympy.Integer(n) for x, n in zip(letters, point, strict=True)} for point in sorted(points)]
+        valid = tuple(point for point in tried if all(n.xreplace(point) > 0 for n in extents))
+        return cls(valid, {x: n + len(near) for x, n in low.items()} if len(letters) == 1 else low)
+
+
+def _undominated(
+    steps: Iterable[frozenset[int]], blocks: Sequence[_Block], domain: _Domain
+) -> dict[int, frozenset[int]]:
+    """The steps whose sizes no other step's equals or exceeds for all letters; of equal ones the first."""
+    distinct = {_size(held, blocks): (i, held) for i, held in reversed([*enumerate(steps)])}
+    front: dict[int, frozenset[int]] = {}
+    for i, held in sorted(distinct.values(), key=lambda step: step[0]):
+        if not any(_at_least(other, held, blocks, domain) for other in front.values()):
+            front = {j: other for j, other in front.items() if not _at_least(held, other, blocks, domain)} | {i: held}
+    for one, other in itertools.permutations(front.values(), 2):
+        if _at_least(one, other, blocks, domain) is None:
+            sizes = " >= ".join(str(_size(each, blocks)) for each in (one, other))
+            raise Undecided(f"whether always {sizes} is not known; give numbers for the letters")
+    return front
+
+
+def _at_least(one: frozenset[int], other: frozenset[int], blocks: Sequence[_Block], domain: _Domain) -> bool | None:
+    """Whether the size of one set of blocks is at least that of another for all letters; None where it is not known."""
+    if other <= one:
+        return True
+    difference = sympy.expand(_size(one, blocks) - _size(other, blocks))
+    if any(difference.xreplace(point) < 0 for point in domain.points):
+        return False
+    bounds = (difference, _lower_bound(difference, domain.low))
+    return any(_plain(bound, domain.low) for bound in bounds) or _by_residues(difference, domain.low) or None
+
+
+def _lower_bound(difference: Size, low: Mapping[sympy.Symbol, int]) -> Size:
+    """What it is at least, with every floor(a/b) as small, or as large where it is subtracted, as may be."""
+    bound = 0
+    for monomial, c in collect(difference).items():
+        floors = {f: f.args for f in monomial.atoms(FloorDiv)}
+        if not all(b.is_Integer and _plain(a, low) for a, b in floors.values()):
+            bound += c * monomial
+        elif c < 0 or all(_plain(a - b + 1, low) for a, b in floors.values()):
+            bound += c * monomial.xreplace({f: (a - (0 if c < 0 else b - 1)) / b for f, (a, b) in floors.items()})
+    return bound
+
+
+def _by_residues(difference: Size, low: Mapping[sympy.Symbol, int]) -> bool:
+    """Whether it is plainly not negative for every residue of its letters, where floors become polynomials."""
+    period = _period(difference)
+    letters = sorted({x for f in difference.atoms(FloorDiv) for x in f.free_symbols}, key=str)
+    if not period or period ** len(letters) > MOST_CASES:
+        return False
+    cases = itertools.product(range(period), repeat=len(letters))
+    steps = ({x: period * (x - low[x]) + low[x] + r for x, r in zip(letters, case, strict=True)} for case in cases)
+    return all(_plain(difference.xreplace(step), low) for step in steps)
+
+
+def _period(difference: Size) -> int:
+    """A step of the letters that changes every floor by a polynomial; 0 where a divisor is a letter."""
+    floors = difference.atoms(FloorDiv)
+    return math.lcm(*(int(f.args[1]) * _period(f.args[0]) if f.args[1].is_Integer else 0 for f in floors))
+
+
+def _plain(p: Size, low: Mapping[sympy.Symbol, int]) -> bool:
+    """Whether no coefficient is negative, when letters and floors that only grow are counted from their least."""
+    least = {x: sympy.Integer(n) for x, n in low.items()}
+    floors = [f for f in sympy.expand(p).atoms(FloorDiv) if f.args[1].is_Integer and _plain(f.args[0], low)]
+    counted = {x: x + n for x, n in least.items()} | {f: sympy.Dummy() + f.xreplace(least) for f in floors}
+    shifted = sympy.expand(sympy.expand(p).xreplace(counted))
+    return not shifted.has(FloorDiv) and all(c >= 0 for c in shifted.as_coefficients_dict().values())

@@ -1,0 +1,317 @@
+"""How a torch module is read: names, outputs, what layers share, what is left alone, and what is wrong."""
+
+import subprocess
+import sys
+from collections import namedtuple
+
+import pytest
+
+from convproof.errors import InputError
+from convproof.interop.torch import load
+
+torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
+from torchmodules import Does, kinds  # noqa: E402
+
+nn, F = torch.nn, torch.nn.functional
+
+# --- names, outputs, what is shared, what is left alone ---------------------------------------------------------------
+
+
+class Pair(nn.Module):
+    """One convolution twice, and another one with its weights."""
+
+    def __init__(self, returned=lambda first, second: second):
+        super().__init__()
+        self.inner = nn.ModuleDict({"a": nn.Conv2d(3, 3, 3), "b": nn.Conv2d(3, 3, 3)})
+        self.inner["b"].weight = self.inner["a"].weight
+        self.calls, self.kept, self.returned = 0, None, returned
+
+    def forward(self, x, mask=None, *, scale=2):
+        assert mask is None, "its default holds"
+        self.calls += 1
+        self.kept = self.inner["a"](F.relu(self.inner["a"](x)))
+        self.more = F.relu(self.kept) * scale
+        return self.returned(self.kept, self.inner["b"](self.more))
+
+
+def test_layers_are_named_as_the_modules():
+    names = [node.name for node in load(nn.Sequential(nn.Sequential(Pair()), nn.ReLU())).network]
+    inside = ["inner.a", "relu", "inner.a_2", "relu_2", "mul", "inner.b"]
+    assert names == ["input", *(f"0.0.{name}" for name in inside), "1"]
+
+
+def test_parameters_that_layers_share_count_once():
+    module = Pair()
+    imported = load(module)
+    assert imported.parameters == {
+        "inner.a": ("inner.a.weight", "inner.a.bias"),
+        "inner.a_2": ("inner.a.weight", "inner.a.bias"),
+        "inner.b": ("inner.a.weight", "inner.b.bias"),
+    }
+    assert imported.stored == {"inner.a.weight": (3, 3, 3, 3), "inner.a.bias": (3,), "inner.b.bias": (3,)}
+    assert imported.learned == sum(each.numel() for each in module.parameters()) == 87
+
+
+def test_parameters_of_what_the_output_does_not_need_are_left_out():
+    assert load(Pair(lambda first, second: first)).learned == 84
+
+
+Both = namedtuple("Both", "out auxiliary")
+
+
+@pytest.mark.parametrize(
+    ("returned", "listed", "second"),
+    [
+        (lambda a, b: (a, b), "0, 1", "1"),
+        (lambda a, b: {"out": a, "others": [b, 3]}, "out, others.0", "others.0"),
+        (Both, "out, auxiliary", "auxiliary"),
+    ],
+)
+def test_one_of_several_outputs_is_taken(returned, listed, second):
+    module = Pair(returned)
+    assert load(module, output=second).network == load(Pair()).network
+    message = f"Pair: its forward returns 2 tensors ({listed}); name one of them as output"
+    with pytest.raises(InputError) as error:
+        load(module)
+    assert str(error.value) == message
+    with pytest.raises(InputError) as error:
+        load(module, output="x\n")
+    assert str(error.value) == f"Pair: its forward returns no tensor 'x?'; there are {listed}"
+
+
+def test_one_output_in_a_dictionary_is_taken():
+    assert load(Pair(lambda first, second: {"out": second})).network == load(Pair()).network
+
+
+def test_parts_of_a_parameter_are_noted():
+    module = Does(lambda s, x: F.conv2d(F.conv2d(x, s.w[:, :3]), s.w[:3]), w=nn.Parameter(torch.zeros(6, 6, 1, 1)))
+    imported = load(module, (3, 8, 8))
+    assert imported.parameters == {"conv2d": ("w",), "conv2d_2": ("w",)}
+    assert imported.learned == 36
+    assert set(imported.notes.values()) == {"its weights are made of w, which count once for all layers"}
+
+
+def test_numbers_written_into_the_module_are_told_apart_from_the_layers():
+    module = Does(lambda s, x: s.linear(x.view(-1, 4 * 6 * 6)), linear=nn.Linear(144, 5))
+    imported = load(nn.Sequential(nn.Conv2d(3, 4, 3), module))
+    assert kinds(imported.network) == "Conv Flatten Linear"
+    assert imported.fixed == {"1.view": (144,)}
+    assert imported.conflicts({"1.view": (144,)}) == []
+    assert imported.conflicts({"1.view": (196,)}) == ["1.view: the file has 144 values, not 196"]
+    assert load(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))).fixed == {"1": (144,)}
+    assert kinds(load(nn.Sequential(nn.Conv2d(3, 5, 3), module)).network) == "Conv Unknown:view Linear"
+
+
+def test_the_module_is_left_as_it_was():
+    module = nn.Sequential(Pair(), nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(2), Does(lambda s, x: x + torch.ones(1)))
+    module[1].eval()
+    before = {name: (id(each), each._version, each.clone()) for name, each in module.state_dict(keep_vars=True).items()}
+    attributes = [dict(each.__dict__) for each in module.modules()]
+    load(module, (3, 32, 32))
+    after = module.state_dict(keep_vars=True)
+    assert {name: (id(each), each._version) for name, each in after.items()} == {n: b[:2] for n, b in before.items()}
+    assert all(torch.equal(after[name], each) for name, (_, _, each) in before.items())
+    assert [each.training for each in module.modules()] == [each["training"] for each in attributes]
+    assert [each.__dict__ for each in module.modules()] == attributes
+    assert (module[0].calls, module[0].kept) == (0, None)
+
+
+def test_also_where_it_cannot_be_traced():
+    module = nn.Sequential(Pair(), Does(lambda s, x: x if x.sum() > 0 else -x))
+    with pytest.raises(InputError):
+        load(module)
+    assert all(each.training for each in module.modules())
+    assert (module[0].calls, hasattr(module[0], "more")) == (0, False)
+
+
+def test_no_layer_computes(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a convolution ran")
+
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 3), Does(lambda s, x: F.conv2d(x, s.w), w=nn.Parameter(torch.zeros(4, 8, 1, 1)))
+    )
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", refuse)
+    assert kinds(load(module).network) == "Conv Conv"
+
+
+def test_sizes_are_asked_for_without_data(monkeypatch):
+    seen = []
+    original = nn.Conv2d._conv_forward
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", lambda s, x, *more: seen.append(x) or original(s, x, *more))
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(3)).half()
+    assert kinds(load(module, (3, 11, 11)).network) == "Conv AvgPool"
+    assert [type(each).__name__ for each in seen] == ["FakeTensor"]
+
+
+def test_it_is_read_in_evaluation():
+    module = Does(lambda s, x: (x, F.relu(x)) if s.training else x + F.dropout(x, training=s.training))
+    assert kinds(load(module, (3, 8, 8)).network) == "Dropout Add"
+
+
+def test_what_is_done_in_place_is_seen_by_all_that_read_it_later():
+    def function(s, x):
+        y = s.conv(x)
+        F.relu(y, inplace=True)
+        z = s.conv(y)
+        s.sigmoid(z)
+        z.mul_(2)
+        return torch.cat([y, z], 1)
+
+    module = Does(function, conv=nn.Conv2d(3, 3, 1), sigmoid=nn.ReLU6(inplace=True))
+    network = load(module).network
+    assert kinds(network) == "Conv ReLU Conv Activation:relu6 Activation:mul Concat"
+    assert network.output.operands == ("relu", "mul")
+
+
+def test_a_subclass_is_what_its_forward_does():
+    class Plain(nn.Conv2d):
+        pass
+
+    class Padded(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(F.pad(x, (1, 1, 1, 1)))
+
+    assert kinds(load(nn.Sequential(Plain(3, 3, 3), Padded(3, 3, 3))).network) == "Conv Pad Conv"
+
+
+def test_what_is_compiled_is_read_as_it_was():
+    module = Pair()
+    assert load(torch.compile(module, backend="eager")).network == load(module).network
+
+
+# --- what is wrong ----------------------------------------------------------------------------------------------------
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.mean() > 0 else -x
+
+
+class Branched(nn.Module):
+    def forward(self, x):
+        return x if x.shape[-1] > 7 else -x
+
+
+class Parts(nn.Module):
+    def forward(self, x):
+        return torch.cat([F.relu(part) for part in x.split(3, dim=1)], 1)
+
+
+class Broken(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("first line\nsecond line")
+
+
+class Hidden(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Conv2d(3, 3, 3)]
+
+    def forward(self, x):
+        return self.layers[0](x)
+
+
+class TwoImages(nn.Module):
+    def forward(self, x, y, z=None):
+        return x + y
+
+
+CONV = nn.Conv2d(3, 8, 3)
+WRONG = {
+    "values": (
+        (nn.Sequential(CONV, Branching()),),
+        "Sequential: the forward of 1 (Branching) cannot be traced: the values of tensors are not computed",
+    ),
+    "letters": (
+        (nn.Sequential(CONV, Branched()),),
+        "Sequential: the forward of 1 (Branched) cannot be traced: "
+        "the size of 0 must be known; give input_shape in numbers",
+    ),
+    "batch": (
+        (Does(lambda s, x: [x for _ in range(x.shape[0])]), (3, 8, 8)),
+        "Does: its forward cannot be traced: it must not depend on the size of the batch",
+    ),
+    "image": (
+        (nn.Sequential(Branched(), CONV),),
+        "Sequential: the forward of 0 (Branched) cannot be traced: "
+        "the size of the image must be known; give input_shape in numbers",
+    ),
+    "parts": (
+        (nn.Sequential(CONV, Parts(), nn.ReLU()),),
+        "Sequential: the forward of 1 (Parts) cannot be traced: "
+        "how many tensors split returns must be known; give input_shape in numbers",
+    ),
+    "an error": (
+        (nn.Sequential(CONV, nn.Sequential(Broken())),),
+        "Sequential: the forward of 1.0 (Broken) cannot be traced: RuntimeError: first line",
+    ),
+    "hidden": ((Hidden(),), "Hidden: its forward cannot be traced: NameError: module is not installed as a submodule"),
+    "no forward": (
+        (nn.ModuleList([CONV]),),
+        'ModuleList: its forward cannot be traced: NotImplementedError: Module [ModuleList] is missing the required "forward" function',
+    ),
+    "two images": ((TwoImages(),), "TwoImages: its forward needs 2 inputs (x, y); it must be one, an image"),
+    "no output": (
+        (Does(lambda s, x: x.shape), (3, 8, 8)),
+        "Does: what its forward returns does not depend on the image",
+    ),
+    "no axes": (
+        (nn.Sequential(nn.Flatten(), nn.Linear(9, 2)),),
+        "Sequential: no convolution says how many axes the image has; give input_shape=(C, H, W)",
+    ),
+    "lazy": (
+        (nn.Sequential(nn.LazyConv2d(8, 3)),),
+        "Sequential: the shape of 0.weight is not known yet; run the module once before",
+    ),
+    "channels": (
+        (nn.Sequential(CONV, nn.Conv2d(9, 8, 3)),),
+        "Sequential: 1 (Conv2d): it needs 9 on axis 1 of 0, which has 8 there",
+    ),
+    "features": (
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), (1, 28, 29)),
+        "Sequential: 1 (Linear): it needs 784 on axis 1 of 0, which has 812 there",
+    ),
+    "another image": ((CONV, (4, 8, 8)), "Conv2d: conv2d (conv2d): it needs 3 on axis 1 of input, which has 4 there"),
+    "a batch": (
+        (CONV, (1, 3, 8, 8)),
+        "Conv2d: conv2d (conv2d): it needs an input with 4 axes, but input has 5",
+    ),
+    "a number": ((CONV, 224), "Conv2d: input_shape=224 must be like (C, H, W)"),
+    "no size": ((CONV, (3, 0, 8)), "Conv2d: Input: sizes=0 is too small; it must be at least 1"),
+    "class": ((nn.Conv2d,), "a type is no torch.nn.Module"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_in_one_line(name):
+    given, message = WRONG[name]
+    with pytest.raises(InputError) as error:
+        load(*given)
+    assert str(error.value) == message
+
+
+def test_what_an_unknown_operation_returns_is_gone_through_where_torch_tells_how_many_there_are():
+    network = load(nn.Sequential(CONV, Parts()), (3, 9, 9)).network
+    assert kinds(network) == "Conv Unknown:split" + 3 * " Unknown:getitem" + 3 * " ReLU" + " Concat"
+    assert len(network.output.operands) == 3
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_script_module():
+    with pytest.raises(InputError) as error:
+        load(torch.jit.script(nn.Sequential(nn.ReLU())))
+    assert str(error.value).endswith("a ScriptModule cannot be traced; give the module that it was made from")
+
+
+def test_without_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=r"^torch modules need the package torch; pip install 'convproof\[torch\]'$"):
+        load(CONV)
+
+
+def test_torch_is_loaded_only_when_a_module_is_read():
+    code = "import sys, convproof.interop.torch; print({'torch', 'onnx'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

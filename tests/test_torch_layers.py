@@ -1,0 +1,453 @@
+"""What torch's modules and functions become, one by one, against torch itself on tensors without data."""
+
+import math
+import operator
+import random
+
+import numpy as np
+import pytest
+
+from convproof.errors import Undecided
+from convproof.interop.onnx_values import Extent, Flow, Inexpressible
+from convproof.interop.torch import load
+from convproof.interop.torch_values import View, own_axes, parts, times
+from convproof.spec import SAME_UPPER, Conv, ConvTranspose
+from convproof.symbolic import output_shapes
+
+torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
+from torchmodules import Does, kinds, on  # noqa: E402
+
+nn, F = torch.nn, torch.nn.functional
+
+# --- functions, methods and operators -----------------------------------------------------------------------------------
+
+
+def learned(*shape):
+    return nn.Parameter(torch.empty(shape, device="meta"))
+
+
+def fixed(*shape):
+    return torch.empty(shape, device="meta")
+
+
+def values_one_by_one(x):
+    count = 1
+    for n in x.size()[1:]:
+        count *= n
+    return x.view(-1, count)
+
+
+def shuffled(x, order):
+    n, c, h, w = x.size()
+    return x.reshape(n, 3, c // 3, h, w).permute(*order).reshape((n, c, h, w))
+
+
+DOES = {
+    # windows
+    "conv": (lambda s, x: F.conv2d(x, s.w, s.b, 2, 1), {"w": (6, 12, 3, 3), "b": (6,)}, "Conv"),
+    "conv same": (lambda s, x: F.conv2d(x, s.w, padding="same", dilation=(1, 3)), {"w": (6, 12, 4, 2)}, "Conv"),
+    "conv valid": (lambda s, x: torch.conv2d(x, s.w, groups=3, padding="valid"), {"w": (6, 4, 4, 2)}, "Conv"),
+    "conv transposed": (
+        lambda s, x: F.conv_transpose2d(x, s.w, stride=3, padding=(1, 2), output_padding=2, groups=2, dilation=2),
+        {"w": (12, 5, 3, 4)},
+        "ConvTranspose",
+    ),
+    "standardized weights": (
+        lambda s, x: F.conv2d(x, (s.w - s.w.mean((1, 2, 3), keepdim=True)) / (s.w.std() + 1e-5)),
+        {"w": (6, 12, 3, 3)},
+        "Conv",
+    ),
+    "max pool": (lambda s, x: F.max_pool2d(x, (3, 2), 2, 1, dilation=1), {}, "MaxPool"),
+    "max pool up": (lambda s, x: F.max_pool2d(x, kernel_size=3, stride=2, ceil_mode=True), {}, "MaxPool"),
+    "max pool of torch": (lambda s, x: torch.max_pool2d(x, 3, dilation=2), {}, "MaxPool"),
+    "average pool": (lambda s, x: F.avg_pool2d(x, 3, stride=(2, 1), padding=1, ceil_mode=True), {}, "AvgPool"),
+    "p-norm pool": (lambda s, x: F.lp_pool2d(x, 2.0, 3, stride=2, ceil_mode=True), {}, "LpPool"),
+    "global average": (lambda s, x: F.adaptive_avg_pool2d(x, 1), {}, "GlobalPool:avg"),
+    "global maximum": (lambda s, x: F.adaptive_max_pool2d(x, (1, 1)), {}, "GlobalPool:max"),
+    "mean": (lambda s, x: x.mean([2, 3]), {}, "GlobalPool:avg Flatten"),
+    "mean, axes kept": (lambda s, x: torch.mean(x, dim=(-1, -2), keepdim=True), {}, "GlobalPool:avg"),
+    "maximum": (lambda s, x: x.amax((2, 3)), {}, "GlobalPool:max Flatten"),
+    "average of all": (lambda s, x: F.avg_pool2d(x, x.size()[2:]), {}, "GlobalPool:avg"),
+    "maximum of all": (lambda s, x: F.max_pool2d(x, kernel_size=x.shape[-2:]), {}, "GlobalPool:max"),
+    "pad": (lambda s, x: F.pad(x, (1, 2, 0, 3)), {}, "Pad"),
+    "pad one axis": (lambda s, x: F.pad(x, [2, 0]), {}, "Pad"),
+    "pad by nothing": (lambda s, x: F.relu(F.pad(x, [0, 0, 0, 0])), {}, "ReLU"),
+    "crop": (lambda s, x: F.pad(x, (-1, -1, -2, 0)), {}, "Pad"),
+    "crop by slices": (lambda s, x: x[:, :, 1:-2, :-1], {}, "Pad"),
+    "crop the last axis": (lambda s, x: x[..., 2:], {}, "Pad"),
+    "nearest": (lambda s, x: F.interpolate(x, scale_factor=2), {}, "Upsample"),
+    "bilinear": (lambda s, x: F.interpolate(x, scale_factor=(2.0, 3.0), mode="bilinear"), {}, "Upsample"),
+    "to its own size": (lambda s, x: F.relu(F.interpolate(x, size=x.shape[2:])), {}, "ReLU"),
+    # element by element
+    "relu": (lambda s, x: F.relu(torch.relu(x).relu()), {}, "ReLU ReLU ReLU"),
+    "others": (
+        lambda s, x: F.hardswish(F.leaky_relu(F.elu(torch.tanh(x.sigmoid())), 0.2)),
+        {},
+        "Activation:sigmoid Activation:tanh Activation:elu Activation:leaky_relu Activation:hardswish",
+    ),
+    "some names": (
+        lambda s, x: F.logsigmoid(F.threshold(F.relu6(F.silu(F.gelu(x))), 0.1, 0)),
+        {},
+        "Activation:gelu Activation:silu Activation:relu6 Activation:threshold Activation:logsigmoid",
+    ),
+    "clamp": (lambda s, x: torch.clamp(x, min=0), {}, "Activation:clamp"),
+    "swish": (lambda s, x: x * torch.sigmoid(x), {}, "Activation:silu"),
+    "gate in front": (lambda s, x: F.hardsigmoid(x) * x, {}, "Activation:hardswish"),
+    "another gate": (lambda s, x: x * torch.tanh(F.softplus(x)), {}, "Activation:mul"),
+    "numbers": (lambda s, x: 1 - 2 * x / 3, {}, "Activation:mul Activation:div Activation:sub"),
+    "dropout": (lambda s, x: F.dropout2d(F.dropout(x, 0.2, s.training)), {}, "Dropout Dropout"),
+    "softmax": (lambda s, x: F.softmax(x, dim=1), {}, "Softmax"),
+    "log softmax": (
+        lambda s, x: F.log_softmax(x.mean((2, 3)), -1),
+        {},
+        "GlobalPool:avg Flatten Softmax Activation:log",
+    ),
+    "local response": (lambda s, x: F.local_response_norm(x, 5), {}, "LocalResponseNorm"),
+    # learned numbers
+    "batch norm": (
+        lambda s, x: F.batch_norm(x, s.mean, s.var, s.w, s.b),
+        {"w": (12,), "b": (12,), "mean": fixed(12), "var": fixed(12)},
+        "BatchNorm",
+    ),
+    "scale and shift": (
+        lambda s, x: s.g * x + s.b.view(1, -1, 1, 1),
+        {"g": (1, 12, 1, 1), "b": (12,)},
+        "Affine Affine",
+    ),
+    "standardized image": (
+        lambda s, x: (x - s.mean) / s.std,
+        {"mean": fixed(1, 12, 1, 1), "std": fixed(12, 1, 1)},
+        "Activation:sub Activation:div",
+    ),
+    "fully connected": (
+        lambda s, x: F.linear(x.mean((2, 3)), s.w, s.b),
+        {"w": (7, 12), "b": (7,)},
+        "GlobalPool:avg Flatten Linear",
+    ),
+    # branches
+    "sum": (lambda s, x: x + F.relu(x), {}, "ReLU Add"),
+    "sum of torch": (lambda s, x: torch.add(x, F.relu(x)).add(x), {}, "ReLU Add Add"),
+    "sum in place": (lambda s, x: operator.iadd(F.relu(x), x), {}, "ReLU Add"),
+    "sum of a list": (lambda s, x: sum([x, F.relu(x), x]), {}, "ReLU Add Add"),
+    "joined": (lambda s, x: torch.cat((x, F.relu(x), x), dim=1), {}, "ReLU Concat"),
+    "joined, from behind": (lambda s, x: torch.concat([x, F.max_pool2d(x, 1)], -3), {}, "MaxPool Concat"),
+    # shapes
+    "flatten": (lambda s, x: torch.flatten(x, 1), {}, "Flatten"),
+    "flatten in two": (lambda s, x: x.flatten(2).flatten(1), {}, "Flatten"),
+    "view": (lambda s, x: x.view(x.size(0), -1), {}, "Flatten"),
+    "reshape": (lambda s, x: torch.reshape(x, (x.shape[0], -1)), {}, "Flatten"),
+    "view by product": (lambda s, x: x.view(-1, x.size(1) * x.size(2) * x.size(3)), {}, "Flatten"),
+    "view by products": (lambda s, x: values_one_by_one(x), {}, "Flatten"),
+    "moved and flattened": (lambda s, x: x.permute(0, 2, 3, 1).reshape(x.shape[0], -1), {}, "Flatten"),
+    "there and back": (lambda s, x: F.relu(x.transpose(1, 3).contiguous().transpose(3, 1)), {}, "ReLU"),
+    "squeeze": (lambda s, x: F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(2), {}, "GlobalPool:avg Flatten"),
+    "squeeze both": (lambda s, x: F.adaptive_avg_pool2d(x, 1).squeeze((2, 3)), {}, "GlobalPool:avg Flatten"),
+    "the only one": (lambda s, x: F.adaptive_avg_pool2d(x, 1)[:, :, 0, 0], {}, "GlobalPool:avg Flatten"),
+    "one axis more": (lambda s, x: F.relu(x.unsqueeze(2)[:, :, 0]), {}, "ReLU"),
+    "shuffle": (lambda s, x: torch.channel_shuffle(x, 4), {}, "ChannelShuffle"),
+    "shuffle by hand": (lambda s, x: shuffled(x, (0, 2, 1, 3, 4)), {}, "ChannelShuffle"),
+    "shuffle of parts": (lambda s, x: x.unflatten(1, (6, -1)).swapaxes(1, 2).flatten(1, 2), {}, "ChannelShuffle"),
+    "a walk over axes": (lambda s, x: x.flatten(1) if len(x.shape) == 4 and x.ndim == x.dim() else x, {}, "Flatten"),
+    "as often as channels": (lambda s, x: [x := F.relu(x) for _ in range(x.shape[1] // 6)][-1], {}, "ReLU ReLU"),
+}
+
+
+def does(name):
+    function, parts, kind = DOES[name]
+    return Does(function, **{n: learned(*p) if isinstance(p, tuple) else p for n, p in parts.items()}), kind
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("name", DOES)
+def test_a_function_at_many_sizes(name):
+    module, kind = does(name)
+    imported = load(module, (12, "H", "W"))
+    assert kinds(imported.network) == kind
+    assert imported.learned == sum(each.numel() for each in module.parameters())
+    for sizes in [(8, 6), (13, 9), (9, 20), (32, 24)]:
+        theirs = tuple(module.eval()(torch.empty(2, 12, *sizes, device="meta")).shape)
+        network = on(imported.network, *sizes)
+        assert output_shapes(network)[network.output.name] == theirs[1:]
+        assert load(module, (12, *sizes)).network == network
+        assert imported.conflicts(output_shapes(network)) == []
+
+
+# --- modules ----------------------------------------------------------------------------------------------------------
+
+MODULES = {
+    "Conv1d": (lambda: nn.Conv1d(12, 6, 4, padding="same"), 1, "Conv"),
+    "Conv2d": (lambda: nn.Conv2d(12, 6, (3, 2), (2, 1), (1, 0), (1, 2), 3, bias=False), 2, "Conv"),
+    "Conv3d": (lambda: nn.Conv3d(12, 6, (1, 2, 3), 2, padding=1, padding_mode="circular"), 3, "Conv"),
+    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(12, 6, 3, 2, output_padding=1), 1, "ConvTranspose"),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(12, 6, (3, 4), 2, (0, 1), 1, 2, False, 2), 2, "ConvTranspose"),
+    "ConvTranspose3d": (lambda: nn.ConvTranspose3d(12, 6, 2, 2), 3, "ConvTranspose"),
+    "MaxPool1d": (lambda: nn.MaxPool1d(3, 2, ceil_mode=True), 1, "MaxPool"),
+    "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), padding=(1, 0), dilation=2), 2, "MaxPool"),
+    "MaxPool3d": (lambda: nn.MaxPool3d((1, 2, 2), (1, 2, 2)), 3, "MaxPool"),
+    "AvgPool1d": (lambda: nn.AvgPool1d(3, 2, 1), 1, "AvgPool"),
+    "AvgPool2d": (lambda: nn.AvgPool2d(3, 2, 1, True, False), 2, "AvgPool"),
+    "AvgPool3d": (lambda: nn.AvgPool3d((2, 1, 3)), 3, "AvgPool"),
+    "LPPool1d": (lambda: nn.LPPool1d(2, 3, 2, True), 1, "LpPool"),
+    "LPPool2d": (lambda: nn.LPPool2d(1.5, (2, 3)), 2, "LpPool"),
+    "AdaptiveAvgPool1d": (lambda: nn.AdaptiveAvgPool1d(1), 1, "GlobalPool:avg"),
+    "AdaptiveMaxPool3d": (lambda: nn.AdaptiveMaxPool3d((1, 1, 1)), 3, "GlobalPool:max"),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(12), 1, "BatchNorm"),
+    "BatchNorm3d": (lambda: nn.BatchNorm3d(12), 3, "BatchNorm"),
+    "LocalResponseNorm": (lambda: nn.LocalResponseNorm(5, 1e-3, 0.5, 2.0), 2, "LocalResponseNorm"),
+    "Linear": (lambda: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(12, 5, False)), 2,
+               "GlobalPool:max Flatten Linear"),
+    "Softmax": (lambda: nn.Sequential(nn.Softmax(1), nn.Softmax2d()), 2, "Softmax Softmax"),
+    "LogSoftmax": (lambda: nn.LogSoftmax(-3), 2, "Softmax Activation:log"),
+    "Dropout": (lambda: nn.Sequential(nn.Dropout(), nn.Dropout2d(0.1), nn.AlphaDropout()), 2, "Dropout Dropout Dropout"),
+    "ReLU": (lambda: nn.Sequential(nn.ReLU(), nn.ReLU6(), nn.LeakyReLU()), 2, "ReLU Activation:relu6 Activation:leaky_relu"),
+    "SiLU": (lambda: nn.Sequential(nn.SiLU(), nn.GELU(), nn.Tanh()), 1, "Activation:silu Activation:gelu Activation:tanh"),
+    "Upsample": (lambda: nn.Upsample(scale_factor=(2, 3), mode="bilinear"), 2, "Upsample"),
+    "UpsamplingNearest2d": (lambda: nn.UpsamplingNearest2d(scale_factor=3), 2, "Upsample"),
+    "ZeroPad1d": (lambda: nn.ZeroPad1d((1, 2)), 1, "Pad"),
+    "ZeroPad2d": (lambda: nn.ZeroPad2d((1, 2, 3, 0)), 2, "Pad"),
+    "ConstantPad3d": (lambda: nn.ConstantPad3d(2, 0.0), 3, "Pad"),
+    "ReflectionPad2d": (lambda: nn.ReflectionPad2d((1, 2, 0, 3)), 2, "Pad"),
+    "ChannelShuffle": (lambda: nn.ChannelShuffle(4), 2, "ChannelShuffle"),
+    "Identity": (lambda: nn.Sequential(nn.Identity(), nn.Sequential(nn.ReLU(), nn.Sequential())), 2, "ReLU"),
+    "Flatten": (lambda: nn.Flatten(), 3, "Flatten"),
+    "Unflatten": (lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.Flatten(2, -1), nn.Flatten()), 1, "Flatten"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_at_many_sizes(name):
+    build, rank, kind = MODULES[name]
+    with torch.device("meta"):
+        module = nn.Sequential(build()).eval()
+    imported = load(module, (12, *("D", "H", "W")[:rank]))
+    assert kinds(imported.network) == kind
+    assert imported.learned == sum(each.numel() for each in module.parameters())
+    for sizes in [(8, 7, 6), (13, 9, 12), (10, 20, 7)]:
+        theirs = tuple(module(torch.empty(2, 12, *sizes[:rank], device="meta")).shape)
+        network = on(imported.network, *sizes[:rank])
+        assert output_shapes(network)[network.output.name] == theirs[1:]
+
+
+def test_the_settings_of_a_convolution():
+    same = nn.Conv2d(4, 8, 3, padding="same", dilation=2, groups=4, bias=False)
+    back = nn.ConvTranspose2d(8, 6, (3, 4), (2, 1), (1, 0), (1, 0), 2, dilation=1)
+    first, second = [node.layer for node in load(nn.Sequential(same, back)).network][1:]
+    assert first == Conv(8, 3, 1, SAME_UPPER, 2, 4, bias=False)
+    assert second == ConvTranspose(6, (3, 4), (2, 1), (1, 0), (1, 0), 2)
+
+
+# --- what depends on the size of the image ----------------------------------------------------------------------------
+
+
+def to_the_size_of(x, y):
+    """As some write it: padded by what is missing."""
+    down, right = y.size(2) - x.size(2), y.size(3) - x.size(3)
+    return F.pad(x, [right // 2, right - right // 2, down // 2, down - down // 2])
+
+
+AT_ONE_SIZE = {
+    "pooled to the size it has": (lambda x: F.adaptive_avg_pool2d(x, (9, 12)), (9, 12), "x"),
+    "pooled to a part of it": (lambda x: F.adaptive_max_pool2d(x, 3), (9, 12), "MaxPool"),
+    "pooled along one axis": (lambda x: F.adaptive_avg_pool2d(x, (None, 4)), (9, 12), "AvgPool"),
+    "pooled by its own width": (lambda x: F.avg_pool2d(x, x.size(3)), (12, 12), "AvgPool"),
+    "resized": (lambda x: F.interpolate(x, size=(18, 36)), (9, 12), "Upsample"),
+    "resized to another": (lambda x: F.interpolate(F.max_pool2d(x, 2), size=x.shape[-2:]), (8, 12), "MaxPool Upsample"),
+    "resized by computed numbers": (
+        lambda x: F.interpolate(x, size=[int(2 * n) for n in x.shape[2:]]),
+        (9, 12),
+        "Upsample",
+    ),
+    "padded to another": (lambda x: x + to_the_size_of(F.max_pool2d(x, 2, 1), x), (9, 12), "MaxPool Pad Add"),
+    "cropped": (lambda x: x[:, :, 2:7, -5:], (9, 12), "Pad"),
+    "one branch of two": (lambda x: F.relu(x) if x.shape[2] > 8 and x.shape[3] != 1 else x, (9, 12), "ReLU"),
+    "written out": (lambda x: F.relu(x.view(-1, 12, 9, 12)), (9, 12), "ReLU"),
+}
+
+
+@pytest.mark.parametrize("name", AT_ONE_SIZE)
+def test_what_depends_on_the_size_is_read_at_the_given_one(name):
+    function, sizes, kind = AT_ONE_SIZE[name]
+    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x)))
+    imported = load(module, (12, *sizes))
+    shapes = output_shapes(imported.network)
+    assert kinds(imported.network) == "Conv" + (f" {kind}" if kind != "x" else "")
+    assert shapes[imported.network.output.name] == tuple(module(torch.empty(1, 12, *sizes)).shape[1:])
+    assert imported.notes["0"] == "what follows depends on its size, and is read for the given image"
+    assert imported.conflicts(shapes) == []
+    assert imported.conflicts(output_shapes(on(imported.network, 40, 41)))[0].startswith("0: the file has ")
+
+
+@pytest.mark.parametrize("name", [name for name in AT_ONE_SIZE if "computed" not in name and "branch" not in name])
+def test_and_is_unknown_where_the_size_is_a_letter(name):
+    function, sizes, _ = AT_ONE_SIZE[name]
+    imported = load(nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x))))
+    (why,) = imported.notes.values()
+    assert why == ("not understood: the size of 0 must be known; give input_shape in numbers")
+    with pytest.raises(Undecided):
+        output_shapes(on(imported.network, *sizes))
+
+
+def test_where_the_module_does_not_run_the_size_is_not_known():
+    module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.AdaptiveAvgPool2d(2))
+    (why,) = load(module, (3, 4, 9)).notes.values()
+    assert why == "not understood: the size of 0 is not known, as torch does not tell it"
+
+
+# --- what no layer kind describes -------------------------------------------------------------------------------------
+
+
+@torch.fx.wrap
+def softplus(x):
+    """Not the one of torch."""
+    return x
+
+
+UNKNOWN = {
+    "module": (nn.GroupNorm(3, 12), "GroupNorm", "no layer kind does what it does"),
+    "function": (lambda x: torch.cumsum(x, 1), "cumsum", "no layer kind does what it does"),
+    "method": (lambda x: x.roll(1, 2), "roll", "no layer kind does what it does"),
+    "function of the module": (lambda x: softplus(x), "softplus", "no layer kind does what it does"),
+    "product": (lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(), "mul",
+                "it combines activations otherwise than by a sum"),
+    "broadcast sum": (lambda x: x + x.mean((2, 3), keepdim=True), "add", "its operands have different shapes"),
+    "other weights": (lambda x: F.conv2d(x, x), "conv2d", "its weights are computed"),
+    "indices": (nn.MaxPool2d(2, return_indices=True), "MaxPool2d", "it also returns where the maxima are"),
+    "other axis": (lambda x: torch.cat([x, x], 2), "cat", "it joins along another axis than the channels"),
+    "softmax over rows": (nn.Softmax(2), "Softmax", "it runs over another axis than the channels"),
+    "mean over rows": (lambda x: x.mean(2), "mean", "it reduces other axes than all spatial ones"),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), "Upsample", "it interpolates by bicubic"),
+    "by 1.5": (nn.Upsample(scale_factor=1.5), "Upsample", "its factors are not whole numbers"),
+    "more channels": (lambda x: F.pad(x, (0, 0, 0, 0, 1, 1)), "pad", "it pads the channels or the batch"),
+    "fewer channels": (lambda x: x[:, ::2], "getitem", "it takes a part of what it reads"),
+    "tokens": (lambda x: x.flatten(2).transpose(1, 2), "transpose", "it lays out the elements in another way"),
+    "per position": (nn.Linear(7, 5), "Linear", "it reads the last of several axes"),
+    "table": (lambda x: x + torch.zeros(12, 9, 7), "add",
+              "a constant of shape (12, 9, 7) is neither one number nor one for each channel"),
+    "wanted size": (nn.ConvTranspose2d(12, 5, 3, 2), "ConvTranspose2d", "it is called with more than its input"),
+    "settings": (nn.Upsample(), "Upsample", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_no_layer_kind_describes_is_unknown_and_the_rest_goes_on(name):
+    what, op, why = UNKNOWN[name]
+    more = {"output_size": [19, 15]} if name == "wanted size" else {}
+    parts = {"part": what} if isinstance(what, nn.Module) else {}
+    module = nn.Sequential(
+        nn.Conv2d(12, 12, 1), Does(lambda s, x: s.part(x, **more) if parts else what(x), **parts), nn.ReLU()
+    )
+    imported = load(module)
+    *_, unknown, relu = list(imported.network)
+    assert (unknown.layer.op, type(relu.layer).__name__, relu.operands) == (op, "ReLU", (unknown.name,))
+    if why is not None:
+        assert imported.notes[unknown.name] == f"not understood: {why}"
+    assert "0" in unknown.operands or len(imported.network) > 4
+    if parts:
+        assert set(imported.parameters.get(unknown.name, ())) == {f"1.part.{n}" for n, _ in what.named_parameters()}
+
+
+TAKEN = {
+    "divisor": (nn.AvgPool2d(2, divisor_override=3), "divides by a number of its own: sizes and costs are the same"),
+    "reflection": (nn.ReflectionPad2d(1), "pads by reflection, which is taken as zeros: sizes and costs are the same"),
+    "replication": (
+        lambda x: F.pad(x, (1, 1, 1, 1), mode="replicate"),
+        "pads by replicate, which is taken as zeros: sizes and costs are the same",
+    ),
+    "ones": (
+        nn.ConstantPad2d(1, 1.0),
+        "pads by another number than 0, which is taken as zeros: sizes and costs are the same",
+    ),
+    "circular": (
+        nn.Conv2d(12, 3, 3, padding=1, padding_mode="circular"),
+        "pads by circular, which is taken as zeros: sizes and costs are the same",
+    ),
+    "corners": (
+        nn.UpsamplingBilinear2d(scale_factor=2),
+        "takes its values at other positions than Upsample: sizes and costs are the same",
+    ),
+    "weighted sum": (lambda x: torch.add(x, F.relu(x), alpha=2), "multiplies one of the branches by a number"),
+    "slopes": (nn.PReLU(12), "learns 1.part.weight, which this layer kind does not count"),
+    "no scale": (nn.BatchNorm2d(12, affine=False), "learns nothing; it is taken as a fixed function of each element"),
+    "weight norm": (
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(12, 3, 3)),
+        "its weights are computed from 1.part.parametrizations.weight.original0, "
+        "1.part.parametrizations.weight.original1; the layer counts them, not these",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_is_taken_for_something_else_is_said(name):
+    what, text = TAKEN[name]
+    parts = {"part": what} if isinstance(what, nn.Module) else {}
+    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: s.part(x) if parts else what(x), **parts))
+    imported = load(module.eval(), (12, 9, 7))
+    assert imported.notes == {imported.network.output.name: text}
+    theirs = tuple(module(torch.zeros(1, 12, 9, 7)).shape[1:])
+    assert output_shapes(imported.network)[imported.network.output.name] == theirs
+    assert imported.learned == sum(each.numel() for each in module.parameters())
+
+
+# --- elements on other axes, against NumPy ----------------------------------------------------------------------------
+
+
+def places(view, sizes, numbers):
+    """Where in x the elements of the view stand, by the numbers of its axes."""
+    found = np.zeros(1, int)
+    for axis in view.axes:
+        for atom in axis:
+            n = numbers.get(atom.size, atom.size)
+            found = found[..., None] + np.arange(n) * atom.inner * math.prod(sizes[atom.axis + 1 :])
+    return found.reshape([math.prod(numbers.get(atom.size, atom.size) for atom in axis) for axis in view.axes])
+
+
+def divided(rng, size):
+    """Factors of a number, in any order."""
+    if size == 1 or rng.random() < 0.3:
+        return [size]
+    first = rng.choice([d for d in range(2, size + 1) if size % d == 0])
+    return [first, *divided(rng, size // first)]
+
+
+def reshaped(rng, view):
+    """The sizes of the view, divided or put together, and perhaps one of them left open."""
+    target = [part for n in view.sizes() for part in (divided(rng, n) if isinstance(n, int) else [n])]
+    place = rng.randrange(len(target))
+    if rng.random() < 0.5:
+        target[place : place + 2] = [times(target[place : place + 2])]
+    else:
+        target.insert(place, 1)
+    return target, rng.choice([None, rng.randrange(len(target))])
+
+
+def test_views_are_those_of_numpy():
+    """Reshapes and permutations one after the other, where some of the sizes have no number."""
+    refused = 0
+    for seed in range(500):
+        rng = random.Random(seed)
+        sizes = [rng.choice([1, 2, 4, 6, 7, 12]) for _ in range(rng.randint(2, 5))]
+        extents = [Extent("x", axis) if rng.random() < 0.4 else n for axis, n in enumerate(sizes)]
+        numbers, axes = dict(zip(extents, sizes, strict=True)), own_axes(extents)
+        view, array = View(Flow("x", tuple(extents), "x"), axes, axes), np.arange(math.prod(sizes)).reshape(sizes)
+        for _ in range(4):
+            order = rng.sample(range(array.ndim), array.ndim)
+            view, array = view.on(view.axes[axis] for axis in order), array.transpose(order)
+            target, left_open = reshaped(rng, view)
+            shape = [math.prod([part, *(numbers[each] for each in more)]) for part, more in map(parts, target)]
+            try:
+                view = view.reshaped([-1 if place == left_open else n for place, n in enumerate(target)])
+            except Inexpressible:  # 12 made of 3 and 4 cannot be 2 and 6
+                refused += 1
+                continue
+            array = array.reshape(shape)
+            assert (places(view, sizes, numbers) == array).all()
+    assert refused < 20
+
+
+def test_sizes_that_do_not_divide_are_refused():
+    axes = own_axes([Extent("", 0), 6, Extent("x", 2)])
+    view = View(Flow("x", None, "x"), axes, axes)
+    for target in ([Extent("", 0), 4, -1], [Extent("x", 2), -1], [-1, 3, Extent("y", 2)], [Extent("", 0), 6], [-1, 0]):
+        with pytest.raises(Inexpressible):
+            view.reshaped(target)

@@ -1,0 +1,178 @@
+"""Well-known networks as torch modules, against torch itself on tensors without data, and against published figures."""
+
+from functools import cache
+
+import pytest
+
+from convproof.interop.torch import load
+from convproof.spec import classics, notation
+from convproof.symbolic import analyze, output_shapes, size_sets
+
+torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
+from torchmodules import VGG, Basic, Bottleneck, DenseNet, MobileNetV2, ResNet, UNet, on, shufflenet  # noqa: E402
+
+nn = torch.nn
+
+MAKERS = {
+    "resnet18": lambda: ResNet(Basic, (2, 2, 2, 2)),
+    "resnet50": lambda: ResNet(Bottleneck, (3, 4, 6, 3)),
+    "vgg11": lambda: VGG(1, 1, 2, 2, 2),
+    "mobilenet_v2": MobileNetV2,
+    "densenet121": DenseNet,
+    "unet": UNet,
+    "unet with upsampling": lambda: UNet(upsample=True, widths=(8, 16, 32)),
+    "shufflenet": shufflenet,
+}
+PUBLISHED = {
+    "resnet18": (11_689_512, 1.814, "resnet18"),
+    "resnet50": (25_557_032, 4.089, "resnet50_v1_5"),
+    "vgg11": (132_863_336, 7.609, "vgg11"),
+    "mobilenet_v2": (3_504_872, 0.301, "mobilenet_v2"),
+    "densenet121": (7_978_856, 2.834, "densenet121"),
+}
+"""Parameters and billions of multiply-adds from the documentation of torchvision, and the name in the notation."""
+
+
+@cache
+def made(name):
+    """The module, without data."""
+    with torch.device("meta"):
+        return MAKERS[name]()
+
+
+def channels(module):
+    return next(each.in_channels for each in module.modules() if isinstance(each, nn.Conv2d))
+
+
+def shapes_by_torch(module, *shape):
+    """The output shape of every module that has none inside, by its path; later calls are numbered."""
+    shapes, hooks = {}, []
+
+    def kept(path):
+        def hook(_, __, out):
+            calls = sum(name.split("_call")[0] == path for name in shapes)
+            shapes[path if calls == 0 else f"{path}_call{calls + 1}"] = tuple(out.shape[1:])
+
+        return hook
+
+    training = module.training
+    for path, each in module.named_modules():
+        if not list(each.children()) and not isinstance(each, nn.Identity):
+            hooks.append(each.register_forward_hook(kept(path)))
+    try:
+        module.eval()
+        shapes["the output"] = tuple(module(torch.empty(1, *shape, device="meta")).shape[1:])
+    finally:
+        module.train(training)
+        for hook in hooks:
+            hook.remove()
+    return {name.replace("_call", "_"): found for name, found in shapes.items()}
+
+
+def runs(module, *shape):
+    """Whether torch runs the module on an image of this shape."""
+    try:
+        module(torch.empty(1, *shape, device="meta"))
+    except RuntimeError:
+        return False
+    return True
+
+
+SIZES = {name: [(64, 96), (97, 65), (224, 224)] for name in MAKERS}
+SIZES |= {
+    "vgg11": [(224, 224), (230, 239)],
+    "unet": [(64, 32), (16, 112)],
+    "unet with upsampling": [(64, 32), (4, 108)],
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_shapes_of_every_layer(name):
+    module = made(name)
+    for sizes in SIZES[name]:
+        imported = load(module, (channels(module), *sizes))
+        network, theirs = imported.network, shapes_by_torch(module, channels(module), *sizes)
+        ours = output_shapes(network)
+        if name == "vgg11":  # pools 7x7 to 7x7 there
+            assert theirs.pop("avgpool") == theirs["features.20"] == ours["features.20"]
+        assert {path: ours[path] for path in theirs if path != "the output"} == {
+            path: shape for path, shape in theirs.items() if path != "the output"
+        }
+        assert ours[network.output.name] == theirs["the output"]
+        assert imported.conflicts(ours) == []
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "vgg11"])
+def test_letters_stand_for_all_sizes(name):
+    module = made(name)
+    free = load(module).network
+    assert free.image.sizes == ("H", "W")
+    for sizes in SIZES[name]:
+        assert on(free, *sizes) == load(module, (channels(module), *sizes)).network
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_parameters(name):
+    module = made(name)
+    imported = load(module, (channels(module), 224, 224))
+    count = sum(each.numel() for each in module.parameters())
+    assert imported.learned == analyze(imported.network, imported.parameters).totals.params == count
+    assert {each for used in imported.parameters.values() for each in used} == {n for n, _ in module.named_parameters()}
+    for layer, used in imported.parameters.items():
+        assert all(each.rpartition(".")[0] == layer for each in used)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_figures(name):
+    parameters, billions, _ = PUBLISHED[name]
+    totals = analyze(load(made(name), (3, 224, 224)).network).totals
+    assert totals.params == parameters
+    assert round(totals.macs / 1e9, 3) == billions
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_notation_says_the_same(name):
+    ours = analyze(load(made(name), (3, 224, 224)).network)
+    theirs = analyze(notation.network(classics.ENTRIES[PUBLISHED[name][2]].notation))
+    assert ours.totals == theirs.totals
+    kinds = ("Conv", "BatchNorm", "MaxPool", "AvgPool", "Add", "Linear")
+
+    def seen(found):
+        return sorted(
+            (row.op, row.output, row.params, row.receptive_field, row.jump) for row in found.rows if row.op in kinds
+        )
+
+    assert seen(ours) == seen(theirs)
+
+
+def small(name):
+    with torch.device("meta"):
+        if name == "resnet":
+            return ResNet(Basic, (1, 1, 1)).eval()
+        if name == "unet":
+            return UNet(widths=(4, 8, 16, 32)).eval()
+        if name == "unet with upsampling":
+            return UNet(upsample=True, widths=(4, 8, 16)).eval()
+        if name == "densenet":
+            return DenseNet((1, 1, 1), 4).eval()
+        return shufflenet().eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "axis"),
+    [
+        ("resnet", 0),
+        ("resnet", 1),
+        ("unet", 0),
+        ("unet", 1),
+        ("unet with upsampling", 0),
+        ("densenet", 0),
+        ("shufflenet", 1),
+    ],
+)
+def test_sizes_that_torch_runs(name, axis):
+    module, other = small(name), 64
+    valid, _ = size_sets(load(module).network, axis)
+    accepted = [n for n in range(1, 201) if runs(module, channels(module), *((n, other) if axis == 0 else (other, n)))]
+    assert accepted == [n for n in range(1, 201) if n in valid]
+    assert accepted
