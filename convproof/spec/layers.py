@@ -201,6 +201,8 @@ class ConvTranspose(_Window):
     _least: ClassVar[dict[str, int]] = {**_Window._least, "out_channels": 1, "groups": 1, "output_padding": 0}
 
     def __post_init__(self) -> None:
+        if self.padding in (SAME_UPPER, SAME_LOWER):
+            raise SpecError(f"ConvTranspose: padding={self.padding!r} is for windows; give numbers")
         super().__post_init__()
         _divides(self.groups, self.out_channels, "ConvTranspose: out_channels")
 

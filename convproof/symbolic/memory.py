@@ -23,7 +23,7 @@ from convproof.symbolic.analysis import axis_names, output_shapes, size_sets
 from convproof.symbolic.floordiv import FloorDiv, Size, collect, size, total
 from convproof.symbolic.shapes import product
 
-MOST_STEPS, MOST_CASES, MOST_POINTS = 10_000_000, 500, 64
+MOST_STEPS, MOST_CASES, MOST_POINTS = 300_000, 500, 64
 """Steps in search of an order; residues, and numbers for a single letter, in which expressions are compared."""
 
 
