@@ -284,7 +284,7 @@ def test_sets_of_many_rectangles_are_bounded(monkeypatch):
     monkeypatch.setattr(module, "MOST_PRODUCTS", 2)
     assert unseen(net) == {"H": (), "W": ()}
     monkeypatch.setattr(module, "MOST_PRODUCTS", 1)
-    with pytest.raises(Undecided, match="^input: the pixels that are read make up more than 1 rectangles$"):
+    with pytest.raises(Undecided, match=r"^input: the pixels that are read make up more than 1 rectangles$"):
         unseen(net)
 
 
