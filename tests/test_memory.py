@@ -1,5 +1,6 @@
 """Memory of activations, against every order of random small graphs and the figures of the notes."""
 
+import itertools
 import random
 import time
 
@@ -204,6 +205,74 @@ def test_one_letter_is_decided_however_late_the_order_settles():
     assert [at for _, at in found.candidates] == ["conv1", "maxpool1"]
     for width in (*range(11, 80), 224):
         assert max(evaluated(found, W=width)) == peak(at(net, W=width)).values
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("image", ["WxW", "WxH"])
+def test_no_candidate_is_missing(seed, image):
+    """Chains whose sizes nearly tie: the largest candidate is the peak of the order of the text, at every size."""
+    rng = random.Random(f"{seed}{image}")
+    layers = ["CONV3-{}", "CONV(K={}, F=2, S=2)", "CONV(K={}, F=3, S=2, P=1)", "POOL2", "CONV1-{}"]
+    depth, texts = rng.randint(1, 4), []
+    for _ in range(rng.randint(2, 5)):
+        chosen = rng.choice(layers)
+        depth = depth if chosen == "POOL2" else max(1, depth * rng.choice([1, 2, 4]) + rng.choice([-1, 0, 0, 1]))
+        texts.append(chosen.format(depth))
+    net = network(f"INPUT[{image}x2] -> {' -> '.join(texts)}")
+    try:
+        found = peak(net)
+    except Undecided:
+        assert image == "WxH"
+        return
+    names = [node.name for node in net]
+    for width, height in [(n, n) for n in range(32, 80)] + (
+        [(n, 97 - n) for n in range(33, 60, 3)] if image == "WxH" else []
+    ):
+        own = simulated(at(net, W=width, H=height), names)
+        assert max(evaluated(found, W=width, H=height)) == own
+    far = {W: sympy.Integer(10**6 + 7), H: sympy.Integer(10**5 + 3)}
+    for (one, _), (other, _) in itertools.permutations(found.candidates, 2):
+        values = [
+            one.xreplace(point) >= other.xreplace(point)
+            for point in [far, *({W: sympy.Integer(n), H: sympy.Integer(n)} for n in range(1, 99))]
+        ]
+        assert not all(values)
+
+
+def random_difference(rng):
+    """A polynomial in letters and in floors of them, with coefficients that nearly cancel."""
+    terms = [W, H, *(FloorDiv(x + rng.randint(-3, 4), rng.choice([2, 3, 4, 8])) for x in (W, H, W, H, W + H))]
+    products = [rng.choice(terms) * rng.choice([1, *terms]) for _ in range(rng.randint(2, 4))]
+    return sympy.expand(sum(rng.choice([-3, -1, 1, 2, 4, 16]) * each for each in products) + rng.randint(-2, 9))
+
+
+def test_what_is_called_never_negative_is_not():
+    """The three ways to show it, against a grid; and a lower bound is one."""
+    verdicts = dict.fromkeys(("plain", "bound", "residues"), 0)
+    for seed in range(120):
+        rng = random.Random(seed)
+        difference, low = random_difference(rng), {W: rng.randint(1, 5), H: rng.randint(1, 5)}
+        bound = memory._lower_bound(difference, low)
+        grid = [
+            {W: sympy.Integer(low[W] + a), H: sympy.Integer(low[H] + b)}
+            for a in (0, 1, 2, 3, 5, 30)
+            for b in (0, 1, 2, 4, 7, 25)
+        ]
+        values = [difference.xreplace(point) for point in grid]
+        assert all(
+            below.xreplace(point) <= value
+            for below in [sympy.expand(bound)]
+            for point, value in zip(grid, values, strict=True)
+        )
+        shown = {
+            "plain": memory._plain(difference, low),
+            "bound": memory._plain(bound, low),
+            "residues": memory._by_residues(difference, low),
+        }
+        for way, found in shown.items():
+            verdicts[way] += found
+            assert not found or min(values) >= 0
+    assert min(verdicts.values()) > 10
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------

@@ -34,6 +34,20 @@ class Pair(nn.Module):
         return self.returned(self.kept, self.inner["b"](self.more))
 
 
+@pytest.mark.parametrize(
+    ("conv", "image"),
+    [(nn.Conv1d, (4, "W")), (nn.ConvTranspose2d, (4, "H", "W")), (nn.Conv3d, (4, "D", "H", "W"))],
+)
+def test_the_first_convolution_tells_the_image(conv, image):
+    module = Does(lambda s, x: s.conv(input=F.relu(x)), conv=conv(4, 8, 3))
+    layer = load(module).network.image
+    assert (layer.channels, *layer.sizes) == image
+
+
+def test_where_no_convolution_reads_the_image_its_channels_are_a_letter():
+    assert load(nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3))).network.image.channels == "C"
+
+
 def test_layers_are_named_as_the_modules():
     names = [node.name for node in load(nn.Sequential(nn.Sequential(Pair()), nn.ReLU())).network]
     inside = ["inner.a", "relu", "inner.a_2", "relu_2", "mul", "inner.b"]
@@ -98,7 +112,7 @@ def test_numbers_written_into_the_module_are_told_apart_from_the_layers():
     assert imported.fixed == {"1.view": (144,)}
     assert imported.conflicts({"1.view": (144,)}) == []
     assert imported.conflicts({"1.view": (196,)}) == ["1.view: the file has 144 values, not 196"]
-    assert load(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))).fixed == {"1": (144,)}
+    assert load(nn.Sequential(nn.Flatten(), nn.Linear(144, 5)), (1, 12, 13)).fixed == {"0": (144,)}
     assert kinds(load(nn.Sequential(nn.Conv2d(3, 5, 3), module)).network) == "Conv Unknown:view Linear"
 
 
@@ -268,9 +282,13 @@ WRONG = {
         (nn.Sequential(CONV, nn.Conv2d(9, 8, 3)),),
         "Sequential: 1 (Conv2d): it needs 9 on axis 1 of 0, which has 8 there",
     ),
-    "features": (
-        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), (1, 28, 29)),
-        "Sequential: 1 (Linear): it needs 784 on axis 1 of 0, which has 812 there",
+    "channels behind a pool": (
+        (nn.Sequential(CONV, nn.MaxPool2d(2), nn.Conv2d(9, 8, 3)),),
+        "Sequential: 2 (Conv2d): it needs 9 on axis 1 of 1, which has 8 there",
+    ),
+    "channels behind a global pool": (
+        (nn.Sequential(CONV, nn.AdaptiveAvgPool2d(1), nn.Conv2d(9, 8, 1)),),
+        "Sequential: 2 (Conv2d): it needs 9 on axis 1 of 1, which has 8 there",
     ),
     "another image": ((CONV, (4, 8, 8)), "Conv2d: conv2d (conv2d): it needs 3 on axis 1 of input, which has 4 there"),
     "a batch": (

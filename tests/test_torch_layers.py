@@ -11,7 +11,20 @@ from convproof.errors import Undecided
 from convproof.interop.onnx_values import Extent, Flow, Inexpressible
 from convproof.interop.torch import load
 from convproof.interop.torch_values import View, own_axes, parts, times
-from convproof.spec import SAME_UPPER, Conv, ConvTranspose
+from convproof.spec import (
+    SAME_UPPER,
+    AvgPool,
+    BatchNorm,
+    ChannelShuffle,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    LocalResponseNorm,
+    LpPool,
+    MaxPool,
+    Pad,
+    Upsample,
+)
 from convproof.symbolic import output_shapes
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
@@ -45,6 +58,11 @@ def shuffled(x, order):
 DOES = {
     # windows
     "conv": (lambda s, x: F.conv2d(x, s.w, s.b, 2, 1), {"w": (6, 12, 3, 3), "b": (6,)}, "Conv"),
+    "conv by the size of its weights": (
+        lambda s, x: F.conv2d(x, s.w, padding=s.w.shape[-1] // 2, groups=12 // s.w.size(1)),
+        {"w": (6, 4, 3, 3)},
+        "Conv",
+    ),
     "conv same": (lambda s, x: F.conv2d(x, s.w, padding="same", dilation=(1, 3)), {"w": (6, 12, 4, 2)}, "Conv"),
     "conv valid": (lambda s, x: torch.conv2d(x, s.w, groups=3, padding="valid"), {"w": (6, 4, 4, 2)}, "Conv"),
     "conv transposed": (
@@ -52,6 +70,7 @@ DOES = {
         {"w": (12, 5, 3, 4)},
         "ConvTranspose",
     ),
+    "conv transposed, as it comes": (lambda s, x: F.conv_transpose2d(x, s.w), {"w": (12, 5, 3, 2)}, "ConvTranspose"),
     "standardized weights": (
         lambda s, x: F.conv2d(x, (s.w - s.w.mean((1, 2, 3), keepdim=True)) / (s.w.std() + 1e-5)),
         {"w": (6, 12, 3, 3)},
@@ -93,6 +112,7 @@ DOES = {
     "clamp": (lambda s, x: torch.clamp(x, min=0), {}, "Activation:clamp"),
     "swish": (lambda s, x: x * torch.sigmoid(x), {}, "Activation:silu"),
     "gate in front": (lambda s, x: F.hardsigmoid(x) * x, {}, "Activation:hardswish"),
+    "sigmoid of another": (lambda s, x: x * torch.sigmoid(F.relu(x)), {}, "Activation:mul"),
     "another gate": (lambda s, x: x * torch.tanh(F.softplus(x)), {}, "Activation:mul"),
     "numbers": (lambda s, x: 1 - 2 * x / 3, {}, "Activation:mul Activation:div Activation:sub"),
     "dropout": (lambda s, x: F.dropout2d(F.dropout(x, 0.2, s.training)), {}, "Dropout Dropout"),
@@ -136,6 +156,8 @@ DOES = {
     "flatten in two": (lambda s, x: x.flatten(2).flatten(1), {}, "Flatten"),
     "view": (lambda s, x: x.view(x.size(0), -1), {}, "Flatten"),
     "reshape": (lambda s, x: torch.reshape(x, (x.shape[0], -1)), {}, "Flatten"),
+    "view by channels": (lambda s, x: x.mean((2, 3), True).view(-1, 12), {}, "GlobalPool:avg Flatten"),
+    "view by joined sizes": (lambda s, x: F.relu(x.view(x.shape[:2] + x.shape[2:])), {}, "ReLU"),
     "view by product": (lambda s, x: x.view(-1, x.size(1) * x.size(2) * x.size(3)), {}, "Flatten"),
     "view by products": (lambda s, x: values_one_by_one(x), {}, "Flatten"),
     "moved and flattened": (lambda s, x: x.permute(0, 2, 3, 1).reshape(x.shape[0], -1), {}, "Flatten"),
@@ -147,6 +169,7 @@ DOES = {
     "shuffle": (lambda s, x: torch.channel_shuffle(x, 4), {}, "ChannelShuffle"),
     "shuffle by hand": (lambda s, x: shuffled(x, (0, 2, 1, 3, 4)), {}, "ChannelShuffle"),
     "shuffle of parts": (lambda s, x: x.unflatten(1, (6, -1)).swapaxes(1, 2).flatten(1, 2), {}, "ChannelShuffle"),
+    "moved elsewhere": (lambda s, x: F.relu(x.data.to(x.device).clone()), {}, "ReLU"),
     "a walk over axes": (lambda s, x: x.flatten(1) if len(x.shape) == 4 and x.ndim == x.dim() else x, {}, "Flatten"),
     "as often as channels": (lambda s, x: [x := F.relu(x) for _ in range(x.shape[1] // 6)][-1], {}, "ReLU ReLU"),
 }
@@ -163,6 +186,7 @@ def test_a_function_at_many_sizes(name):
     module, kind = does(name)
     imported = load(module, (12, "H", "W"))
     assert kinds(imported.network) == kind
+    assert imported.fixed == {}
     assert imported.learned == sum(each.numel() for each in module.parameters())
     for sizes in [(8, 6), (13, 9), (9, 20), (32, 24)]:
         theirs = tuple(module.eval()(torch.empty(2, 12, *sizes, device="meta")).shape)
@@ -222,11 +246,36 @@ def test_a_module_at_many_sizes(name):
         module = nn.Sequential(build()).eval()
     imported = load(module, (12, *("D", "H", "W")[:rank]))
     assert kinds(imported.network) == kind
+    assert imported.fixed == {}
     assert imported.learned == sum(each.numel() for each in module.parameters())
     for sizes in [(8, 7, 6), (13, 9, 12), (10, 20, 7)]:
         theirs = tuple(module(torch.empty(2, 12, *sizes[:rank], device="meta")).shape)
         network = on(imported.network, *sizes[:rank])
         assert output_shapes(network)[network.output.name] == theirs[1:]
+
+
+@pytest.mark.parametrize(
+    ("module", "layer"),
+    [
+        (nn.LocalResponseNorm(5), LocalResponseNorm(5, 1e-4, 0.75, 1.0)),
+        (nn.LocalResponseNorm(3, 0.1, 0.2, 0.3), LocalResponseNorm(3, 0.1, 0.2, 0.3)),
+        (Does(lambda s, x: F.local_response_norm(x, 4, k=2.0)), LocalResponseNorm(4, 1e-4, 0.75, 2.0)),
+        (nn.BatchNorm2d(12, eps=0.5), BatchNorm(0.5)),
+        (nn.Dropout(0.25), Dropout(0.25)),
+        (Does(lambda s, x: F.dropout(x, 0.125)), Dropout(0.125)),
+        (nn.AvgPool2d(3, 2, 1, True, False), AvgPool(3, 2, 1, True, False)),
+        (Does(lambda s, x: F.avg_pool2d(x, 2, None, 1)), AvgPool(2, 2, 1)),
+        (nn.MaxPool2d((3, 2), 2, 1, (2, 1), ceil_mode=True), MaxPool((3, 2), 2, 1, (2, 1), True)),
+        (nn.LPPool2d(3, 2, ceil_mode=True), LpPool(3.0, 2, 2, True)),
+        (nn.Upsample(scale_factor=(2, 3), mode="nearest-exact"), Upsample((2, 3), "nearest")),
+        (Does(lambda s, x: F.interpolate(x, None, 2, "bilinear", False)), Upsample(2, "bilinear")),
+        (nn.ZeroPad2d((1, 2, 3, 4)), Pad(((3, 4), (1, 2)))),
+        (Does(lambda s, x: x[:, :, 2:, :-3]), Pad(((-2, 0), (0, -3)))),
+        (Does(lambda s, x: x.view(x.size(0), 4, 3, *x.shape[2:]).transpose(1, 2).flatten(1, 2)), ChannelShuffle(4)),
+    ],
+)
+def test_the_settings_of_a_layer(module, layer):
+    assert [node.layer for node in load(module, (12, "H", "W")).network][1:] == [layer]
 
 
 def test_the_settings_of_a_convolution():
@@ -260,6 +309,7 @@ AT_ONE_SIZE = {
     ),
     "padded to another": (lambda x: x + to_the_size_of(F.max_pool2d(x, 2, 1), x), (9, 12), "MaxPool Pad Add"),
     "cropped": (lambda x: x[:, :, 2:7, -5:], (9, 12), "Pad"),
+    "cropped by nothing": (lambda x: F.relu(x[:, :, -50:, :50]), (9, 12), "ReLU"),
     "one branch of two": (lambda x: F.relu(x) if x.shape[2] > 8 and x.shape[3] != 1 else x, (9, 12), "ReLU"),
     "written out": (lambda x: F.relu(x.view(-1, 12, 9, 12)), (9, 12), "ReLU"),
 }
@@ -288,6 +338,19 @@ def test_and_is_unknown_where_the_size_is_a_letter(name):
         output_shapes(on(imported.network, *sizes))
 
 
+def test_only_the_sizes_that_are_asked_for_are_fixed():
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), Does(lambda s, x: x if x.size(3) > 4 else -x))
+    assert load(module, (3, 9, 12)).fixed == {"0": (None, None, 10)}
+
+
+def test_behind_an_unknown_operation_sizes_are_those_of_torch():
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.PixelShuffle(2), Does(lambda s, x: F.avg_pool2d(x, x.size()[2:]).flatten(1))
+    )
+    assert kinds(load(module, (3, 9, 12)).network) == "Conv Unknown:PixelShuffle GlobalPool:avg Flatten"
+    assert kinds(load(module).network) == "Conv Unknown:PixelShuffle Unknown:avg_pool2d Unknown:flatten"
+
+
 def test_where_the_module_does_not_run_the_size_is_not_known():
     module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.AdaptiveAvgPool2d(2))
     (why,) = load(module, (3, 4, 9)).notes.values()
@@ -313,6 +376,12 @@ UNKNOWN = {
     "broadcast sum": (lambda x: x + x.mean((2, 3), keepdim=True), "add", "its operands have different shapes"),
     "other weights": (lambda x: F.conv2d(x, x), "conv2d", "its weights are computed"),
     "indices": (nn.MaxPool2d(2, return_indices=True), "MaxPool2d", "it also returns where the maxima are"),
+    "other images": (lambda x: torch.cat([x, x]), "cat", "it joins along another axis than the channels"),
+    "higher constant": (
+        lambda x: x.mean((2, 3)) + torch.zeros(1, 1, 12),
+        "add",
+        "the shape of its constant does not fit or is not known",
+    ),
     "other axis": (lambda x: torch.cat([x, x], 2), "cat", "it joins along another axis than the channels"),
     "softmax over rows": (nn.Softmax(2), "Softmax", "it runs over another axis than the channels"),
     "mean over rows": (lambda x: x.mean(2), "mean", "it reduces other axes than all spatial ones"),
@@ -366,7 +435,7 @@ TAKEN = {
         nn.UpsamplingBilinear2d(scale_factor=2),
         "takes its values at other positions than Upsample: sizes and costs are the same",
     ),
-    "weighted sum": (lambda x: torch.add(x, F.relu(x), alpha=2), "multiplies one of the branches by a number"),
+    "weighted sum": (lambda x: torch.add(x, F.relu(x), alpha=0.5), "multiplies one of the branches by a number"),
     "slopes": (nn.PReLU(12), "learns 1.part.weight, which this layer kind does not count"),
     "no scale": (nn.BatchNorm2d(12, affine=False), "learns nothing; it is taken as a fixed function of each element"),
     "weight norm": (

@@ -14,12 +14,13 @@ import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from convproof import spec
 from convproof.errors import ConvproofError, InputError
 from convproof.interop.onnx import Imported, _finished
-from convproof.interop.onnx_values import Constant, Flow, Inexpressible, shown
+from convproof.interop.onnx_values import Constant, Extent, Flow, Inexpressible, shown
 from convproof.interop.torch_graph import IMAGE, Call, Rule, TorchGraph
 from convproof.interop.torch_operators import FUNCTIONS, MODULES
 from convproof.interop.torch_shapes import SIZES
@@ -237,15 +238,14 @@ class _Import:
             raise Inexpressible(f"{call.op}: {error}") from None
 
     def _image(self) -> Flow:
-        """The Input layer."""
-        if self.input_shape is None:
-            rank = self._rank()
-            return self.graph.image(spec.Input("C", ("D", "H", "W")[3 - rank :]), IMAGE, self.graph.batch)
+        """The Input layer; rules are told its sizes only if they ask for the numbers."""
+        given = ("C", *("D", "H", "W")[3 - self._rank() :]) if self.input_shape is None else self.input_shape
         try:
-            channels, *sizes = self.input_shape
+            channels, *sizes = given
         except (TypeError, ValueError):
-            raise InputError(f"input_shape={self.input_shape!r} must be like (C, H, W)") from None
-        return self.graph.image(spec.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
+            raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
+        image = self.graph.image(spec.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
+        return replace(image, shape=(self.graph.batch, channels, *(Extent(IMAGE, n) for n in range(2, len(sizes) + 2))))
 
     def _rank(self) -> int:
         """How many spatial axes the first convolution or pool has, as far as it is traced; else the first of all."""

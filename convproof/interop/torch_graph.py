@@ -36,10 +36,15 @@ class TorchGraph(Graph):
         """Unknown layers that only move the elements of another one."""
 
     @property
+    def image_shape(self) -> tuple[Any, ...]:
+        """(C, H, W) in numbers or letters."""
+        image: Any = self.nodes[IMAGE].layer
+        return (image.channels, *image.sizes)
+
+    @property
     def in_numbers(self) -> bool:
         """Whether the image has no letters."""
-        image = self.nodes[IMAGE].layer
-        return isinstance(image, spec.Input) and all(isinstance(n, int) for n in (image.channels, *image.sizes))
+        return all(isinstance(n, int) for n in self.image_shape)
 
     def missing(self, what: str) -> Inexpressible:
         """The reason where something must be known that hangs on the size of the image."""
@@ -48,8 +53,10 @@ class TorchGraph(Graph):
         return Inexpressible(f"{what} must be known; give input_shape in numbers")
 
     def shape_made(self, layer: str) -> tuple[int, ...]:
-        """The shape that a layer makes of the given image. Raises `Inexpressible` where it is not known."""
-        shape = self.measure(self.made[layer][0]) if self.in_numbers and layer in self.made else None
+        """The shape that a layer makes of the image, batch first. Raises `Inexpressible` where it is not known."""
+        shape = None
+        if self.in_numbers:
+            shape = (1, *self.image_shape) if layer == IMAGE else self.measure(self.made[layer][0])
         if shape is None:
             raise self.missing(f"the size of {'the image' if layer == IMAGE else layer}")
         return shape
@@ -69,9 +76,9 @@ class TorchGraph(Graph):
             if each == self.batch:
                 raise Inexpressible("it must not depend on the size of the batch")
             shape = self.shape_made(each.layer)
-            self.fix(
-                self.made[each.layer][1], tuple(n if axis == each.axis else None for axis, n in enumerate(shape))[1:]
-            )
+            if each.layer != IMAGE:
+                wanted = (n if axis == each.axis else None for axis, n in enumerate(shape))
+                self.fix(self.made[each.layer][1], tuple(wanted)[1:])
             self.remark(each.layer, "what follows depends on its size, and is read for the given image")
             found *= shape[each.axis]
         return found

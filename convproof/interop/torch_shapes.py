@@ -170,7 +170,7 @@ def _crop(call: Call, index: list[Any]) -> Flow:
     if index[:2] != [_ALL, _ALL] or not all(isinstance(each, slice) and each.step in (None, 1) for each in index):
         raise Inexpressible("it takes a part of what it reads")
     pairs = [_cut(call, each, n) for each, n in zip(index[2:], sizes[2:], strict=True)]
-    return call.windows(spec.Pad(_short_pads(pairs)), x)
+    return call.windows(spec.Pad(_short_pads(pairs)), x) if any(map(any, pairs)) else x
 
 
 def _cut(call: Call, part: slice, size: Size) -> tuple[int, int]:

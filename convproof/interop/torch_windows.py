@@ -8,7 +8,7 @@ from typing import Any
 
 from convproof import spec
 from convproof.errors import InputError
-from convproof.interop.onnx_values import Constant, Flow, Inexpressible, axis_of
+from convproof.interop.onnx_values import Constant, Extent, Flow, Inexpressible, axis_of
 from convproof.interop.onnx_windows import _short, _short_pads
 from convproof.interop.torch_graph import Call, Rule
 from convproof.interop.torch_values import Size
@@ -89,8 +89,7 @@ def _pool(kind: str) -> Rule:
         if call.get("return_indices", False):
             raise Inexpressible("it also returns where the maxima are")
         padding, ceil_mode = call.per_axis("padding", 0), call.get("ceil_mode", False)
-        whole = None if x.shape is None or kind == "lp" else call.graph.extents(x)[2:]
-        if padding == 0 and call.spread(call.raw("kernel_size"), call.rank) == whole:
+        if kind != "lp" and padding == 0 and _covers_all(call):
             return _over_all(call, x, kind)
         kernel, stride = call.per_axis("kernel_size"), call.per_axis("stride")
         if kind == "max":
@@ -104,6 +103,12 @@ def _pool(kind: str) -> Rule:
         return made
 
     return rule
+
+
+def _covers_all(call: Call) -> bool:
+    """Whether a window is asked for as large as the input, whatever its size."""
+    kernel = call.spread(call.raw("kernel_size"), call.rank)
+    return any(isinstance(n, Extent) for n in kernel) and kernel == call.graph.extents(call.x)[2:]
 
 
 def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
