@@ -47,7 +47,8 @@ RELU LRN BN DROPOUT SOFTMAX FLATTEN
 { A | B | ID } ADD        branches, added or joined by CONCAT
 
 Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
-Exit status 1: at the given input a stride leaves a remainder, or no input fits.
+Exit status 1: the network does not take the given input, or a stride leaves
+a remainder there, or no input fits.
 """
 
 
@@ -396,18 +397,6 @@ def _show_proofs(proofs: list[tuple[Theory, Proof]], with_recheck: bool, console
 
 def _shown(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "?" if value is None else str(value)
-
-
-def _bracketed(value: Any) -> str:
-    text = str(value)
-    return text if re.fullmatch(r"\w+", text) else f"({text})"
-
-
-def _joined(values: tuple[Any, ...] | None) -> str:
-    """Per axis in the notation's order, or one number where all axes are alike."""
-    if values is None:
-        return "?"
-    return str(values[0]) if len(set(values)) == 1 else "x".join(_bracketed(v) for v in reversed(values))
 
 
 def _rendered(show: Callable[[Any], None], to_file: bool) -> str:

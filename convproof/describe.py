@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convproof.errors import Undecided
+from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
 from convproof.spec import Network, notation
 from convproof.spec.notation import Optional, Repeat
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
-from convproof.symbolic.analysis import axis_names
+from convproof.symbolic.analysis import axis_names, of_any_size
 from convproof.symbolic.borders import borders, fits
 from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants
@@ -91,10 +91,11 @@ class Described:
 
     def words(self) -> Iterator[str]:
         """What to know about the network, a sentence a line."""
+        yield from (f"does not fit, {reason}" for reason in self.found.refused)
         for axes, valid, exact in _alike(self.found):
             yield f"{_accepts(axes, valid)}; {_uncut(axes, valid, exact)}"
         feature = _last_feature(self.found)
-        if feature is not None and feature.receptive_field and feature.jump:
+        if feature is not None and feature.receptive_field and feature.jump and not self.found.refused:
             field, jump = _times(feature.receptive_field), _one_or_all(feature.jump)
             yield f"the last feature ({feature.name}) sees {field} pixels, step {jump}"
         yield from self.proofs
@@ -105,8 +106,9 @@ class Described:
 
     def totals(self) -> tuple[str, ...]:
         """The sums, in words."""
-        sums = self.found.totals
+        sums, unknown = self.found.totals, sum(row.output is None for row in self.found.rows)
         return (
+            *([f"counted are {len(self.found.rows) - unknown} of {len(self.found.rows)} layers"] if unknown else []),
             f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
             f"multiply-adds {_shown(sums.macs)}",
             f"activations {_shown(sums.values)} values, {_shown(sums.bytes)} bytes",
@@ -149,7 +151,7 @@ def described(
     proved and rechecked: H fits for all H >= 4; without remainder for all H >= 3 with H mod 2 = 0
     proved and rechecked: W fits for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
     """
-    found = analyze(network, imported.parameters if imported else None)
+    found = analyze(network, imported.parameters if imported else None, strict=False)
     return Described(
         name,
         found,
@@ -162,6 +164,11 @@ def described(
 
 def _border(network: Network, found: Analysis) -> Iterator[str]:
     """Where something is cut at the given input, what of it is image, and which sizes or padding would fit."""
+    if found.refused:
+        for (axis, valid), n in zip(found.valid_sizes.items(), network.image.sizes, strict=True):
+            if valid is not None and isinstance(n, int) and n not in valid:
+                yield f"nearest {axis} that is accepted: {_either(valid.nearest(n))}"
+        return
     if not found.misfits:
         return
     for each in borders(network):
@@ -172,8 +179,12 @@ def _border(network: Network, found: Analysis) -> Iterator[str]:
         )
     for axis, fit in fits(network).items():
         if not fit.fits:
-            near = [str(n) for n in (fit.below, fit.above) if n is not None]
-            yield f"nearest {axis} without a remainder: {' and '.join(near) or 'none'}"
+            yield f"nearest {axis} without a remainder: {_either((fit.below, fit.above))}"
+
+
+def _either(near: tuple[int | None, int | None]) -> str:
+    """The sizes next below and above, of which there may be none."""
+    return " and ".join(str(n) for n in near if n is not None) or "none"
 
 
 def _written(network: Network, imported: Imported) -> Iterator[str]:
@@ -189,7 +200,7 @@ def _written(network: Network, imported: Imported) -> Iterator[str]:
                 f"nothing is cut at {exact.shown(axis)}" if exact.below or exact.residues else "something is always cut"
             )
             yield f"with the sizes that are written into the file, {axis} is {valid.shown(axis)}; {cut}"
-    except Undecided:
+    except (Undecided, ShapeError):
         return  # it is said elsewhere
 
 
@@ -199,7 +210,7 @@ def _memory(network: Network) -> str:
         held = peak(network)
         best = "" if held.exact else ", in the order of the layers"
         return f"at test time at most {_shown(held.values)} values at a time (at {held.at}){best}"
-    except Undecided:
+    except (Undecided, ShapeError):
         return ""
 
 
@@ -213,7 +224,7 @@ def _proofs(network: Network, found: Analysis) -> Iterator[str]:
 
     for axis, valid in found.valid_sizes.items():
         try:
-            decisions = prove_sizes(network, axis)
+            decisions = prove_sizes(of_any_size(network), axis)
         except Undecided as error:
             yield f"not proved: {error}"
             continue

@@ -65,11 +65,33 @@ def test_a_network_that_fits_nowhere_is_a_finding():
 
 
 @pytest.mark.parametrize(
+    ("args", "lines"),
+    [
+        (["unet", "--input", "572x571x1"],
+         ["counted are 26 of 50 layers",
+          "does not fit, concat1: Concat: branches have shapes (512, 71, 71) and (512, 70, 70), which differ on axis 1",
+          "accepts H, W that are multiples of 16; nothing is ever cut",
+          "nearest H that is accepted: 560 and 576"]),
+        (["INPUT[5x8x3] -> CONV(K=8, F=7) -> RELU", "--prove"],
+         ["does not fit, conv1: Conv, spatial axis 1: a window spans 7 positions but the padded input has only 5 "
+          "(size 5, padding 0+0); give it 7 or more, or pad by 2 more",
+          "proved and rechecked: W fits for all W >= 7; without remainder for all W >= 7",
+          "nearest W that is accepted: 7"]),
+    ],
+    ids=["branches", "window"],
+)  # fmt: skip
+def test_an_input_that_is_not_taken_is_a_finding(args, lines):
+    done = convproof("net", *args)
+    assert (done.returncode, done.stderr) == (1, "")
+    found = done.stdout.splitlines()
+    assert [line for line in found if line in lines] == lines
+
+
+@pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["net", "INPUT[5x5x3] -> CONV(K=8, F=7)"],
-         "conv1: Conv, spatial axis 0: a window spans 7 positions but the padded input has only 5 (size 5, padding 0+0); "
-         "give it 7 or more, or pad by 2 more"),
+        (["net", "INPUT[5x5x3] -> { CONV3-8 | ID } ADD"],
+         "add1: Add: branches have shapes (8, 5, 5) and (3, 5, 5), which differ on axis 0"),
         (["net", "INPUT[5x5x3] -> KONV3-8"], "network notation, column 17: unknown layer 'KONV3-8'; did you mean CONV3-64?"),
         (["net", "INPUT[5x5x3] -> CONV(K=4, F=3, G=2)"], "conv1: Conv: groups=2 does not divide the 3 input channels"),
         (["net", "INPUT[0x5x3]"], "network notation, column 1: Input: sizes=0 is too small; it must be at least 1"),

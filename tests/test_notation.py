@@ -145,7 +145,7 @@ def convs(draw, kind, **more):
 
 layers = st.one_of(
     convs(spec.Conv),
-    convs(spec.ConvTranspose, output_padding=axes(counts(0))),
+    convs(spec.ConvTranspose, output_padding=axes(counts(0)), padding=pads()),
     st.builds(spec.Conv, counts(), st.sampled_from([1, 3, 5]), padding=st.sampled_from([0, 1, 2])),
     st.builds(spec.Pad, pads(-9)),
     st.builds(spec.Upsample, axes(counts()), st.sampled_from(["nearest", "bilinear"])),

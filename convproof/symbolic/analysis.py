@@ -76,7 +76,8 @@ class Analysis:
     """What a network costs and sees, and which inputs fit. Sizes are ints or expressions in the letters of the network.
 
     `valid_sizes` and `exact_sizes` hold a set per input axis, or None where it is undecided; `undecided` says why.
-    `misfits` names the strides that leave a remainder at the given input, `requires` what the letters must satisfy.
+    `misfits` names the strides that leave a remainder at the given input, `refused` the layers that do not take it
+    (from which on everything is None), `requires` what the letters must satisfy.
     """
 
     rows: tuple[Row, ...]
@@ -86,6 +87,7 @@ class Analysis:
     misfits: tuple[str, ...]
     requires: tuple[str, ...]
     undecided: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -94,7 +96,7 @@ class Analysis:
         What is undecided counts as fitting.
         """
         nowhere = any(found is not None and not (found.below or found.residues) for found in self.exact_sizes.values())
-        return not self.misfits and not nowhere
+        return not (self.misfits or self.refused or nowhere)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `convproof net --format json`."""
@@ -105,16 +107,18 @@ class Analysis:
             "valid_sizes": {axis: found and found.to_json() for axis, found in self.valid_sizes.items()},
             "exact_sizes": {axis: found and found.to_json() for axis, found in self.exact_sizes.items()},
             "misfits": list(self.misfits),
+            "refused": list(self.refused),
             "requires": list(self.requires),
             "undecided": list(self.undecided),
         }
 
 
-def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None = None) -> Analysis:
+def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None = None, strict: bool = True) -> Analysis:
     """Sizes, costs, fields and fitting inputs of a network, in numbers or letters.
 
     `parameters` names the stored parameters of layers; those that several layers use count once in the totals. Raises a
-    `ConvproofError` that names the layer where a window does not fit or shapes do not go together.
+    `ConvproofError` that names the layer where a window does not fit or shapes do not go together. Unless `strict`, an
+    input of a size that the network does not take is `refused` instead; what no size would mend is raised.
 
     >>> from convproof.spec.notation import network
     >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
@@ -123,7 +127,14 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     """
     _check_letters(network)
     undecided: list[str] = []
-    shapes = _known_shapes(network, undecided)
+    refused: list[str] = []
+    shapes = _known_shapes(network, undecided, refused=None if strict else refused)
+    sized = of_any_size(network) if refused else network
+    if refused:
+        try:
+            _known_shapes(sized, [])
+        except ShapeError:  # no size would mend it
+            raise ShapeError(refused[0]) from None
     known = [node for node in network if node.name in shapes]
     requires = tuple(dict.fromkeys(_requirements(known, shapes)))
     seen = _fields(known, shapes, undecided)
@@ -142,12 +153,19 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     exact: dict[str, SizeSet | None] = {}
     for axis, name in enumerate(axis_names(network)):
         try:
-            valid[name], exact[name] = size_sets(network, axis)
+            valid[name], exact[name] = size_sets(sized, axis)
         except Undecided as error:
             valid[name] = exact[name] = None
             undecided.append(f"sizes of {name}: {error}")
     totals = Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
-    return Analysis(rows, totals, valid, exact, tuple(_misfits(network, known, shapes)), requires, tuple(undecided))
+    misfits = tuple(_misfits(network, known, shapes))
+    return Analysis(rows, totals, valid, exact, misfits, requires, tuple(undecided), tuple(refused))
+
+
+def of_any_size(network: Network) -> Network:
+    """The network with a letter of its own for each size of its image."""
+    free = tuple(symbol(f"size of {name}") for name in axis_names(network))  # names that no letter can have
+    return network.with_input(replace(network.image, sizes=free))
 
 
 def _sharing(parameters: Mapping[str, tuple[str, ...]]) -> set[str]:
@@ -171,8 +189,13 @@ def output_shapes(network: Network, image: Input | None = None) -> dict[str, Sha
     return shapes
 
 
-def _known_shapes(network: Network, undecided: list[str], image: Input | None = None) -> dict[str, Shape]:
-    """The shapes of the layers that no unknown operation comes before; the reasons go to `undecided`."""
+def _known_shapes(
+    network: Network, undecided: list[str], image: Input | None = None, refused: list[str] | None = None
+) -> dict[str, Shape]:
+    """The shapes of the layers that no unknown operation comes before; the reasons go to `undecided`.
+
+    Shapes that do not go together are raised, or go to `refused`.
+    """
     shapes: dict[str, Shape] = {}
     shape = cache(output_shape)
     for node in network:
@@ -183,6 +206,10 @@ def _known_shapes(network: Network, undecided: list[str], image: Input | None = 
                     shapes[node.name] = shape(layer, *(shapes[name] for name in node.operands))
             except Undecided as error:
                 undecided.append(str(error))
+            except ShapeError as error:
+                if refused is None:
+                    raise
+                refused.append(str(error))
     return shapes
 
 

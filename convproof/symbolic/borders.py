@@ -7,16 +7,16 @@ independently, so a set of pixels is a product of such sets, and where branches 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
 from convproof.errors import SpecError, Undecided
 from convproof.spec import AvgPool, Axis, Conv, ConvTranspose, Layer, LpPool, MaxPool, Network, Upsample
 from convproof.symbolic import window
-from convproof.symbolic.analysis import axis_names, output_shapes, size_sets
+from convproof.symbolic.analysis import axis_names, of_any_size, output_shapes, size_sets
 from convproof.symbolic.field import Field, receptive_field
-from convproof.symbolic.floordiv import floordiv, size, symbol
+from convproof.symbolic.floordiv import floordiv, size
 from convproof.symbolic.shapes import Shape, placed_axes
 
 WINDOWED = (Conv, MaxPool, AvgPool, LpPool)
@@ -94,9 +94,8 @@ def fits(network: Network) -> dict[str, Fit]:
     >>> fits(network("INPUT[224x224x3] -> CONV(K=96, F=11, S=4)"))["W"]
     Fit(fits=False, below=223, above=227, total=3, each=None)
     """
-    found, names = {}, axis_names(network)
-    free = network.with_input(replace(network.image, sizes=tuple(symbol(f"size of {axis}") for axis in names)))
-    for axis, n in zip(names, network.image.sizes, strict=True):
+    found, free = {}, of_any_size(network)
+    for axis, n in zip(axis_names(network), network.image.sizes, strict=True):
         if not isinstance(n, int):
             raise Undecided(f"whether the image fits along {axis} needs a number, not {n}; size_sets tells what does")
         _, exact = size_sets(free, axis)
