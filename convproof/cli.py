@@ -21,7 +21,7 @@ from convproof.errors import ConvproofError, InputError
 
 if TYPE_CHECKING:
     from convproof.describe import Described, Pattern
-    from convproof.interop.onnx import Imported
+    from convproof.interop.graph import Imported
     from convproof.report import Result
     from convproof.spec import Input, Network
     from convproof.theory import Proof, Theory

@@ -17,7 +17,7 @@ from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants
 
 if TYPE_CHECKING:
-    from convproof.interop.onnx import Imported
+    from convproof.interop.graph import Imported
 
 _IN_WORDS = {"output_shape": "output", "receptive_field": "receptive field", "macs": "multiply-adds"}
 

@@ -16,7 +16,7 @@ import pytest
 from convproof import lower, spec
 from convproof.errors import ConvproofError, InputError
 from convproof.interop.onnx import load
-from convproof.symbolic import output_shapes, parameters, size_sets
+from convproof.symbolic import analyze, output_shapes, parameters, size_sets
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed; `pip install '.[onnx]'` brings it")
 from onnx import TensorProto, numpy_helper  # noqa: E402
@@ -895,6 +895,8 @@ def test_weights_that_layers_share_are_counted_once(imported):
     assert found.parameters == {"a": ("w", "b"), "c": ("w", "b"), "y": ("w",)}
     assert found.stored == {"w": (4, 4, 1, 1), "b": (4,)}
     assert found.learned == 4 * 4 + 4
+    totals = analyze(found.network, found.parameters).totals
+    assert (totals.params, totals.weights) == (20, 16)
 
 
 def fully_connected(reader=()):

@@ -8,6 +8,7 @@ import pytest
 
 from convproof.errors import InputError
 from convproof.interop.torch import load
+from convproof.symbolic import analyze
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 from torchmodules import Does, kinds  # noqa: E402
@@ -64,6 +65,8 @@ def test_parameters_that_layers_share_count_once():
     }
     assert imported.stored == {"inner.a.weight": (3, 3, 3, 3), "inner.a.bias": (3,), "inner.b.bias": (3,)}
     assert imported.learned == sum(each.numel() for each in module.parameters()) == 87
+    totals = analyze(imported.network, imported.parameters).totals
+    assert (totals.params, totals.weights) == (87, 81)
 
 
 def test_parameters_of_what_the_output_does_not_need_are_left_out():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from convproof.errors import Undecided
-from convproof.interop.onnx_values import Extent, Flow, Inexpressible
 from convproof.interop.torch import load
 from convproof.interop.torch_values import View, own_axes, parts, times
+from convproof.interop.values import Extent, Flow, Inexpressible
 from convproof.spec import (
     SAME_UPPER,
     AvgPool,

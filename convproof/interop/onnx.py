@@ -7,76 +7,25 @@ Source: the operators of ONNX as its schemas describe them, https://onnx.ai/onnx
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convproof.errors import ConvproofError, InputError
+from convproof.interop.graph import Imported, Shape
 from convproof.interop.onnx_folding import folded
-from convproof.interop.onnx_graph import Graph, Shape
+from convproof.interop.onnx_graph import OnnxGraph
 from convproof.interop.onnx_operators import RULES
-from convproof.interop.onnx_values import (
-    Call,
-    Constant,
-    Extent,
-    Flow,
-    Inexpressible,
-    Value,
-    checked_shape,
-    decoded,
-    shown,
-)
-from convproof.spec import Input, Network, Node, Unknown
+from convproof.interop.onnx_values import Call, checked_shape, decoded
+from convproof.interop.values import Constant, Extent, Flow, Inexpressible, Value, shown
+from convproof.spec import Input, Unknown
 from convproof.spec.layers import is_letter
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, ValueInfoProto
 
 MAX_BYTES, MAX_NODES = 2**31, 20_000
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A network from a file, and where in the file its layers come from.
-
-    `tensors` names the tensor that a layer makes, `parameters` the stored tensors that it learns (scale and shift of a
-    BatchNorm, not the running statistics), whose shapes are in `stored`. A tensor that several layers use stands
-    under each of them. `fixed` holds what numbers written into the file say of the shape of a layer's output, beyond
-    the shape of the image: for a reshape to (-1, 9216), say. The network says nothing of them; `conflicts` does.
-    `notes` says, layer by layer, what was taken for something else or not understood.
-    """
-
-    network: Network
-    tensors: Mapping[str, str]
-    parameters: Mapping[str, tuple[str, ...]]
-    stored: Mapping[str, tuple[int, ...]]
-    fixed: Mapping[str, Shape]
-    notes: Mapping[str, str]
-
-    @property
-    def learned(self) -> int:
-        """The learned numbers in the file; what several layers share counts once."""
-        return sum(prod(self.stored[name]) for name in {name for used in self.parameters.values() for name in used})
-
-    def conflicts(self, shapes: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Where `shapes` (of outputs, by layer) are not those that are written into the file, in words.
-
-        >>> from convproof.spec import Conv, Flatten, Input
-        >>> network = Network.chain([Input(3, (8, 8)), Conv(2, 3), Flatten()])
-        >>> Imported(network, {}, {}, {}, {"flatten1": (98,)}, {}).conflicts({"flatten1": (72,)})
-        ['flatten1: the file has 98 values, not 72']
-        """
-        found = []
-        for layer, written in self.fixed.items():
-            if layer in shapes and any(n not in (None, m) for n, m in zip(written, shapes[layer], strict=True)):
-                here, there = (
-                    "x".join("?" if n is None else str(n) for n in each) for each in (written, shapes[layer])
-                )
-                found.append(f"{layer}: the file has {here} values, not {there}")
-        return found
 
 
 def load(
@@ -162,7 +111,7 @@ class _Import:
         for node in order:
             for tensor in set(self._reads(node)):
                 uses[tensor] = uses.get(tensor, 0) + 1
-        graph = Graph(_declared(self.file), uses)
+        graph = OnnxGraph(_declared(self.file), uses)
         self._place_image(graph, roots, order)
         for node in order:
             try:
@@ -172,7 +121,7 @@ class _Import:
         end = self.values[wanted]
         if isinstance(end, Constant):
             raise InputError(f"the output {shown(wanted)!r} does not depend on the image")
-        return _finished(graph, end)
+        return graph.imported(end)
 
     def _output(self, output: str | None) -> str:
         names: list[str] = [each.name for each in self.file.output]
@@ -241,7 +190,7 @@ class _Import:
             found |= dict.fromkeys(output.name for output in inner.output)
         return [name for name in found if name in self.makers or name in self.stored or name in self.inputs]
 
-    def _place_image(self, graph: Graph, roots: list[str], order: list[NodeProto]) -> None:
+    def _place_image(self, graph: OnnxGraph, roots: list[str], order: list[NodeProto]) -> None:
         """The Input layer, from the one input that is an image."""
         images = [name for name in roots if len(_dims(self.inputs[name])) in (3, 4, 5)]
         if len(images) != 1 or len(roots) != 1:
@@ -262,13 +211,13 @@ class _Import:
             raise InputError(f"input {shown(name)!r}: {error}") from None
         self.values[name] = graph.image(layer, name, batch if isinstance(batch, int) else Extent("", 0))
 
-    def _value(self, name: str, graph: Graph) -> Value | None:
+    def _value(self, name: str, graph: OnnxGraph) -> Value | None:
         if name and name not in self.values:
             self.values[name] = found = self.stored[name]()
             graph.stored[name] = found.shape or ()
         return self.values.get(name)
 
-    def _translate(self, node: NodeProto, graph: Graph) -> None:
+    def _translate(self, node: NodeProto, graph: OnnxGraph) -> None:
         """What a node makes: a constant, a layer, or a layer that nothing is known about."""
         call = Call(node, [self._value(name, graph) for name in node.input], self.opset)
         outer = [self._value(name, graph) for name in self._outer(node)]
@@ -287,7 +236,7 @@ class _Import:
                 graph.stored[tensors[0]] = made.shape or ()
 
 
-def _layer(call: Call, graph: Graph, flows: list[Flow]) -> Value:
+def _layer(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Value:
     rule = RULES.get(call.op) if call.node.domain in ("", "ai.onnx") else None
     try:
         if rule is None:
@@ -297,38 +246,12 @@ def _layer(call: Call, graph: Graph, flows: list[Flow]) -> Value:
         return _unknown(call, graph, flows, str(reason))
 
 
-def _unknown(call: Call, graph: Graph, flows: list[Flow], why: str, tensor: str = "") -> Flow:
+def _unknown(call: Call, graph: OnnxGraph, flows: list[Flow], why: str, tensor: str = "") -> Flow:
     """The node as an operation that nothing is known about; `tensor` is what it makes, if not its first output."""
     op = shown(".".join(each for each in (call.node.domain, call.op) if each))
     made = graph.add(call, Unknown(op), flows, None, tensor=tensor)
     graph.note(made, f"not understood: {why}")
     return made
-
-
-def _finished(graph: Graph, end: Flow) -> Imported:
-    """The layers that the end hangs on."""
-    nodes = [_numbered(node, graph.letters) for node in graph.needed(end)]
-    kept = {node.name for node in nodes}
-    parameters = {name: used for name, used in graph.parameters.items() if name in kept}
-    return Imported(
-        network=Network(nodes),
-        tensors={name: tensor for name, tensor in graph.tensors.items() if name in kept},
-        parameters=parameters,
-        stored={name: graph.stored[name] for used in parameters.values() for name in used},
-        fixed={name: shape for name, shape in graph.fixed.items() if name in kept},
-        notes={name: text for name, text in graph.notes.items() if name in kept},
-    )
-
-
-def _numbered(node: Node, letters: Mapping[str, int]) -> Node:
-    """The Input with the channels that the weights ask for, where the file has a letter."""
-    if not isinstance(node.layer, Input):
-        return node
-    channels, *sizes = (letters.get(n, n) for n in (node.layer.channels, *node.layer.sizes))
-    return Node(node.name, Input(channels, tuple(sizes)))
-
-
-# --- what a file declares ---------------------------------------------------------------------------------------------
 
 
 def _place(node: NodeProto) -> str:

@@ -14,20 +14,8 @@ from typing import Any
 import numpy as np
 
 from convproof.errors import InputError
-from convproof.interop.onnx_values import (
-    MAX_VALUES,
-    Call,
-    Constant,
-    Extent,
-    Flow,
-    Inexpressible,
-    Values,
-    array,
-    axis_of,
-    checked_shape,
-    constant,
-    decoded,
-)
+from convproof.interop.onnx_values import MAX_VALUES, Call, array, checked_shape, constant, decoded
+from convproof.interop.values import Constant, Extent, Flow, Inexpressible, Values, axis_of
 
 _LARGEST = 2**63
 """Numbers from here on are dropped, as ONNX has none; they could grow without end."""

@@ -9,15 +9,17 @@ from typing import Any
 
 from convproof import spec
 from convproof.errors import InputError
+from convproof.interop.graph import Shape
 from convproof.interop.onnx_folding import shape_of
-from convproof.interop.onnx_graph import Graph, Grouped, Rule, Shape
-from convproof.interop.onnx_values import Call, Constant, Flow, Inexpressible, axis_of
+from convproof.interop.onnx_graph import Grouped, OnnxGraph, Rule
+from convproof.interop.onnx_values import Call
 from convproof.interop.onnx_windows import WINDOWS
+from convproof.interop.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape
 
 # --- fully connected --------------------------------------------------------------------------------------------------
 
 
-def _gemm(call: Call, graph: Graph) -> Flow:
+def _gemm(call: Call, graph: OnnxGraph) -> Flow:
     x, w = call.flow(), call.constant(1)
     if call.integer("transA", 0):
         raise Inexpressible("it reads its input transposed")
@@ -29,7 +31,7 @@ def _gemm(call: Call, graph: Graph) -> Flow:
     return _linear(call, graph, x, features, units, learned)
 
 
-def _matmul(call: Call, graph: Graph) -> Flow:
+def _matmul(call: Call, graph: OnnxGraph) -> Flow:
     x, w = call.flow(), call.constant(1)
     if len(graph.shape(x)) != 2 or w.shape is None or len(w.shape) != 2:
         raise Inexpressible("it is no matrix times a constant matrix")
@@ -42,7 +44,7 @@ def _matrix(w: Constant) -> tuple[int, int]:
     return w.shape[0], w.shape[1]
 
 
-def _linear(call: Call, graph: Graph, x: Flow, features: int, units: int, learned: Sequence[Constant]) -> Flow:
+def _linear(call: Call, graph: OnnxGraph, x: Flow, features: int, units: int, learned: Sequence[Constant]) -> Flow:
     graph.need(x, 2, features)
     return graph.add(call, spec.Linear(units, len(learned) == 2), [x], (units,), learned)
 
@@ -50,12 +52,12 @@ def _linear(call: Call, graph: Graph, x: Flow, features: int, units: int, learne
 # --- element by element -----------------------------------------------------------------------------------------------
 
 
-def _relu(call: Call, graph: Graph) -> Flow:
+def _relu(call: Call, graph: OnnxGraph) -> Flow:
     return graph.elementwise(call, spec.ReLU(), call.flow())
 
 
 def _activation(name: str) -> Rule:
-    def rule(call: Call, graph: Graph) -> Flow:
+    def rule(call: Call, graph: OnnxGraph) -> Flow:
         others = [each for each in call.inputs[1:] if isinstance(each, Flow)]
         if others:
             raise Inexpressible("it reads two activations")
@@ -64,18 +66,18 @@ def _activation(name: str) -> Rule:
     return rule
 
 
-def _prelu(call: Call, graph: Graph) -> Flow:
+def _prelu(call: Call, graph: OnnxGraph) -> Flow:
     x, slopes = call.flow(), call.constant(1).size
     made = graph.elementwise(call, spec.Activation("prelu"), x)
     graph.note(made, f"has {slopes} learned slopes, which are not counted")
     return made
 
 
-def _same(call: Call, graph: Graph) -> Flow:
+def _same(call: Call, graph: OnnxGraph) -> Flow:
     return call.flow()
 
 
-def _arithmetic(call: Call, graph: Graph) -> Flow:
+def _arithmetic(call: Call, graph: OnnxGraph) -> Flow:
     constants = [each for each in call.inputs if isinstance(each, Constant)]
     flows = [each for each in call.inputs if isinstance(each, Flow)]
     if len(flows) == 1 and len(constants) == 1:
@@ -88,37 +90,24 @@ def _arithmetic(call: Call, graph: Graph) -> Flow:
         return _of_one(call, graph, flows)
     if call.op not in _SUMS:
         raise Inexpressible("it combines activations otherwise than by a sum")
-    return graph.add(call, spec.Add(), flows, _common_shape(flows))
+    return graph.add(call, spec.Add(), flows, common_shape(flows))
 
 
 _SUMS = ("Add", "Sum")
-_GATED = {"sigmoid": "silu", "hardsigmoid": "hardswish"}
-"""Activations that have a name when the input is multiplied by them."""
 
 
-def _of_one(call: Call, graph: Graph, flows: list[Flow]) -> Flow:
+def _of_one(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Flow:
     """Several functions of each element of one layer, combined: again one, of the last layer that all come from."""
     chains = [graph.chain(each) for each in flows]
     common = next((layer for layer in chains[0] if all(layer in chain for chain in chains)), flows[0].root)
     name = call.op.lower()
     gates = [graph.nodes[chain[0]].layer for chain in chains if chain[1:2] == [common]]
     if call.op == "Mul" and len(flows) == 2 and len(gates) == 1 and isinstance(gates[0], spec.Activation):
-        name = _GATED.get(gates[0].name, name) if common in (flows[0].layer, flows[1].layer) else name
+        name = GATED.get(gates[0].name, name) if common in (flows[0].layer, flows[1].layer) else name
     return graph.elementwise(call, spec.Activation(name), replace(flows[0], layer=common))
 
 
-def _common_shape(flows: list[Flow]) -> tuple[Any, ...] | None:
-    """The shape of all, without the batch, where nothing speaks against their being equal; None where none is known."""
-    shapes = [each.shape for each in flows if each.shape is not None]
-    if len({len(shape) for shape in shapes}) > 1:
-        raise Inexpressible("its operands have different numbers of axes")
-    axes = [[n for n in axis if isinstance(n, int)] for axis in zip(*shapes, strict=True)]
-    if any(len(set(numbers)) > 1 or (set(numbers) == {1} and len(numbers) < len(shapes)) for numbers in axes[1:]):
-        raise Inexpressible("its operands have different shapes")
-    return tuple(n[0] if n else m for n, m in zip(axes[1:], shapes[0][1:], strict=True)) if shapes else None
-
-
-def _with_constant(call: Call, graph: Graph, x: Flow, c: Constant) -> Flow:
+def _with_constant(call: Call, graph: OnnxGraph, x: Flow, c: Constant) -> Flow:
     """One number does the same to each element; a number for each channel is learned."""
     if c.shape is None:
         raise Inexpressible("its constant is computed")
@@ -140,7 +129,7 @@ def _with_constant(call: Call, graph: Graph, x: Flow, c: Constant) -> Flow:
 # --- normalisation and the like ---------------------------------------------------------------------------------------
 
 
-def _batch_norm(call: Call, graph: Graph) -> Flow:
+def _batch_norm(call: Call, graph: OnnxGraph) -> Flow:
     x, gamma, beta = call.flow(), call.constant(1), call.constant(2)
     if not call.integer("spatial", 1):
         raise Inexpressible("it normalises each position on its own")
@@ -152,21 +141,21 @@ def _batch_norm(call: Call, graph: Graph) -> Flow:
     return graph.add(call, spec.BatchNorm(call.real("epsilon", 1e-5)), [x], shape, [gamma, beta])
 
 
-def _lrn(call: Call, graph: Graph) -> Flow:
+def _lrn(call: Call, graph: OnnxGraph) -> Flow:
     x = call.flow()
     alpha, beta, k = call.real("alpha", 1e-4), call.real("beta", 0.75), call.real("bias", 1.0)
     layer = spec.LocalResponseNorm(call.integer("size"), alpha, beta, k)
     return graph.add(call, layer, [x], x.shape and x.shape[1:])
 
 
-def _dropout(call: Call, graph: Graph) -> Flow:
+def _dropout(call: Call, graph: OnnxGraph) -> Flow:
     x, share = call.flow(), call.real("ratio", 0.5)
     if call.given(1) is not None:
         share = next(iter(call.numbers(1)), 0.5)
     return graph.add(call, spec.Dropout(share), [x], x.shape and x.shape[1:])
 
 
-def _softmax(call: Call, graph: Graph) -> Flow:
+def _softmax(call: Call, graph: OnnxGraph) -> Flow:
     """Before version 13 all axes from `axis` on were one; that is over channels where the others have size 1."""
     x = call.flow()
     shape = graph.shape(x)
@@ -184,7 +173,7 @@ def _softmax(call: Call, graph: Graph) -> Flow:
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-def _concat(call: Call, graph: Graph) -> Flow:
+def _concat(call: Call, graph: OnnxGraph) -> Flow:
     flows = [call.flow(number) for number in range(len(call.inputs))]
     shapes = [each.shape for each in flows if each.shape is not None]
     axis = call.integer("axis", 1) if call.opset < 4 else call.integer("axis")
@@ -199,7 +188,7 @@ def _concat(call: Call, graph: Graph) -> Flow:
     return graph.add(call, spec.Concat(), flows, (whole, *shapes[0][2:]))
 
 
-def _flatten(call: Call, graph: Graph) -> Flow:
+def _flatten(call: Call, graph: OnnxGraph) -> Flow:
     x = graph.permuted.get(call.node.input[0]) or call.flow()
     shape, axis = graph.shape(x), call.integer("axis", 1)
     if axis not in (1, 1 - len(shape)) and not (axis == 0 and graph.batch == 1):
@@ -207,7 +196,7 @@ def _flatten(call: Call, graph: Graph) -> Flow:
     return _flattened(call, graph, x, None)
 
 
-def _flattened(call: Call, graph: Graph, x: Flow, features: int | None) -> Flow:
+def _flattened(call: Call, graph: OnnxGraph, x: Flow, features: int | None) -> Flow:
     """x as a vector, of so many values if the file says so."""
     sizes = graph.shape(x)[1:]
     if len(sizes) > 1:
@@ -216,7 +205,7 @@ def _flattened(call: Call, graph: Graph, x: Flow, features: int | None) -> Flow:
     return x
 
 
-def _squeeze(call: Call, graph: Graph) -> Flow:
+def _squeeze(call: Call, graph: OnnxGraph) -> Flow:
     x = call.flow()
     shape = graph.shape(x)
     ones = [axis for axis, n in enumerate(shape) if n == 1 and axis > 0]
@@ -227,7 +216,7 @@ def _squeeze(call: Call, graph: Graph) -> Flow:
     return graph.add(call, spec.Flatten(), [x], (shape[1],))
 
 
-def _transpose(call: Call, graph: Graph) -> Flow:
+def _transpose(call: Call, graph: OnnxGraph) -> Flow:
     """Part of a channel shuffle, or followed by a flattening that no order of the axes matters to, or nothing known."""
     x, tensor, made = call.flow(), call.node.input[0], call.node.output[0]
     if tensor == graph.channels_last:
@@ -244,7 +233,7 @@ def _transpose(call: Call, graph: Graph) -> Flow:
     raise Inexpressible("it changes the order of the axes")
 
 
-def _reshape(call: Call, graph: Graph) -> Flow:
+def _reshape(call: Call, graph: OnnxGraph) -> Flow:
     target = list(call.integers("shape")) if call.has("shape") else call.numbers(1)
     if call.integer("allowzero", 0) and 0 in target:
         raise Inexpressible("it makes an empty tensor")
@@ -272,7 +261,7 @@ def _reshape(call: Call, graph: Graph) -> Flow:
     raise Inexpressible("it lays out the elements in another way")
 
 
-def _reshaped_to_vector(call: Call, graph: Graph, x: Flow, target: list[Any]) -> Flow:
+def _reshaped_to_vector(call: Call, graph: OnnxGraph, x: Flow, target: list[Any]) -> Flow:
     """(batch, anything) is a vector for each image; (-1, number) is, where that is the number of values of an image."""
     shape = graph.shape(x)
     first, features = target[0] or graph.batch, target[1] if isinstance(target[1], int) and target[1] > 0 else None
@@ -286,7 +275,7 @@ def _reshaped_to_vector(call: Call, graph: Graph, x: Flow, target: list[Any]) ->
     return _flattened(call, graph, x, features)
 
 
-def _written(target: list[Any], shape: tuple[Any, ...], graph: Graph) -> Shape | None:
+def _written(target: list[Any], shape: tuple[Any, ...], graph: OnnxGraph) -> Shape | None:
     """The sizes that a Reshape to the very same shape writes out; None where it makes another shape.
 
     A number may stand for a size that is not known here, but not beside a -1, which could be anything then.
@@ -302,7 +291,7 @@ def _written(target: list[Any], shape: tuple[Any, ...], graph: Graph) -> Shape |
     return tuple(written)
 
 
-def _groups(target: list[Any], shape: tuple[Any, ...], graph: Graph) -> int | None:
+def _groups(target: list[Any], shape: tuple[Any, ...], graph: OnnxGraph) -> int | None:
     """The groups into which a Reshape to (batch, groups, channels/groups, *sizes) lays out the channels; else None."""
     channels = shape[1]
     if len(target) != len(shape) + 1 or not isinstance(channels, int):
@@ -318,7 +307,7 @@ def _groups(target: list[Any], shape: tuple[Any, ...], graph: Graph) -> int | No
     return groups if groups * each == channels and _written(rest, shape, graph) is not None else None
 
 
-def _rejoins(target: list[Any], grouped: Grouped, graph: Graph) -> bool:
+def _rejoins(target: list[Any], grouped: Grouped, graph: OnnxGraph) -> bool:
     """Whether a Reshape puts the groups together again."""
     if len(target) != len(grouped.sizes) + 2 or not (target[0] in (0, -1) or graph.is_batch(target[0])):
         return False

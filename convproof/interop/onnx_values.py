@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from convproof.errors import InputError
+from convproof.interop.values import Constant, Flow, Inexpressible, Value, Values, axis_of, shown
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, NodeProto, TensorProto
@@ -20,57 +19,6 @@ MAX_VALUES = 100
 """The values of larger constants are not looked at; only their shapes matter here."""
 
 MAX_RANK = 16
-
-Values = npt.NDArray[np.object_]
-"""Python's numbers, exact; also `Extent`s, and None for what is not known."""
-
-
-class Inexpressible(Exception):
-    """A node that no layer kind describes, with the reason; it becomes an `Unknown` layer."""
-
-
-@dataclass(frozen=True)
-class Extent:
-    """The size of a layer's output along an axis (0 is the batch), where the importer does not know the number."""
-
-    layer: str
-    axis: int
-
-
-@dataclass(frozen=True)
-class Flow:
-    """What a layer makes of the image.
-
-    `shape` is (batch, channels, *spatial) in numbers, letters of the image and `Extent`s, or None after an operation
-    that nothing is known about; `root` is the layer that this is an element-wise function of.
-    """
-
-    layer: str
-    shape: tuple[Any, ...] | None
-    root: str
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """What hangs on no image: its shape, its values if they are few, the stored tensors that it is made of."""
-
-    shape: tuple[int, ...] | None = None
-    values: Values | None = None
-    sources: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int | None:
-        """The number of elements, where the shape is known."""
-        return None if self.shape is None else prod(self.shape)
-
-    def shaped(self, shape: tuple[int, ...]) -> Constant:
-        """The same elements in another shape of the same size. Raises `InputError` for another size."""
-        if prod(shape) != self.size:
-            raise InputError(f"a constant of shape {self.shape} does not fill the shape {shape}")
-        return Constant(shape, None if self.values is None else self.values.reshape(shape), self.sources)
-
-
-Value = Flow | Constant
 
 
 def constant(values: Sequence[Any], sources: tuple[str, ...] = ()) -> Constant:
@@ -222,17 +170,3 @@ class Call:
         else:
             return list(default)
         return [axis_of(each, rank) for each in found]
-
-
-def axis_of(axis: Any, rank: int) -> int:
-    """`axis`, counted from 0; negative ones count from the end. Raises `InputError` where there is none such."""
-    if not isinstance(axis, int):
-        raise Inexpressible("its axes are computed")
-    if not -rank <= axis < rank:
-        raise InputError(f"axis {axis} is none of {rank} axes")
-    return axis + rank if axis < 0 else axis
-
-
-def shown(name: str) -> str:
-    """A name from the file, fit to print in a line."""
-    return "".join(c if c.isprintable() else "?" for c in (name if len(name) <= 100 else name[:97] + "..."))

@@ -7,24 +7,15 @@ from typing import Any
 
 from convproof import spec
 from convproof.errors import InputError
-from convproof.interop.onnx_graph import Graph, Rule
-from convproof.interop.onnx_values import Call, Constant, Flow, Inexpressible, Value
+from convproof.interop.onnx_graph import OnnxGraph, Rule
+from convproof.interop.onnx_values import Call
+from convproof.interop.values import Constant, Flow, Inexpressible, Value, short, short_pads
 
 _SPATIAL = (1, 2, 3)
 """How many spatial axes an image can have."""
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
-
-
-def _short(values: Sequence[Any]) -> Any:
-    """One value where all are equal, else the tuple."""
-    return values[0] if len(set(values)) == 1 else tuple(values)
-
-
-def _short_pads(pairs: Sequence[tuple[int, int]]) -> Any:
-    """One value, or one an axis, where before and after are equal; else the pairs."""
-    return tuple(pairs) if any(before != after for before, after in pairs) else _short([n for n, _ in pairs])
 
 
 def _auto_pad(call: Call) -> str:
@@ -42,11 +33,11 @@ def _explicit_pads(call: Call, rank: int) -> list[tuple[int, int]]:
 
 def _padding(call: Call, rank: int) -> Any:
     same = {"SAME_UPPER": spec.SAME_UPPER, "SAME_LOWER": spec.SAME_LOWER}
-    return same.get(_auto_pad(call)) or _short_pads(_explicit_pads(call, rank))
+    return same.get(_auto_pad(call)) or short_pads(_explicit_pads(call, rank))
 
 
 def _per_axis(call: Call, name: str, rank: int) -> Any:
-    return _short(call.integers(name, rank, (1,) * rank))
+    return short(call.integers(name, rank, (1,) * rank))
 
 
 def _kernel(call: Call, w: Constant) -> tuple[int, ...]:
@@ -74,14 +65,14 @@ def _bias(call: Call, number: int, size: int) -> list[Constant]:
     return [b]
 
 
-def _conv(call: Call, graph: Graph) -> Flow:
+def _conv(call: Call, graph: OnnxGraph) -> Flow:
     x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
     kernel = _kernel(call, w)
     rank, out = len(kernel), _sizes(w)[0]
     b = _bias(call, 2, out)
     layer = spec.Conv(
         out,
-        _short(kernel),
+        short(kernel),
         _per_axis(call, "strides", rank),
         _padding(call, rank),
         _per_axis(call, "dilations", rank),
@@ -92,7 +83,7 @@ def _conv(call: Call, graph: Graph) -> Flow:
     return graph.add(call, layer, [x], (out, *(None for _ in kernel)), [w, *b])
 
 
-def _conv_transpose(call: Call, graph: Graph) -> Flow:
+def _conv_transpose(call: Call, graph: OnnxGraph) -> Flow:
     x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
     kernel = _kernel(call, w)
     rank, out = len(kernel), _sizes(w)[1] * groups
@@ -101,13 +92,13 @@ def _conv_transpose(call: Call, graph: Graph) -> Flow:
     strides, dilations = call.integers("strides", rank, (1,) * rank), call.integers("dilations", rank, (1,) * rank)
     padding, extra = _transposed_padding(call, graph, kernel, strides, dilations)
     layer = spec.ConvTranspose(
-        out, _short(kernel), _short(strides), padding, _short(extra), groups, bool(b), _short(dilations)
+        out, short(kernel), short(strides), padding, short(extra), groups, bool(b), short(dilations)
     )
     return graph.add(call, layer, [x], (out, *(None for _ in kernel)), [w, *b])
 
 
 def _transposed_padding(
-    call: Call, graph: Graph, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+    call: Call, graph: OnnxGraph, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
 ) -> tuple[Any, Sequence[int]]:
     """Padding and output padding; where the output's size is given, what is left over is halved.
 
@@ -116,7 +107,7 @@ def _transposed_padding(
     rank, mode = len(kernel), _auto_pad(call)
     extra = call.integers("output_padding", rank, (0,) * rank)
     if not call.has("output_shape") and mode in ("NOTSET", "VALID"):
-        return _short_pads(_explicit_pads(call, rank)), extra
+        return short_pads(_explicit_pads(call, rank)), extra
     spans = [e + d * (k - 1) + 1 for k, d, e in zip(kernel, dilations, extra, strict=True)]
     lacking = [span - s for span, s in zip(spans, strides, strict=True)]
     if call.has("output_shape"):
@@ -129,16 +120,16 @@ def _transposed_padding(
     halves = [total // 2 for total in lacking]
     rests = [total - half for total, half in zip(lacking, halves, strict=True)]
     pairs = zip(halves, rests, strict=True) if mode == "SAME_UPPER" else zip(rests, halves, strict=True)
-    return _short_pads(list(pairs)), extra
+    return short_pads(list(pairs)), extra
 
 
-def _pool(call: Call, graph: Graph) -> Flow:
+def _pool(call: Call, graph: OnnxGraph) -> Flow:
     x, kernel = call.flow(), call.integers("kernel_shape")
     rank, mode = len(kernel), _auto_pad(call)
     if rank not in _SPATIAL:
         raise InputError(f"kernel_shape has {rank} numbers; only 1 to 3 can be")
     graph.need(x, rank + 2)
-    size, stride, padding = _short(kernel), _per_axis(call, "strides", rank), _padding(call, rank)
+    size, stride, padding = short(kernel), _per_axis(call, "strides", rank), _padding(call, rank)
     dilation = _per_axis(call, "dilations", rank)
     ceil_mode = bool(call.integer("ceil_mode", 0)) and mode in ("NOTSET", "VALID")  # SAME leaves nothing to round
     shape = (graph.channels(x), *(None for _ in kernel))
@@ -156,7 +147,7 @@ def _pool(call: Call, graph: Graph) -> Flow:
     return made
 
 
-def _lp_pool(call: Call, graph: Graph, x: Flow, layer: spec.LpPool, padding: Any) -> Flow:
+def _lp_pool(call: Call, graph: OnnxGraph, x: Flow, layer: spec.LpPool, padding: Any) -> Flow:
     """The padding is a layer of its own: zeros add nothing to a sum of powers."""
     shape = (graph.channels(x), *(None for _ in call.integers("kernel_shape")))
     if padding in (spec.SAME_UPPER, spec.SAME_LOWER) or (padding != 0 and layer.ceil_mode):
@@ -170,14 +161,14 @@ def _power(call: Call) -> float:
     return call.integer("p", 2) if call.opset > 1 else call.real("p", 2.0)
 
 
-def _global_pool(call: Call, graph: Graph) -> Flow:
+def _global_pool(call: Call, graph: OnnxGraph) -> Flow:
     kind = "max" if call.op == "GlobalMaxPool" else "avg"
     x = call.flow()
     shape = None if x.shape is None else (x.shape[1], *(1 for _ in x.shape[2:]))
     return graph.add(call, spec.GlobalPool(kind), [x], shape)
 
 
-def _reduce(call: Call, graph: Graph) -> Flow:
+def _reduce(call: Call, graph: OnnxGraph) -> Flow:
     x = call.flow()
     shape = graph.shape(x)
     if sorted(call.axes(1, len(shape))) != list(range(2, len(shape))) or len(shape) < 3:
@@ -189,7 +180,7 @@ def _reduce(call: Call, graph: Graph) -> Flow:
     return graph.add(call, spec.Flatten(), [pooled], (shape[1],))
 
 
-def _pad(call: Call, graph: Graph) -> Value:
+def _pad(call: Call, graph: OnnxGraph) -> Value:
     x = call.flow()
     attribute = next((name for name in ("pads", "paddings") if call.has(name)), None)
     pads = list(call.integers(attribute)) if attribute else call.numbers(1)
@@ -204,7 +195,7 @@ def _pad(call: Call, graph: Graph) -> Value:
         raise Inexpressible("it pads the batch or the channels")
     if not any(any(pair) for pair in pairs.values()):
         return x
-    padding = _short_pads([pairs.get(axis, (0, 0)) for axis in range(2, len(shape))])
+    padding = short_pads([pairs.get(axis, (0, 0)) for axis in range(2, len(shape))])
     made = graph.add(call, spec.Pad(padding), [x], (shape[1], *(None for _ in shape[2:])))
     mode = call.text("mode", "constant")
     if mode != "constant":
@@ -221,7 +212,7 @@ def _pads_zeros(call: Call) -> bool:
     return isinstance(given, Constant) and given.values is not None and all(n == 0 for n in given.values.reshape(-1))
 
 
-def _resize(call: Call, graph: Graph) -> Value:
+def _resize(call: Call, graph: OnnxGraph) -> Value:
     x = call.flow()
     shape, mode = graph.shape(x), call.text("mode", "nearest")
     if mode not in ("nearest", "linear"):
@@ -231,7 +222,7 @@ def _resize(call: Call, graph: Graph) -> Value:
         raise Inexpressible("it resizes the batch or the channels")
     if set(factors) == {1}:
         return x
-    layer = spec.Upsample(_short(factors), "nearest" if mode == "nearest" else "bilinear")
+    layer = spec.Upsample(short(factors), "nearest" if mode == "nearest" else "bilinear")
     made = graph.add(call, layer, [x], (shape[1], *(None for _ in factors)))
     if not _as_upsample(call, mode):
         graph.note(made, "takes its values at other positions than Upsample: sizes and costs are the same")
@@ -249,7 +240,7 @@ def _as_upsample(call: Call, mode: str) -> bool:
     return half_pixel and (mode == "linear" or rounding.startswith("round"))
 
 
-def _factors(call: Call, graph: Graph, shape: tuple[Any, ...]) -> list[int]:
+def _factors(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> list[int]:
     """The whole factor of every axis: an attribute or an input, or the sizes asked for over those that there are."""
     axes = call.axes(None, len(shape), range(len(shape)))
     if call.has("scales"):

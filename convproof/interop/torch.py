@@ -19,12 +19,12 @@ from typing import Any
 
 from convproof import spec
 from convproof.errors import ConvproofError, InputError
-from convproof.interop.onnx import Imported, _finished
-from convproof.interop.onnx_values import Constant, Extent, Flow, Inexpressible, shown
+from convproof.interop.graph import Imported
 from convproof.interop.torch_graph import IMAGE, Call, Rule, TorchGraph
 from convproof.interop.torch_operators import FUNCTIONS, MODULES
 from convproof.interop.torch_shapes import SIZES
 from convproof.interop.torch_values import Computed, Size, times
+from convproof.interop.values import Constant, Extent, Flow, Inexpressible, shown
 
 
 def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None) -> Imported:
@@ -95,7 +95,7 @@ class _Import:
         except Exception as error:  # a forward may raise anything
             line = next(iter(str(error).splitlines()), "")
             raise InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}") from None
-        return _finished(self.graph, self._chosen(output))
+        return self.graph.imported(self._chosen(output))
 
     def _check(self) -> None:
         if isinstance(self.module, self.torch.jit.ScriptModule):

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from convproof import spec
-from convproof.interop.onnx_graph import Graph
-from convproof.interop.onnx_values import Constant, Extent, Flow, Inexpressible, shown
-from convproof.interop.onnx_windows import _short
+from convproof.interop.graph import Graph
 from convproof.interop.torch_values import Computed, Product, Size, View, leaves, own_axes, parts
-from convproof.spec import Layer, Node
+from convproof.interop.values import Constant, Extent, Flow, Inexpressible, short, shown
+from convproof.spec import Layer
 
 T = TypeVar("T")
 
@@ -28,8 +27,8 @@ class TorchGraph(Graph):
     """
 
     def __init__(self, measure: Callable[[Any], tuple[int, ...] | None], stored: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__({}, {})
-        self.measure, self.stored = measure, dict(stored)
+        super().__init__(stored)
+        self.measure = measure
         self.made: dict[str, tuple[Any, Flow]] = {}
         """The node that each layer comes from, and what the layer makes."""
         self.views: dict[str, View] = {}
@@ -154,7 +153,7 @@ class Call:
         found = self.get(name)
         if found in (None, (), []):
             return default
-        return _short(list(found)) if isinstance(found, tuple | list) else found
+        return short(list(found)) if isinstance(found, tuple | list) else found
 
     def spread(self, value: Any, rank: int) -> tuple[Any, ...]:
         """One for each of `rank` axes, of one for all or one for each."""
@@ -213,16 +212,9 @@ class Call:
 
         `part` names a layer that makes only a part of what the node does, and learns nothing.
         """
-        name = self.graph.name(self.place + part)
-        self.graph.nodes[name] = Node(name, layer, tuple(each.layer for each in operands))
-        self.graph.tensors[name] = self.node.name
-        if self.learned and not part:
-            self.graph.parameters[name] = self.learned
-        made = Flow(name, None, name)
-        if shape is not None:
-            sizes = (n if isinstance(n, int | str | Extent) else Extent(name, axis) for axis, n in enumerate(shape, 1))
-            made = replace(made, shape=(self.graph.batch, *sizes))
-        self.graph.made[name] = self.node, made
+        learned = () if part else self.learned
+        made = self.graph.place(self.place + part, layer, operands, shape, learned, self.node.name)
+        self.graph.made[made.layer] = self.node, made
         return made
 
     def like(self, layer: Layer, x: Flow, part: str = "") -> Flow:

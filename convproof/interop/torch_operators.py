@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from convproof import spec
 from convproof.interop import torch_shapes, torch_windows
-from convproof.interop.onnx_operators import _GATED, _common_shape
-from convproof.interop.onnx_values import Constant, Flow, Inexpressible, axis_of
 from convproof.interop.torch_graph import Call, Rule
+from convproof.interop.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape
 from convproof.spec import Layer
 
 # --- element by element -----------------------------------------------------------------------------------------------
@@ -40,7 +39,7 @@ def _arithmetic(name: str) -> Rule:
         if len(flows) == 1:
             return flows[0] if name == "add" and call.graph.resolved(others[0]) == 0 else _of_each(call, name)
         if name == "add":
-            made = call.add(spec.Add(), flows, _common_shape(flows))
+            made = call.add(spec.Add(), flows, common_shape(flows))
             if call.get("alpha", 1) != 1:
                 call.note(made, "multiplies one of the branches by a number")
             return made
@@ -58,7 +57,7 @@ def _gated(call: Call, a: Flow, b: Flow) -> Flow:
     if x.layer not in chain:
         raise Inexpressible("it combines activations otherwise than by a sum")
     gate = call.graph.nodes[other.layer].layer if chain[1:2] == [x.layer] else None
-    name = _GATED.get(gate.name, "mul") if isinstance(gate, spec.Activation) else "mul"
+    name = GATED.get(gate.name, "mul") if isinstance(gate, spec.Activation) else "mul"
     return call.elementwise(spec.Activation(name), x)
 
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from convproof import spec
-from convproof.interop.onnx_values import Constant, Flow, Inexpressible, axis_of
-from convproof.interop.onnx_windows import _short_pads
 from convproof.interop.torch_graph import Call, Rule
 from convproof.interop.torch_values import OTHERWISE, Atom, Computed, Size, View, parts, times
+from convproof.interop.values import Constant, Flow, Inexpressible, axis_of, short_pads
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
@@ -170,7 +169,7 @@ def _crop(call: Call, index: list[Any]) -> Flow:
     if index[:2] != [_ALL, _ALL] or not all(isinstance(each, slice) and each.step in (None, 1) for each in index):
         raise Inexpressible("it takes a part of what it reads")
     pairs = [_cut(call, each, n) for each, n in zip(index[2:], sizes[2:], strict=True)]
-    return call.windows(spec.Pad(_short_pads(pairs)), x) if any(map(any, pairs)) else x
+    return call.windows(spec.Pad(short_pads(pairs)), x) if any(map(any, pairs)) else x
 
 
 def _cut(call: Call, part: slice, size: Size) -> tuple[int, int]:

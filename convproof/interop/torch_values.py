@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convproof.interop.onnx_values import Extent, Flow, Inexpressible
+from convproof.interop.values import Extent, Flow, Inexpressible
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any
 
 from convproof import spec
 from convproof.errors import InputError
-from convproof.interop.onnx_values import Constant, Extent, Flow, Inexpressible, axis_of
-from convproof.interop.onnx_windows import _short, _short_pads
 from convproof.interop.torch_graph import Call, Rule
 from convproof.interop.torch_values import Size
+from convproof.interop.values import Constant, Extent, Flow, Inexpressible, axis_of, short, short_pads
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
@@ -53,7 +52,7 @@ def _conv(call: Call) -> Flow:
         padding = call.per_axis("padding", 0)
     call.graph.need(call.x, call.rank + 2, channels)
     strides, dilations, groups = call.per_axis("stride", 1), call.per_axis("dilation", 1), call.get("groups", 1)
-    layer = spec.Conv(out, _short(kernel), strides, padding, dilations, groups, call.has_bias)
+    layer = spec.Conv(out, short(kernel), strides, padding, dilations, groups, call.has_bias)
     return _zeros(call, with_weight(call, call.windows(layer, call.x, out)), call.get("padding_mode", "zeros"))
 
 
@@ -68,7 +67,7 @@ def _conv_transpose(call: Call) -> Flow:
     call.graph.need(call.x, call.rank + 2, channels)
     layer = spec.ConvTranspose(
         out,
-        _short(kernel),
+        short(kernel),
         call.per_axis("stride", 1),
         call.per_axis("padding", 0),
         call.per_axis("output_padding", 0),
@@ -131,7 +130,7 @@ def _adaptive_pool(kind: str) -> Rule:
         pairs = [(call.graph.number(n), m) for n, m in zip(have, wanted, strict=True) if m is not None]
         if any(n % m for n, m in pairs):
             raise Inexpressible(f"its windows are not all alike, for {wanted} outputs of {[n for n, _ in pairs]}")
-        kernel = _short([1 if m is None else call.graph.number(n) // m for n, m in zip(have, wanted, strict=True)])
+        kernel = short([1 if m is None else call.graph.number(n) // m for n, m in zip(have, wanted, strict=True)])
         if kernel == 1:
             return x
         return call.windows(spec.MaxPool(kernel) if kind == "max" else spec.AvgPool(kernel), x)
@@ -168,7 +167,7 @@ def _pad(call: Call) -> Flow:
     pairs += [(0, 0)] * (rank - len(pairs))
     if not any(map(any, pairs)):
         return x
-    made = call.windows(spec.Pad(_short_pads(pairs[:rank][::-1])), x)
+    made = call.windows(spec.Pad(short_pads(pairs[:rank][::-1])), x)
     mode = call.get("mode", re.sub(r"Pad\dd$", "", call.op).lower())
     if mode in ("zero", "constant"):
         mode = "zeros" if not call.get("value") else "another number than 0"
@@ -193,7 +192,7 @@ def _upsample(call: Call) -> Flow:
         raise Inexpressible("its factors are not whole numbers")
     if set(factors) == {1}:
         return x
-    made = call.windows(spec.Upsample(_short([int(n) for n in factors]), _MODES[mode]), x)
+    made = call.windows(spec.Upsample(short([int(n) for n in factors]), _MODES[mode]), x)
     if call.get("align_corners"):
         call.note(made, "takes its values at other positions than Upsample: sizes and costs are the same")
     return made

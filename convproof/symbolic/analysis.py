@@ -140,15 +140,9 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     seen = _fields(known, shapes, undecided)
     cost = cache(_costs)  # equal layers on equal shapes are worked out once
     rows = tuple(_row(node, shapes, seen.get(node.name), cost) for node in network)
-    again = _sharing(parameters or {})
-    sums = {
-        f: total(
-            found
-            for row in rows
-            if (found := getattr(row, f)) is not None and not (row.name in again and f in ("params", "weights"))
-        )
-        for f in ("params", "weights", "macs", "values")
-    }
+    once = tuple(_counted_once(rows, parameters or {}))
+    sums = {f: total(n for row in once if (n := getattr(row, f)) is not None) for f in ("params", "weights")}
+    sums |= {f: total(n for row in rows if (n := getattr(row, f)) is not None) for f in ("macs", "values")}
     valid: dict[str, SizeSet | None] = {}
     exact: dict[str, SizeSet | None] = {}
     for axis, name in enumerate(axis_names(network)):
@@ -168,10 +162,18 @@ def of_any_size(network: Network) -> Network:
     return network.with_input(replace(network.image, sizes=free))
 
 
-def _sharing(parameters: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """The layers whose parameters an earlier one has."""
-    first: dict[tuple[str, ...], str] = {}
-    return {layer for layer, used in parameters.items() if used and first.setdefault(used, layer) != layer}
+def _counted_once(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]) -> Iterator[Row]:
+    """The rows without the weights and the biases that an earlier layer has; a layer names its weights first."""
+    seen: set[str] = set()
+    for row in rows:
+        used = parameters.get(row.name, ())
+        if row.params is not None and row.weights is not None and seen.intersection(used):
+            bias = normal(row.params - row.weights)
+            first, *others = used if row.weights != 0 else ("", *used)
+            weights, bias = 0 if first in seen else row.weights, 0 if seen.intersection(others) else bias
+            row = replace(row, params=normal(weights + bias), weights=weights)
+        seen.update(used)
+        yield row
 
 
 def output_shapes(network: Network, image: Input | None = None) -> dict[str, Shape]:
