@@ -32,9 +32,12 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     ReLU,
+    Scale,
+    Slice,
     Softmax,
     Unknown,
     Upsample,
@@ -294,6 +297,14 @@ def _(layer: ChannelShuffle, operands: list[Tensor], parameter: LayerParameters,
 
 
 @lower.register
+def _(layer: Slice, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    if layer.stop > x.shape[1]:
+        raise ShapeError(f"slice: channels {layer.start} to {layer.stop} are asked of {x.shape[1]}")
+    return ag.pad(x, ((0, 0), (-layer.start, layer.stop - x.shape[1]), *((0, 0) for _ in x.shape[2:])))
+
+
+@lower.register
 def _(layer: Unknown, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     raise MissingRule(f"numeric run of {layer.op}", layer)
 
@@ -304,13 +315,23 @@ def _(layer: LocalResponseNorm, operands: list[Tensor], parameter: LayerParamete
 
 
 @lower.register
-def _(layer: Add, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+def _(layer: Add | Multiply, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    combine = ag.add if isinstance(layer, Add) else ag.multiply
     total = operands[0]
     for each in operands[1:]:
         if each.shape != total.shape:
-            raise ShapeError(f"add: branches have shapes {total.shape} and {each.shape}; they must be equal")
-        total = ag.add(total, each)
+            raise ShapeError(f"branches have shapes {total.shape} and {each.shape}; they must be equal")
+        total = combine(total, each)
     return total
+
+
+@lower.register
+def _(layer: Scale, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    x, factors = operands
+    per_channel = (*x.shape[:2], *(1 for _ in x.shape[2:]))
+    if factors.shape not in (per_channel, x.shape[:2]):
+        raise ShapeError(f"scale: the factors have shape {factors.shape}; it must be {per_channel}")
+    return ag.multiply(x, ag.reshape(factors, per_channel))
 
 
 @lower.register

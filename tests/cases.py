@@ -58,6 +58,9 @@ LAYERS = {
     spec.Affine: (spec.Affine(), (IMAGE,)),
     spec.ChannelShuffle: (spec.ChannelShuffle(2), (IMAGE,)),
     spec.LocalResponseNorm: (spec.LocalResponseNorm(), (IMAGE,)),
+    spec.Slice: (spec.Slice(1, 3), (IMAGE,)),
     spec.Add: (spec.Add(), (IMAGE, IMAGE)),
+    spec.Multiply: (spec.Multiply(), (IMAGE, IMAGE)),
+    spec.Scale: (spec.Scale(), (IMAGE, (4, 1, 1))),
     spec.Concat: (spec.Concat(), (IMAGE, IMAGE)),
 }

@@ -116,8 +116,18 @@ def drawn(seed):
                     builder.add(Conv(2, 2, 1, (rng.choice([(0, 1), (1, 0), (0, 0)]),), bias=False))
                     builder.add(Conv(2, 2, 1, (rng.choice([(0, 1), (1, 0), (0, 1)]),), bias=False))
             ends.append(builder.last)
-        builder.add(spec.Add(), ends)
+        builder.add(rng.choice([spec.Add(), spec.Multiply()]), ends)
         grow(rng.randint(0, 1))
+    if rng.random() < 0.3:  # halves of the channels, swapped
+        split, ends = builder.last, []
+        for start in (1, 0):
+            builder.last = split
+            ends.append(builder.add(spec.Slice(start, start + 1)))
+        builder.add(spec.Concat(), ends)
+    if rng.random() < 0.3:  # a gate, which may have one position at some sizes only
+        split = builder.last
+        builder.add(rng.choice([spec.GlobalPool(), spec.MaxPool(rng.randint(2, 9), ceil_mode=rng.random() < 0.5)]))
+        builder.add(spec.Scale(), [split, builder.add(Conv(2, 1))])
     return builder.network()
 
 

@@ -75,7 +75,7 @@ def random_graph(rng, size):
                 last = add(random_window(rng, stride), last)
                 last = add(spec.ReLU(), last) if rng.random() < 0.3 else last
             ends.append(last)
-        last = add(rng.choice([spec.Add(), spec.Concat()]), *ends)
+        last = add(rng.choice([spec.Add(), spec.Multiply(), spec.Concat()]), *ends)
     return Network(nodes)
 
 
@@ -116,6 +116,36 @@ def test_a_position_reaches_what_depends_on_it(seed):
         assert list(reached(net, "W", position)) == outputs
         first, last = field.reached(position)
         assert all(first <= o <= last for o in outputs)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_behind_a_gate_every_output_sees_what_the_gate_sees(seed):
+    """And what comes behind sees no more; a sum with what stands before the gate does not move either."""
+    rng, size = random.Random(seed), 30
+    nodes = [Node("input", spec.Input(1, (size,))), Node("x", random_window(rng), ("input",))]
+    gate = "x" if rng.random() < 0.7 else "input"
+    nodes += [Node("pool", spec.GlobalPool(), (gate,)), Node("gate", spec.Conv(2, 1), ("pool",))]
+    nodes += [Node("channels", spec.Conv(2, 1), ("x",)), Node("scale", spec.Scale(), ("channels", "gate"))]
+    nodes += [Node("after", random_window(rng, 1), ("scale",)), Node("sum", spec.Add(), ("after", "channels"))]
+    net = Network(nodes)
+    seen = fields_of(net)
+    for name in ("scale", "sum"):
+        (field,) = seen[name]
+        assert field.jump == 0
+        rows = np.array([read for _, read in sorted(dependence(net, (size,), name).items())])
+        assert not rows[:, : max(0, field.offset)].any()
+        assert not rows[:, max(0, field.offset + field.size) :].any()
+    for position in range(size):
+        assert list(reached(net, "W", position)) == [int(o) for o in np.flatnonzero(rows[:, position])]
+    with pytest.raises(Undecided, match="every output sees the"):
+        seen["scale"][0].reached(0)
+
+
+def test_gates_see_all_in_letters_too():
+    net = network("INPUT[WxWx4] -> CONV3-4 -> { ID | GLOBALAVGPOOL -> CONV1-4 } SCALE -> CONV3-4")
+    (field, _) = fields_of(net)[net.output.name]
+    (w,) = symbols("W")
+    assert (field.size, field.jump, field.offset) == (w + 2, 0, -1)
 
 
 @pytest.mark.parametrize(

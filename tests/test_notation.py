@@ -44,6 +44,7 @@ READ = [
     ("AFFINE", spec.Affine()),
     ("AFFINE(SHIFT=0)", spec.Affine(shift=False)),
     ("SHUFFLE(G=3)", spec.ChannelShuffle(3)),
+    ("SLICE(FROM=0, TO=3)", spec.Slice(0, 3)),
     ("SIGMOID", spec.Activation("sigmoid")),
     ("LEAKY_RELU", spec.Activation("leaky_relu")),
     ("ACTIVATION(mish)", spec.Activation("mish")),
@@ -57,7 +58,7 @@ def test_words_and_their_arguments(text, layer):
 
 
 def test_every_kind_has_a_word():
-    assert {word.kind for word in WORDS.values()} == set(spec.KINDS) - {spec.Input, spec.Add, spec.Concat}
+    assert {word.kind for word in WORDS.values()} == set(spec.KINDS) - {spec.Input, *spec.MERGES}
 
 
 @pytest.mark.parametrize(("text", "padding"), [("P=0:1", ((0, 1), (0, 1))), ("P=0:1x2", (2, (0, 1))), ("P=1", 1)])
@@ -167,10 +168,11 @@ layers = st.one_of(
     st.builds(spec.LocalResponseNorm, counts(), reals, reals, reals),
     st.builds(spec.Affine, flags) | st.builds(spec.Affine, st.just(True), flags),
     st.builds(spec.ChannelShuffle, counts()),
+    st.builds(spec.Slice, letters | st.integers(0, 4), letters | st.integers(5, 9)),
     st.builds(spec.Input, counts(), st.lists(counts(), min_size=1, max_size=3).map(tuple)),
     st.sampled_from([spec.ReLU(), spec.Flatten(), spec.Softmax()]),
 )
-merges = st.sampled_from([spec.Add(), spec.Concat(), spec.Unknown("Mul")])
+merges = st.sampled_from([spec.Add(), spec.Multiply(), spec.Concat(), spec.Unknown("Mul")])
 
 
 def chains(items):

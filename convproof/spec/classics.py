@@ -45,6 +45,7 @@ _DISTILL = (
     "A. Araujo, W. Norris and J. Sim, Computing receptive fields of convolutional neural networks (Distill, 2019)"
 )
 _PYTORCHCV = "pytorchcv, the table of its models"
+_WANG = "S. Wang, ResNet receptive field size (a gist), of networks with the stride on the 3x3"
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -75,9 +76,22 @@ def _lenet5() -> str:
     return f"INPUT[32x32x1] -> {features} -> FC-84 -> TANH -> FC-10"
 
 
+_C3 = ["012", "123", "234", "345", "450", "501", "0123", "1234", "2345", "3450", "4501", "5012", "0134", "1245", "0235",
+       "012345"]  # fmt: skip
+"""The maps of S2 that each map of C3 reads: table I of the paper."""
+
+
 def _lenet5_1998() -> str:
+    def some(maps: str) -> str:
+        """The maps with these numbers."""
+        starts = [place for place, each in enumerate(maps) if not place or int(each) != int(maps[place - 1]) + 1]
+        runs = [maps[start:end] for start, end in zip(starts, [*starts[1:], len(maps)], strict=True)]
+        slices = [f"SLICE(FROM={run[0]}, TO={int(run[-1]) + 1})" for run in runs]
+        return slices[0] if len(slices) == 1 else f"{{ {' | '.join(slices)} }} CONCAT"
+
     pool = "AVGPOOL2 -> AFFINE -> TANH"
-    features = f"CONV(K=6, F=5) -> TANH -> {pool} -> CONV(K=16, F=5) -> TANH -> {pool} -> CONV(K=120, F=5) -> TANH"
+    c3 = " | ".join(f"{some(maps)} -> CONV(K=1, F=5)" for maps in _C3)
+    features = f"CONV(K=6, F=5) -> TANH -> {pool} -> {{ {c3} }} CONCAT -> TANH -> {pool} -> CONV(K=120, F=5) -> TANH"
     return f"INPUT[32x32x1] -> {features} -> FC-84 -> TANH"
 
 
@@ -258,8 +272,8 @@ _LENET5_NOTE = (
     "functions, has none (here 850)."
 )
 _LENET5_1998_NOTE = (
-    "Up to F6, with the trainable coefficients and biases of S2 and S4. The notation cannot leave out single "
-    "connections: C3 is dense here, so the 60,900 parameters are the paper's 60,000 and 900 more."
+    "Up to F6, with the trainable coefficients and biases of S2 and S4, and each map of C3 on the maps of S2 that the "
+    "paper's table I gives it. The paper's 60,000 is the sum of its layers, without the fixed output layer."
 )
 _ZFNET_NOTE = (
     "The paper gives no count. Its sizes 110, 55, 26, 13 and 6 come out with a padding of 1 in the first layer and "
@@ -306,7 +320,13 @@ def _resnet_classic(name: str, blocks: tuple[int, ...], params: int, figures: tu
 
 _ALL = [
     Classic("lenet5", _lenet5(), _LECUN, _figures("a dense C3 and 10 units", params=61_706), (_LENET5_NOTE,)),
-    Classic("lenet5_1998", _lenet5_1998(), _LECUN, (), (_LENET5_1998_NOTE,)),
+    Classic(
+        "lenet5_1998",
+        _lenet5_1998(),
+        _LECUN,
+        _figures("the paper's section II.B", params=60_000),
+        (_LENET5_1998_NOTE,),
+    ),
     Classic(
         "alexnet",
         _alexnet(groups=2),
@@ -350,8 +370,12 @@ _ALL = [
     _vgg_classic("vgg13", (2, 2, 2, 2, 2), 133_047_848, "11.308G"),
     _vgg_classic("vgg16", (2, 2, 3, 3, 3), 138_357_544, "15.470G", field=212, jump=32),
     _vgg_classic("vgg19", (2, 2, 4, 4, 4), 143_667_240, "19.632G"),
-    _resnet_classic("resnet18", _RESNET18, 11_689_512, _figures(_TORCHVISION, macs="1.814G", least=1)),
-    _resnet_classic("resnet34", _RESNET34, 21_797_672, _figures(_TORCHVISION, macs="3.664G", least=1)),
+    _resnet_classic(
+        "resnet18", _RESNET18, 11_689_512, _figures(_TORCHVISION, macs="1.814G", least=1) + _figures(_WANG, field=435)
+    ),
+    _resnet_classic(
+        "resnet34", _RESNET34, 21_797_672, _figures(_TORCHVISION, macs="3.664G", least=1) + _figures(_WANG, field=899)
+    ),
     _resnet_classic(
         "resnet50",
         _RESNET50,
@@ -369,9 +393,14 @@ _ALL = [
         "resnet50_v1_5",
         _RESNET50,
         25_557_032,
-        _figures(_TORCHVISION, macs="4.089G", least=1) + _figures("layer by layer", field=427, jump=32),
+        _figures(_TORCHVISION, macs="4.089G", least=1) + _figures(_WANG, field=427),
     ),
-    _resnet_classic("resnet101_v1_5", _RESNET101, 44_549_160, _figures(_TORCHVISION, macs="7.801G", least=1)),
+    _resnet_classic(
+        "resnet101_v1_5",
+        _RESNET101,
+        44_549_160,
+        _figures(_TORCHVISION, macs="7.801G", least=1) + _figures(_WANG, field=971),
+    ),
     _resnet_classic("resnet152_v1_5", _RESNET152, 60_192_808, _figures(_TORCHVISION, macs="11.514G", least=1)),
     Classic(
         "squeezenet",

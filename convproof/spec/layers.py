@@ -365,6 +365,20 @@ class ChannelShuffle(_Checked):
 
 
 @dataclass(frozen=True)
+class Slice(_Checked):
+    """The channels from number `start` up to, but without, number `stop`, counted from 0."""
+
+    start: Value
+    stop: Value
+    _least: ClassVar[dict[str, int]] = {"start": 0, "stop": 1}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.start, int) and isinstance(self.stop, int) and self.start >= self.stop:
+            raise SpecError(f"Slice: from {self.start} to {self.stop} there is no channel; stop must be larger")
+
+
+@dataclass(frozen=True)
 class LocalResponseNorm(_Checked):
     """AlexNet's normalisation over `size` neighbouring channels."""
 
@@ -378,6 +392,19 @@ class LocalResponseNorm(_Checked):
 @dataclass(frozen=True)
 class Add:
     """The sum of equally shaped branches."""
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """The product of equally shaped branches, element by element."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The first branch times the second, which has one number a channel: as 1x1 positions, or a vector.
+
+    It is the gate of squeeze-and-excitation.
+    """
 
 
 @dataclass(frozen=True)
@@ -411,8 +438,11 @@ Layer = (
     | BatchNorm
     | Affine
     | ChannelShuffle
+    | Slice
     | LocalResponseNorm
     | Add
+    | Multiply
+    | Scale
     | Concat
     | Unknown
 )
@@ -420,7 +450,7 @@ Layer = (
 KINDS: tuple[type, ...] = Layer.__args__
 """Every layer kind. A concern has a rule for each of these, or says loudly that it has none."""
 
-MERGES = (Add, Concat)
+MERGES = (Add, Multiply, Scale, Concat)
 """The kinds that take several operands."""
 
 

@@ -329,6 +329,7 @@ WORDS: dict[str, Word] = {
     "BN": Word(spec.BatchNorm, {"EPS": "eps"}),
     "AFFINE": Word(spec.Affine, {"SCALE": "scale", "SHIFT": "shift"}),
     "SHUFFLE": Word(spec.ChannelShuffle, {"G": "groups"}),
+    "SLICE": Word(spec.Slice, {"FROM": "start", "TO": "stop"}),
     "DROPOUT": Word(spec.Dropout, {"P": "p"}),
     "SOFTMAX": Word(spec.Softmax, {}),
     "FLATTEN": Word(spec.Flatten, {}),
@@ -343,6 +344,8 @@ WORDS: dict[str, Word] = {
 
 MERGE_WORDS: dict[str, Word] = {
     "ADD": Word(spec.Add, {}),
+    "MUL": Word(spec.Multiply, {}),
+    "SCALE": Word(spec.Scale, {}),
     "CONCAT": Word(spec.Concat, {}),
     "UNKNOWN": WORDS["UNKNOWN"],
 }
@@ -385,7 +388,7 @@ def _layer(word: str, arguments: list[Argument] | None) -> Item:
 
 def _merge(word: str, arguments: list[Argument] | None) -> Layer:
     if word not in MERGE_WORDS:
-        raise SpecError(f"branches end in ADD or CONCAT, not {word!r}")
+        raise SpecError(f"branches end in {', '.join(MERGE_WORDS)}, not {word!r}")
     return _of_word(word, MERGE_WORDS[word], arguments)
 
 

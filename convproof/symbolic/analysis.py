@@ -13,7 +13,6 @@ import sympy
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import (
     MERGES,
-    Add,
     AvgPool,
     Axis,
     Concat,
@@ -26,13 +25,15 @@ from convproof.spec import (
     Network,
     Node,
     Pad,
+    Scale,
+    Slice,
     Unknown,
 )
 from convproof.spec.layers import letters
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, receptive_field
-from convproof.symbolic.floordiv import Size, floordiv, normal, symbol, total
-from convproof.symbolic.shapes import Shape, needs_image, output_shape, placed_axes
+from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol, total
+from convproof.symbolic.shapes import Shape, agreeing, needs_image, output_shape, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 MAX_LETTERS = 16
@@ -301,6 +302,8 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
             yield from _reads_image(along, n, ceil_mode)
     elif isinstance(layer, ConvTranspose):
         yield "fits", normal(output[1 + axis] - 1)
+    elif isinstance(layer, Scale):
+        yield from (("agrees", normal(factor - 1)) for factor in inputs[1][1 + axis :][:1])
     elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
         place = 1 + axis if len(output) > 1 else 0
         yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
@@ -385,11 +388,11 @@ def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[s
     for node in nodes:
         inputs = [shapes[name] for name in node.operands]
         if isinstance(node.layer, MERGES):
-            for other in inputs[1:]:
-                first = 0 if isinstance(node.layer, Add) else 1
-                for a, b in zip(inputs[0][first:], other[first:], strict=True):
-                    if normal(a - b) != 0:
-                        yield f"{node.name}: {a} = {b}"
+            for a, b in agreeing(node.layer, inputs):
+                if normal(a - b) != 0:
+                    yield f"{node.name}: {a} = {b}"
+        elif isinstance(node.layer, Slice) and not isinstance(normal(inputs[0][0] - size(node.layer.stop)), int):
+            yield f"{node.name}: {node.layer.stop} <= {inputs[0][0]}"
         elif isinstance(node.layer, (Conv, ConvTranspose)) and node.layer.groups != 1:
             for channels in (inputs[0][0], node.layer.out_channels):
                 if not (isinstance(node.layer.groups, int) and isinstance(channels, int)):

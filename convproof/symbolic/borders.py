@@ -200,6 +200,8 @@ def _read(layer: Layer, extents: tuple[int, ...], needed: Pixels) -> Pixels:
 
 def _covered(windows: _Windows, n: int, wanted: int) -> int:
     """The positions 0..n-1 that the wanted windows read."""
+    if windows == _Windows(1, 0, 1) and n == 1:  # as the one factor of all outputs, too
+        return int(wanted > 0)
     if windows == _Windows(1, 0, 1):
         return wanted & _all(n)
     return reduce(or_, (windows.at(output, n) for output in _members(wanted)), 0)

@@ -28,8 +28,11 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Multiply,
     Pad,
     ReLU,
+    Scale,
+    Slice,
     Softmax,
     Unknown,
     Upsample,
@@ -53,8 +56,11 @@ _Free = (
     | Flatten
     | Dropout
     | Softmax
+    | Slice
     | LocalResponseNorm
     | Add
+    | Multiply
+    | Scale
     | Concat
 )
 
@@ -206,8 +212,11 @@ _OwnValues = (
     | BatchNorm
     | Affine
     | ChannelShuffle
+    | Slice
     | LocalResponseNorm
     | Add
+    | Multiply
+    | Scale
     | Concat
 )
 

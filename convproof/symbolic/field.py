@@ -41,10 +41,13 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Multiply,
     Network,
     Node,
     Pad,
     ReLU,
+    Scale,
+    Slice,
     Softmax,
     Unknown,
     Upsample,
@@ -80,8 +83,17 @@ class Field:
         """The middle of the first output's field, perhaps between two positions; the next one's is `jump` further."""
         return normal(self.offset + (self.size - 1) * sympy.Rational(1, 2))
 
+    def of_all(self, count: Size) -> Field:
+        """The field of `count` outputs together, which each of as many others may have in common: it does not move."""
+        return Field(normal(self.size + (count - 1) * self.jump), 0, self.offset)
+
     def reached(self, position: Size) -> tuple[Size, Size]:
-        """The first and the last output that can depend on an input position: its projective field."""
+        """The first and the last output that can depend on an input position: its projective field.
+
+        Raises `Undecided` where the field does not move, so that it is all outputs or none.
+        """
+        if self.jump == 0:
+            raise Undecided(f"every output sees the {self.size} positions from {self.offset} on")
         last = floordiv(position - self.offset, self.jump)
         return normal(-floordiv(self.offset + self.size - 1 - position, self.jump)), last
 
@@ -147,7 +159,7 @@ def _(layer: GlobalPool | Linear | Flatten, fields: list[Fields], shapes: list[S
 
 @receptive_field.register
 def _(
-    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | Affine | ChannelShuffle | LocalResponseNorm,
+    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | Affine | ChannelShuffle | Slice | LocalResponseNorm,
     fields: list[Fields],
     shapes: list[Shape],
 ) -> Fields:
@@ -160,26 +172,39 @@ def _(layer: Unknown, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 
 @receptive_field.register
-def _(layer: Add | Concat, fields: list[Fields], shapes: list[Shape]) -> Fields:
+def _(layer: Add | Multiply | Scale | Concat, fields: list[Fields], shapes: list[Shape]) -> Fields:
     extents = shapes[0][1:] or tuple(1 for _ in fields[0])
+    if isinstance(layer, Scale):  # every output sees what the factors see
+        fields = [fields[0], *(tuple(field.of_all(1) for field in each) for each in fields[1:])]
     return tuple(_union(layer, axis, n) for axis, n in zip(zip(*fields, strict=True), extents, strict=True))
 
 
 def _union(layer: Layer, fields: tuple[Field, ...], extent: Size) -> Field:
-    """The smallest field that holds all of them; branches of more than one output must move at the same pace."""
-    kind = type(layer).__name__
-    if extent != 1 and any(normal(field.jump - fields[0].jump) != 0 for field in fields):
+    """The smallest field that holds all of them; branches of more than one output must move at the same pace.
+
+    Where one does not move, all outputs see what each of them sees.
+    """
+    if any(field.jump == 0 for field in fields):
+        fields = tuple(field.of_all(extent) for field in fields)
+    elif extent != 1 and any(normal(field.jump - fields[0].jump) != 0 for field in fields):
         jumps = ", ".join(str(field.jump) for field in fields)
         raise Undecided(
-            f"{kind}: the branches move by different steps ({jumps}), so no single field describes the merge"
+            f"{type(layer).__name__}: the branches move by different steps ({jumps}), so no single field describes the "
+            "merge"
         )
-    starts = [field.offset for field in fields]
-    ends = [normal(field.offset + field.size) for field in fields]
-    if not all(map(_is_number, starts + ends)):
-        if len(set(fields)) == 1:
-            return fields[0]
-        raise Undecided(f"{kind}: the branches' fields {', '.join(map(str, fields))} are compared only in numbers")
-    return Field(normal(max(ends) - min(starts)), fields[0].jump, min(starts))
+    first = _largest(layer, [normal(-field.offset) for field in fields])
+    end = _largest(layer, [normal(field.offset + field.size) for field in fields])
+    return Field(normal(first + end), fields[0].jump, normal(-first))
+
+
+def _largest(layer: Layer, values: list[Size]) -> Size:
+    """The value that exceeds the others by numbers. Raises `Undecided` where that hangs on letters."""
+    for value in values:
+        ahead = [normal(value - other) for other in values]
+        if all(_is_number(n) and n >= 0 for n in ahead):
+            return value
+    shown = ", ".join(map(str, dict.fromkeys(values)))
+    raise Undecided(f"{type(layer).__name__}: which of the branches sees farthest ({shown}) hangs on the letters")
 
 
 def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
@@ -209,7 +234,9 @@ def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
 
 
 def _coincide(node: Node, fields: list[Fields], shape: Shape) -> bool:
-    """Whether all operands have the same centres; a single output has no pace."""
+    """Whether all operands have the same centres; a single output has no pace, and factors have no place."""
+    if isinstance(node.layer, Scale):
+        return True
     apart = [normal(a.centre - b.centre) for other in fields[1:] for a, b in zip(fields[0], other, strict=True)]
     for axis, extent in enumerate(shape[1:]):
         if extent != 1:

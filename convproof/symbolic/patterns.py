@@ -24,13 +24,13 @@ from typing import Any
 import sympy
 
 from convproof.errors import SpecError, Undecided
-from convproof.spec import Add, Input, Layer, Network, notation
+from convproof.spec import MERGES, Input, Layer, Network, notation
 from convproof.spec.notation import Branches, Chain, Item, Optional, Repeat
 from convproof.spec.printing import write
 from convproof.symbolic import costs
 from convproof.symbolic.field import Field, Fields, receptive_field
 from convproof.symbolic.floordiv import FloorDiv, Size, collect, floordiv, normal, size, symbol
-from convproof.symbolic.shapes import Shape, output_shape
+from convproof.symbolic.shapes import Shape, agreeing, output_shape
 
 MAX_LAYERS, MAX_LETTERS, MAX_NESTING, MAX_OPTIONAL = 300, 8, 3, 6
 _RULES: list[Callable[..., Size]] = [costs.parameters, costs.weights, costs.macs, costs.values]
@@ -168,8 +168,7 @@ def _behind(layer: Layer, branches: list[State], before: State) -> State:
 
 def _differences(layer: Layer, shapes: list[Shape]) -> list[Size]:
     """What must be 0 for a merge's operands to go together."""
-    first = 0 if isinstance(layer, Add) else 1
-    pairs = [pair for other in shapes[1:] for pair in zip(shapes[0][first:], other[first:], strict=False)]
+    pairs = agreeing(layer, shapes) if isinstance(layer, MERGES) else ()
     return [apart for a, b in pairs if (apart := normal(size(a) - b)) != 0]
 
 
@@ -261,6 +260,9 @@ def _fields_repeated(own: Fields | Undecided, times: Size, moving: set[Any]) -> 
     found = []
     for field in _decided(own):
         jump = sympy.Integer(field.jump) if isinstance(field.jump, int) else field.jump
+        if jump == 0:  # then the first has seen all that there is
+            found.append(Field(jump=0))
+            continue
         if moving & (_free(field.size) | _free(field.offset)) or not jump.is_Integer:
             raise Undecided(f"the field of {field.size} and jump of {jump}, repeated, have no closed form here")
         span = _geometric(jump, times)

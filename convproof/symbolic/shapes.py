@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, singledispatch
 
 from convproof.errors import MissingRule, ShapeError, Undecided
@@ -26,8 +27,11 @@ from convproof.spec import (
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Multiply,
     Pad,
     ReLU,
+    Scale,
+    Slice,
     Softmax,
     Unknown,
     Upsample,
@@ -117,16 +121,31 @@ def _(
 
 
 @output_shape.register
+def _(layer: Slice, x: Shape) -> Shape:
+    start, stop = size(layer.start), size(layer.stop)
+    if isinstance(lacking := normal(stop - x[0]), int) and lacking > 0:
+        raise ShapeError(f"Slice: channels {start} to {stop} are asked of {x[0]}; stop at {x[0]}")
+    return (normal(stop - start), *map(size, x[1:]))
+
+
+@output_shape.register
 def _(layer: Unknown, *inputs: Shape) -> Shape:
     raise Undecided(f"nothing is known about the operation {layer.op}")
 
 
 @output_shape.register
-def _(layer: Add, *inputs: Shape) -> Shape:
+def _(layer: Add | Multiply, *inputs: Shape) -> Shape:
     first = inputs[0]
     for other in inputs[1:]:
         _agree(layer, first, other, range(len(first)))
     return first
+
+
+@output_shape.register
+def _(layer: Scale, x: Shape, factors: Shape) -> Shape:
+    per_channel = (x[0], *(1 for _ in x[1:]))
+    _agree(layer, per_channel if len(factors) > 1 else (x[0],), factors, range(len(factors)))
+    return x
 
 
 @output_shape.register
@@ -135,6 +154,17 @@ def _(layer: Concat, *inputs: Shape) -> Shape:
     for other in inputs[1:]:
         _agree(layer, first, other, range(1, len(first)))
     return (normal(sum(x[0] for x in inputs)), *first[1:])
+
+
+def agreeing(layer: Layer, inputs: Sequence[Shape]) -> Iterator[tuple[Size, Size]]:
+    """The sizes of a merge's operands that must be equal, in pairs."""
+    first = inputs[0]
+    for other in inputs[1:]:
+        if isinstance(layer, Scale):
+            yield from zip((first[0], *(1 for _ in other[1:])), other, strict=True)
+        else:
+            skipped = isinstance(layer, Concat)  # channels may differ
+            yield from zip(first[skipped:], other[skipped:], strict=True)
 
 
 def product(shape: Shape) -> Size:

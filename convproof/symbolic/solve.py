@@ -155,8 +155,11 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
                 if not isinstance(node.layer, spec.Pad):
                     yield "fits", normal(q * (number - (0 if "padding" in field else 1)))
         depths = [x[0] for x in inputs]
-        if isinstance(node.layer, spec.Add):
+        if isinstance(node.layer, spec.MERGES) and not isinstance(node.layer, spec.Concat):
             yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
+        elif isinstance(node.layer, spec.Slice):
+            yield "fits", normal(depths[0] - as_size(node.layer.stop))
+            yield "fits", normal(as_size(node.layer.stop) - as_size(node.layer.start) - 1)
         elif isinstance(node.layer, (spec.Conv, spec.ConvTranspose)) and isinstance(node.layer.groups, int):
             for depth in (depths[0], as_size(node.layer.out_channels)):
                 yield "channels", normal(depth - node.layer.groups * floordiv(depth, node.layer.groups))
