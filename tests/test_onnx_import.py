@@ -367,6 +367,47 @@ CASES = {
         {},
     ),
     "concat": ([node("Relu", "x", "a"), node("Concat", "a x a", "y", axis=-3)], {}),
+    **{
+        f"split, {opset}": (
+            [
+                oh.make_node("Split", ["x", *sizes], ["a", "b"], axis=axis, **attributes),
+                node("Concat", "b a", "y", axis=1),
+            ],
+            {"s": ints(3, 1)} if sizes else {},
+            {"opset": opset},
+        )
+        for opset, sizes, axis, attributes in (
+            (11, [], 1, {"split": [1, 3]}),
+            (12, [], -3, {}),
+            (13, ["s"], 1, {}),
+            (18, [], 1, {"num_outputs": 2}),
+        )
+    },
+    "slice, channels": single("Slice", "x s e a", {"s": ints(1), "e": ints(-1), "a": ints(1)}),
+    "slice, crop": single("Slice", "x s e a", {"s": ints(0, 2), "e": ints(-1, 2**63 - 1), "a": ints(-1, 2)}),
+    "slice, both": (*single("Slice", starts=[2, 1], ends=[9, -2], axes=[1, 3]), {"opset": 9}),
+    "slice, all": ([node("Slice", "x s e a", "b"), node("Relu", "b", "y")], {"s": ints(0), "e": ints(4), "a": ints(1)}),
+    "product": (
+        [node("Conv", "x w", "a"), node("Mul", "x a", "y")],
+        {"w": integers(4, 4, 1, 1)},
+    ),
+    "gate": (
+        [node("GlobalMaxPool", "x", "p"), node("Conv", "p w", "g"), node("Mul", "g x", "y")],
+        {"w": integers(4, 4, 1, 1)},
+    ),
+    **{
+        f"gate of a vector, {op}": (
+            [
+                node("GlobalMaxPool", "x", "p"),
+                node("Flatten", "p", "f"),
+                node("Gemm", "f w", "m", transB=1),
+                node(op, "m a", "g"),
+                node("Mul", order, "y"),
+            ],
+            {"w": integers(4, 4), "a": axes},
+        )
+        for op, axes, order in (("Unsqueeze", ints(2, 3), "x g"), ("Reshape", ints(-1, 4, 1, 1), "g x"))
+    },
     "flatten": single("Flatten"),
     "reshape": single("Reshape", "x s", {"s": ints(0, -1)}),
     "reshape, to the same": single("Reshape", "x s", {"s": ints(0, 4, 0, -1)}),
@@ -524,11 +565,27 @@ def test_what_is_read_twice_is_added(imported):
 UNKNOWN = {
     "no such operator": ([node("NonMaxSuppression", "x", "y")], {}, "no layer kind does what it does"),
     "other domain": ([node("Relu", "x", "y", domain="com.example")], {}, "no layer kind does what it does"),
-    "product": (
-        [node("Conv", "x w", "a"), node("Mul", "x a", "y")],
+    "quotient of branches": (
+        [node("Conv", "x w", "a"), node("Div", "x a", "y")],
         {"w": integers(4, 4, 1, 1)},
-        "otherwise than by a sum",
+        "otherwise than by a sum or a product",
     ),
+    "product with one channel": (
+        [node("Conv", "x w", "a"), node("Mul", "x a", "y")],
+        {"w": integers(1, 4, 1, 1)},
+        "different shapes",
+    ),
+    "strided slice": (
+        [node("Slice", "x s e a t", "y")],
+        {"s": ints(0), "e": ints(9), "a": ints(1), "t": ints(2)},
+        "a part of what it reads",
+    ),
+    "slice to a position": (
+        [node("Slice", "x s e a", "y")],
+        {"s": ints(0), "e": ints(5), "a": ints(2)},
+        "hangs on the size",
+    ),
+    "rows apart": ([oh.make_node("Split", ["x"], ["y", "u"], axis=2)], {}, "another axis than the channels"),
     "broadcast sum": ([node("GlobalMaxPool", "x", "a"), node("Add", "x a", "y")], {}, "different shapes"),
     "one channel made many": (
         [node("Conv", "x w", "a"), node("Mul", "a c", "y")],

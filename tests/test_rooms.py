@@ -24,7 +24,7 @@ ALLOWED = {
     "lower": {"errors", "spec", "autograd"},
     "check": {"errors", "verdicts", "spec", "symbolic", "autograd", "lower", "proof"},
     "report": {"errors"},
-    "interop": {"errors", "spec"},
+    "interop": {"errors", "spec", "symbolic"},
     "describe": {"", "errors", "spec", "symbolic", "proof", "recheck", "check", "report", "interop"},
     "recheck": set(),
     "proof": {"errors", "symbolic"},

@@ -212,7 +212,7 @@ class Branched(nn.Module):
 
 class Parts(nn.Module):
     def forward(self, x):
-        return torch.cat([F.relu(part) for part in x.split(3, dim=1)], 1)
+        return torch.cat([F.relu(part) for part in x.tensor_split(3, dim=1)], 1)
 
 
 class Broken(nn.Module):
@@ -257,7 +257,7 @@ WRONG = {
     "parts": (
         (nn.Sequential(CONV, Parts(), nn.ReLU()),),
         "Sequential: the forward of 1 (Parts) cannot be traced: "
-        "how many tensors split returns must be known; give input_shape in numbers",
+        "how many tensors tensor_split returns must be known; give input_shape in numbers",
     ),
     "an error": (
         (nn.Sequential(CONV, nn.Sequential(Broken())),),
@@ -315,7 +315,7 @@ def test_what_is_wrong_is_said_in_one_line(name):
 
 def test_what_an_unknown_operation_returns_is_gone_through_where_torch_tells_how_many_there_are():
     network = load(nn.Sequential(CONV, Parts()), (3, 9, 9)).network
-    assert kinds(network) == "Conv Unknown:split" + 3 * " Unknown:getitem" + 3 * " ReLU" + " Concat"
+    assert kinds(network) == "Conv Unknown:tensor_split" + 3 * " Unknown:getitem" + 3 * " ReLU" + " Concat"
     assert len(network.output.operands) == 3
 
 

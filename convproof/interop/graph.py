@@ -8,9 +8,10 @@ from math import prod
 from typing import Any
 
 from convproof import spec
-from convproof.errors import InputError
+from convproof.errors import ConvproofError, InputError
 from convproof.interop.values import Extent, Flow, Inexpressible, shown
 from convproof.spec import Input, Layer, Network, Node
+from convproof.symbolic import output_shape, symbol
 
 Shape = tuple[int | None, ...]
 
@@ -111,6 +112,8 @@ class Graph:
             self.parameters[name] = tuple(learned)
         if shape is None:
             return Flow(name, None, name)
+        if len(shape) > 1 and operands and all(map(self._is_single, operands)):
+            shape = self._behind_single(layer, operands, shape)
         sizes = (n if isinstance(n, int | str | Extent) else Extent(name, axis) for axis, n in enumerate(shape, 1))
         return Flow(name, (self.batch, *sizes), name)
 
@@ -164,6 +167,21 @@ class Graph:
                 raise InputError(f"it needs {wanted} on axis {place + 1} of {x.layer}, which has {have} there")
         if any(n is not None for n in written):
             self.fixed[x.layer] = tuple(written)
+
+    def _is_single(self, x: Flow) -> bool:
+        """Whether x has one position, whatever the size of the image."""
+        return x.shape is not None and len(x.shape) > 2 and all(n == 1 for n in x.shape[2:])
+
+    def _behind_single(self, layer: Layer, operands: Sequence[Flow], shape: Sequence[Any]) -> Sequence[Any]:
+        """The shape of a layer's output, with ones where it has a single position again."""
+        try:
+            channels = (
+                each.shape[1] if isinstance(each.shape[1], int) else symbol("C") for each in operands if each.shape
+            )
+            made = output_shape(layer, *((n, *(1 for _ in shape[1:])) for n in channels))
+        except ConvproofError:
+            return shape
+        return (shape[0], *made[1:]) if all(n == 1 for n in made[1:]) else shape
 
     def imported(self, output: Flow) -> Imported:
         """The network up to an output, with what is known of its layers."""

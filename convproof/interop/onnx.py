@@ -226,7 +226,11 @@ class _Import:
         if not tensors:
             return
         if flows:
-            self.values[tensors[0]] = _layer(call, graph, flows)
+            made = _layer(call, graph, flows)
+            if isinstance(made, tuple):
+                self.values |= zip(node.output, made, strict=True)
+                return
+            self.values[tensors[0]] = made
             why = "no layer kind has a second output"
             self.values |= {name: _unknown(call, graph, flows, why, name) for name in tensors[1:] if name in graph.uses}
         else:
@@ -236,7 +240,7 @@ class _Import:
                 graph.stored[tensors[0]] = made.shape or ()
 
 
-def _layer(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Value:
+def _layer(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Value | tuple[Value, ...]:
     rule = RULES.get(call.op) if call.node.domain in ("", "ai.onnx") else None
     try:
         if rule is None:

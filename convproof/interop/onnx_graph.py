@@ -12,8 +12,8 @@ from convproof.interop.onnx_values import Call
 from convproof.interop.values import Constant, Flow, Inexpressible, Value
 from convproof.spec import Layer, Node
 
-Rule = Callable[[Call, "OnnxGraph"], Value]
-"""What a node makes, of the values that it reads; or `Inexpressible` is raised."""
+Rule = Callable[[Call, "OnnxGraph"], Value | tuple[Value, ...]]
+"""What a node makes, of the values that it reads: its first output, or all; or `Inexpressible` is raised."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class OnnxGraph(Graph):
         """Tensors that are halfway through a channel shuffle."""
         self.channels_last = ""
         """The tensor of the image, where the channels come last in it and are moved by all that read it."""
+        self.vectors: dict[str, Flow] = {}
+        """Tensors in which the values of a vector are channels, with a single position."""
         self.permuted: dict[str, Flow] = {}
         """Tensors in which the axes of a layer, but for the batch, stand in another order."""
 

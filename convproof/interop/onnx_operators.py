@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -14,7 +15,7 @@ from convproof.interop.onnx_folding import shape_of
 from convproof.interop.onnx_graph import Grouped, OnnxGraph, Rule
 from convproof.interop.onnx_values import Call
 from convproof.interop.onnx_windows import WINDOWS
-from convproof.interop.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape
+from convproof.interop.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape, scaled, short_pads
 
 # --- fully connected --------------------------------------------------------------------------------------------------
 
@@ -88,9 +89,12 @@ def _arithmetic(call: Call, graph: OnnxGraph) -> Flow:
         return flows[0]
     if len({each.root for each in flows}) == 1 and not (call.op in _SUMS and len({each.layer for each in flows}) == 1):
         return _of_one(call, graph, flows)
-    if call.op not in _SUMS:
-        raise Inexpressible("it combines activations otherwise than by a sum")
-    return graph.add(call, spec.Add(), flows, common_shape(flows))
+    vectors = [graph.vectors.get(name) for name in call.node.input]
+    if call.op == "Mul" and (pair := scaled(flows, vectors)):
+        return graph.add(call, spec.Scale(), pair, graph.shape(pair[0])[1:])
+    if call.op not in (*_SUMS, "Mul"):
+        raise Inexpressible("it combines activations otherwise than by a sum or a product")
+    return graph.add(call, spec.Multiply() if call.op == "Mul" else spec.Add(), flows, common_shape(flows))
 
 
 _SUMS = ("Add", "Sum")
@@ -188,6 +192,67 @@ def _concat(call: Call, graph: OnnxGraph) -> Flow:
     return graph.add(call, spec.Concat(), flows, (whole, *shapes[0][2:]))
 
 
+def _split(call: Call, graph: OnnxGraph) -> tuple[Flow, ...]:
+    """Parts of the channels, one after the other."""
+    x = call.flow()
+    shape, parts = graph.shape(x), len(call.node.output)
+    channels = _channels(call, graph, x, call.integer("axis", 0))
+    each = -(-channels // parts)
+    sizes = call.numbers(1) if call.given(1) is not None else list(call.integers("split", None, ()))
+    sizes = sizes or [min(each, channels - each * k) for k in range(parts)]
+    if len(sizes) != parts or sum(sizes) != channels or min(sizes) < 1:
+        raise InputError(f"it splits {channels} channels into {parts} of {sizes}")
+    stops = list(accumulate(sizes))
+    names = zip(call.node.output, sizes, stops, strict=True)
+    return tuple(
+        graph.add(call, spec.Slice(stop - n, stop), [x], (n, *shape[2:]), tensor=name) for name, n, stop in names
+    )
+
+
+def _channels(call: Call, graph: OnnxGraph, x: Flow, axis: Any) -> int:
+    """How many channels x has, of which an operator takes a part along `axis`."""
+    channels = graph.channels(x)
+    if axis_of(axis, len(graph.shape(x))) != 1:
+        raise Inexpressible("it divides another axis than the channels")
+    if not isinstance(channels, int):
+        raise Inexpressible("it divides channels whose number is not known")
+    return channels
+
+
+def _slice(call: Call, graph: OnnxGraph) -> Flow:
+    """A part of the channels, or positions left away at the ends of the spatial axes."""
+    x = call.flow()
+    shape = graph.shape(x)
+    if call.given(1) is None:
+        starts, ends = list(call.integers("starts")), list(call.integers("ends"))
+    else:
+        starts, ends = call.numbers(1), call.numbers(2)
+    axes = call.axes(3, len(shape), range(len(starts)))
+    steps = call.numbers(4) if call.given(4) is not None else [1] * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(set(axes)) == len(steps):
+        raise InputError("its starts, ends, axes and steps are not as many")
+    if not all(isinstance(each, int) for each in (*starts, *ends)) or set(steps) - {1} or 0 in axes:
+        raise Inexpressible("it takes a part of what it reads")
+    pads = {axis: _cropped(start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis > 1}
+    for start, end in ((start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis == 1):
+        first, stop, _ = slice(start, end).indices(_channels(call, graph, x, 1))
+        if first >= stop:
+            raise InputError(f"it takes the channels from {start} to {end} of {shape[1]}, which are none")
+        if stop - first < shape[1]:
+            x = graph.add(call, spec.Slice(first, stop), [x], (stop - first, *shape[2:]), part="channels" * bool(pads))
+    if not any(map(any, pads.values())):
+        return x
+    pairs = [pads.get(axis, (0, 0)) for axis in range(2, len(shape))]
+    return graph.add(call, spec.Pad(short_pads(pairs)), [x], (graph.channels(x), *(None for _ in pairs)))
+
+
+def _cropped(start: int, end: int) -> tuple[int, int]:
+    """What a slice leaves away before and after, as negative pads."""
+    if start < 0 or 0 <= end < 2**31 - 1:
+        raise Inexpressible("what it takes hangs on the size of what it reads")
+    return -start, min(0, end) if end < 0 else 0
+
+
 def _flatten(call: Call, graph: OnnxGraph) -> Flow:
     x = graph.permuted.get(call.node.input[0]) or call.flow()
     shape, axis = graph.shape(x), call.integer("axis", 1)
@@ -214,6 +279,15 @@ def _squeeze(call: Call, graph: OnnxGraph) -> Flow:
         raise Inexpressible("it takes away other axes than all spatial ones")
     graph.fix(x, (None, *(1 for _ in axes)))
     return graph.add(call, spec.Flatten(), [x], (shape[1],))
+
+
+def _unsqueeze(call: Call, graph: OnnxGraph) -> Flow:
+    """A vector's values as channels; what nothing else describes."""
+    x = call.flow()
+    rank = len(graph.shape(x)) + (len(call.integers("axes")) if call.has("axes") else len(call.numbers(1)))
+    if sorted(call.axes(1, rank)) == list(range(2, rank)) and len(graph.shape(x)) == 2:
+        graph.vectors[call.node.output[0]] = x
+    raise Inexpressible("it adds axes")
 
 
 def _transpose(call: Call, graph: OnnxGraph) -> Flow:
@@ -255,6 +329,13 @@ def _reshape(call: Call, graph: OnnxGraph) -> Flow:
     if written is not None:
         graph.fix(x, written)
         return x
+    if (
+        len(shape) == 2
+        and len(target) > 2
+        and set(target[2:]) == {1}
+        and _written(target[:2], shape, graph) is not None
+    ):
+        graph.vectors[call.node.output[0]] = x
     groups = _groups(target, shape, graph)
     if groups is not None:
         graph.grouped[call.node.output[0]] = Grouped(x, groups, tuple(target[3:]))
@@ -358,8 +439,11 @@ RULES: dict[str, Rule] = {
     "PRelu": _prelu,
     "Relu": _relu,
     "Reshape": _reshape,
+    "Slice": _slice,
+    "Split": _split,
     "Shape": lambda call, graph: shape_of(call),
     "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
 }

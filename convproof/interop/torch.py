@@ -207,6 +207,8 @@ class _Import:
         function = call.node.target
         if isinstance(function, type) and issubclass(function, tuple):
             return function(*call.args, **call.kwargs)
+        if function is operator.getitem and isinstance(call.args[0], tuple | list):
+            return call.args[0][self.graph.resolved(call.args[1])]
         if not call.flows:
             return self._folded(call, rule)
         if rule is None:
@@ -222,8 +224,6 @@ class _Import:
             return rule(call)
         if call.reads(Constant):
             return Constant(self._measured(call.node), None, call.learned)
-        if function is operator.getitem and isinstance(args[0], tuple | list):
-            return args[0][self.graph.resolved(args[1])]
         if function is operator.add and all(isinstance(each, tuple) for each in args):
             return args[0] + args[1]
         if function is operator.mul and all(isinstance(each, Size) for each in args):

@@ -33,6 +33,8 @@ class TorchGraph(Graph):
         """The node that each layer comes from, and what the layer makes."""
         self.views: dict[str, View] = {}
         """Unknown layers that only move the elements of another one."""
+        self.repeated: dict[str, tuple[Flow, Flow]] = {}
+        """Unknown layers that repeat a flow along the axes of another."""
 
     @property
     def image_shape(self) -> tuple[Any, ...]:
@@ -104,6 +106,12 @@ class TorchGraph(Graph):
             return slice(*map(self.resolved, (value.start, value.stop, value.step)))
         return value
 
+    def vector(self, x: Flow) -> Flow | None:
+        """The vector whose values are the channels of x, with a single position, if it is that."""
+        view = self.views.get(x.layer)
+        alone = view is not None and view.axes[:2] == view.own and not any(view.axes[2:])
+        return view.x if view is not None and alone else None
+
     def viewed(self, x: Flow) -> View:
         """The elements of x as those of a layer that is known."""
         if x.layer in self.views:
@@ -135,6 +143,8 @@ class Call:
         self.settings = dict(zip(order.split(), args, strict=False)) | self.kwargs
         self.learned: tuple[str, ...] = ()
         """The parameters that it uses."""
+        self.repeats: tuple[Flow, Flow] | None = None
+        """What it repeats, and along the axes of what, if it does no more."""
         self.view: View | None = None
         """How the elements lie in what it makes, if it only moves elements, in no way that a layer kind describes."""
 
@@ -237,6 +247,8 @@ class Call:
         made = self.add(spec.Unknown(shown(self.op)), self.flows, self.view.sizes()[1:] if kept and self.view else None)
         if self.view:
             self.graph.views[made.layer] = self.view
+        if self.repeats:
+            self.graph.repeated[made.layer] = self.repeats
         self.note(made, f"not understood: {why}")
         return made
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from convproof import spec
 from convproof.interop import torch_shapes, torch_windows
 from convproof.interop.torch_graph import Call, Rule
-from convproof.interop.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape
+from convproof.interop.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape, scaled
 from convproof.spec import Layer
 
 # --- element by element -----------------------------------------------------------------------------------------------
@@ -44,21 +44,36 @@ def _arithmetic(name: str) -> Rule:
                 call.note(made, "multiplies one of the branches by a number")
             return made
         if name == "mul":
-            return _gated(call, *flows)
-        raise Inexpressible("it combines activations otherwise than by a sum")
+            return _product(call, *flows)
+        raise Inexpressible("it combines activations otherwise than by a sum or a product")
 
     return rule
 
 
-def _gated(call: Call, a: Flow, b: Flow) -> Flow:
-    """x times a function of each element of x, which is again one."""
+def _product(call: Call, a: Flow, b: Flow) -> Flow:
+    """x times a function of each element of x, which is again one; or the product of two branches."""
     x, other = (a, b) if a.layer in call.graph.chain(b) else (b, a)
     chain = call.graph.chain(other)
     if x.layer not in chain:
-        raise Inexpressible("it combines activations otherwise than by a sum")
+        a, b = _once(call, a, b), _once(call, b, a)
+        if pair := scaled((a, b), [call.graph.vector(each) for each in (a, b)]):
+            return call.add(spec.Scale(), pair, call.graph.shape(pair[0])[1:])
+        return call.add(spec.Multiply(), (a, b), common_shape([a, b]))
     gate = call.graph.nodes[other.layer].layer if chain[1:2] == [x.layer] else None
     name = GATED.get(gate.name, "mul") if isinstance(gate, spec.Activation) else "mul"
     return call.elementwise(spec.Activation(name), x)
+
+
+def _once(call: Call, x: Flow, other: Flow) -> Flow:
+    """What x repeats to be as large as the other factor, which goes without saying; x, where it does not."""
+    part, like = call.graph.repeated.get(x.layer, (x, x))
+    return part if like.layer == other.layer else x
+
+
+def _expand_as(call: Call) -> Flow:
+    other = call.raw("other")
+    call.repeats = (call.x, other) if isinstance(other, Flow) else None
+    raise Inexpressible("it repeats what it reads")
 
 
 def _with_constant(call: Call, name: str, x: Flow, c: Constant) -> Flow:
@@ -188,6 +203,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     **dict.fromkeys(_DROPOUTS, (MODULES["Dropout"], "input p")),
     **dict.fromkeys(("cat", "concat", "concatenate"), (_concat, "tensors dim")),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), (MODULES["ChannelShuffle"], "input groups")),
+    "expand_as": (_expand_as, "input other"),
     "batch_norm": (_batch_norm, "input running_mean running_var weight bias training momentum eps"),
     "linear": (_linear, "input weight bias"),
     "local_response_norm": (MODULES["LocalResponseNorm"], "input size alpha beta k"),

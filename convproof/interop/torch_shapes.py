@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from convproof import spec
@@ -164,12 +165,59 @@ def _index(call: Call) -> Flow:
 
 
 def _crop(call: Call, index: list[Any]) -> Flow:
-    """Slices of the spatial axes are negative pads."""
+    """Slices of the spatial axes are negative pads, one of the channels a slice."""
     x, sizes = call.x, call.graph.extents(call.x)
-    if index[:2] != [_ALL, _ALL] or not all(isinstance(each, slice) and each.step in (None, 1) for each in index):
+    if index[:1] != [_ALL] or not all(isinstance(each, slice) and each.step in (None, 1) for each in index):
         raise Inexpressible("it takes a part of what it reads")
     pairs = [_cut(call, each, n) for each, n in zip(index[2:], sizes[2:], strict=True)]
+    if index[1] != _ALL:
+        first, stop, _ = call.graph.resolved(index[1]).indices(_channels(call, 1))
+        x = _part(call, first, stop, ".channels" if any(map(any, pairs)) else "")
     return call.windows(spec.Pad(short_pads(pairs)), x) if any(map(any, pairs)) else x
+
+
+def _channels(call: Call, axis: Any) -> int:
+    """How many channels there are, of which a part along `axis` is taken."""
+    sizes = call.graph.extents(call.x)
+    if axis_of(axis, len(sizes)) != 1:
+        raise Inexpressible("it divides another axis than the channels")
+    return call.graph.number(sizes[1])
+
+
+def _part(call: Call, first: int, stop: int, part: str = "") -> Flow:
+    """Some of the channels."""
+    if not 0 <= first < stop <= _channels(call, 1):
+        raise Inexpressible(f"it takes no channels, or more than there are: from {first} to {stop}")
+    return call.add(spec.Slice(first, stop), [call.x], (stop - first, *call.graph.shape(call.x)[2:]), part)
+
+
+def _chunk(call: Call) -> tuple[Flow, ...]:
+    """Parts of so many channels each, the last of what is left."""
+    channels = _channels(call, call.get("dim", 0))
+    return _parts(call, [-(-channels // call.get("chunks"))], channels)
+
+
+def _split(call: Call) -> tuple[Flow, ...]:
+    """Parts of the channels, all of one size or of each its own."""
+    sizes = call.get("split_size", call.get("split_size_or_sections"))
+    return _parts(call, list(call.spread(sizes, 1)), _channels(call, call.get("dim", 0)))
+
+
+def _parts(call: Call, sizes: list[int], channels: int) -> tuple[Flow, ...]:
+    """Parts of the channels one after the other; a single size is that of all but the last."""
+    if len(sizes) == 1 and sizes[0] > 0:
+        sizes = [min(sizes[0], channels - start) for start in range(0, channels, sizes[0])]
+    stops = list(accumulate(sizes))
+    if not stops or stops[-1] != channels:
+        raise Inexpressible(f"its parts, {sizes}, do not make up {channels} channels")
+    return tuple(_part(call, stop - n, stop, f".{k}") for k, (n, stop) in enumerate(zip(sizes, stops, strict=True)))
+
+
+def _narrow(call: Call) -> Flow:
+    first = call.get("start")
+    channels = _channels(call, call.get("dim"))
+    first += channels * (first < 0)
+    return _part(call, first, first + call.get("length"))
 
 
 def _cut(call: Call, part: slice, size: Size) -> tuple[int, int]:
@@ -185,14 +233,17 @@ def _cut(call: Call, part: slice, size: Size) -> tuple[int, int]:
 
 MODULES: dict[str, Rule] = {"Flatten": _flatten, "Unflatten": _unflatten}
 FUNCTIONS: dict[str, tuple[Rule, str]] = {
+    "chunk": (_chunk, "input chunks dim"),
     "dim": (lambda call: len(_shape(call)), "input"),
     "flatten": (_flatten, "input start_dim end_dim"),
     "getattr": (_attribute, "input name"),
     "getitem": (_index, "input index"),
+    "narrow": (_narrow, "input dim start length"),
     "numel": (lambda call: times(_shape(call)), "input"),
     "permute": (_permute, "input"),
     "reshape": (_reshape, "input"),
     "size": (_size, "input dim"),
+    "split": (_split, "input split_size dim"),
     "squeeze": (_squeeze, "input"),
     "swapaxes": (_transpose, "input dim0 dim1"),
     "transpose": (_transpose, "input dim0 dim1"),
