@@ -176,7 +176,7 @@ def net(specs: tuple[str, ...], image: str | None, prove: bool, form: str, outpu
                     raise
                 raise InputError(f"{spec}: {error}") from None
     _write(_networks(found, form, to_file=output is not None), output)
-    sys.exit(0 if all(each.found.fits for each in found if isinstance(each, Described)) else 1)
+    sys.exit(0 if all(each.fits for each in found if isinstance(each, Described)) else 1)
 
 
 def main() -> None:

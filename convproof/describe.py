@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convproof.errors import ShapeError, Undecided
@@ -12,7 +12,8 @@ from convproof.spec import Network, notation
 from convproof.spec.notation import Optional, Repeat
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
 from convproof.symbolic.analysis import axis_names, of_any_size
-from convproof.symbolic.borders import borders, fits
+from convproof.symbolic.borders import Border, borders, fits
+from convproof.symbolic.field import alignment
 from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants
 
@@ -86,20 +87,35 @@ class Described:
     found: Analysis
     border: tuple[str, ...] = ()
     memory: str = ""
+    shifted: str = ""
     proofs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    """Where the sizes that are written into a file are others than those at the given input."""
+    written: tuple[tuple[str, SizeSet, SizeSet], ...] = ()
+    """(axis, valid, exact) with the sizes that are written into a file."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the given input fits, with what is written into a file too."""
+        return self.found.fits and not self.conflicts
 
     def words(self) -> Iterator[str]:
         """What to know about the network, a sentence a line."""
-        yield from (f"does not fit, {reason}" for reason in self.found.refused)
-        for axes, valid, exact in _alike(self.found):
+        yield from (f"does not fit, {reason}" for reason in (*self.found.refused, *self.conflicts))
+        for axes, valid, exact in _alike(_sets(self.found)):
             yield f"{_accepts(axes, valid)}; {_uncut(axes, valid, exact)}"
         feature = _last_feature(self.found)
         if feature is not None and feature.receptive_field and feature.jump and not self.found.refused:
             field, jump = _times(feature.receptive_field), _one_or_all(feature.jump)
-            yield f"the last feature ({feature.name}) sees {field} pixels, step {jump}"
+            moving = f"step {jump}" if any(feature.jump) else "the same at every place"
+            yield f"the last feature ({feature.name}) sees {field} pixels, {moving}"
+        yield from [self.shifted] if self.shifted else []
         yield from self.proofs
         yield from self.border
+        for axes, valid, exact in _alike(self.written):
+            cut = _uncut(axes, valid, exact)
+            yield f"with the sizes that are written into the file, {axes}: {valid.shown(axes)}; {cut}"
         yield from (f"requires {each}" for each in self.found.requires)
         yield from (f"undecided, {reason}" for reason in self.found.undecided)
         yield from (f"note, {remark}" for remark in self.remarks)
@@ -126,7 +142,10 @@ class Described:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `convproof net --format json`."""
-        more = {"proofs": list(self.proofs)} if self.proofs else {}
+        more: dict[str, Any] = {"proofs": list(self.proofs)} if self.proofs else {}
+        if self.written:
+            sets = {axis: {"valid": valid.to_json(), "exact": exact.to_json()} for axis, valid, exact in self.written}
+            more |= {"written_sizes": sets, "conflicts": list(self.conflicts)}
         return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
 
 
@@ -152,13 +171,17 @@ def described(
     proved and rechecked: W fits for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
     """
     found = analyze(network, imported.parameters if imported else None, strict=False)
+    fixed = imported if imported is not None and imported.fixed and not (found.refused or found.undecided) else None
     return Described(
         name,
         found,
-        (*_border(network, found), *(_written(network, imported) if imported else ())),
+        tuple(_border(network, found)),
         _memory(network),
+        _shifted(network, found),
         tuple(_proofs(network, found)) if prove else (),
         tuple(remarks),
+        tuple(fixed.conflicts(output_shapes(network))) if fixed else (),
+        tuple((axis, *size_sets(network, axis, fixed.fixed)) for axis in axis_names(network)) if fixed else (),
     )
 
 
@@ -171,15 +194,20 @@ def _border(network: Network, found: Analysis) -> Iterator[str]:
         return
     if not found.misfits:
         return
+    alike: dict[Border, list[str]] = {}
     for each in borders(network):
-        both = f", or {each.each} more on both sides" if each.each is not None else ""
+        alike.setdefault(replace(each, axis=""), []).append(each.axis)
+    for each, axes in alike.items():
+        both = f", or {each.each} more on both sides," if each.each is not None else ""
         yield (
-            f"{each.layer}: along {each.axis}, {each.remainder} of {each.size} positions with their padding are left "
-            f"over, {each.real} of them no padding; {each.total} more of it{both} would fit"
+            f"{each.layer}: along {', '.join(axes)}, a remainder of {each.remainder} at size {each.size} ({each.real} "
+            f"real and {each.padding} padding positions unread); {each.total} more of padding{both} would fit"
         )
+    nearest: dict[str, list[str]] = {}
     for axis, fit in fits(network).items():
         if not fit.fits:
-            yield f"nearest {axis} without a remainder: {_either((fit.below, fit.above))}"
+            nearest.setdefault(_either((fit.below, fit.above)), []).append(axis)
+    yield from (f"nearest {', '.join(axes)} without a remainder: {near}" for near, axes in nearest.items())
 
 
 def _either(near: tuple[int | None, int | None]) -> str:
@@ -187,21 +215,16 @@ def _either(near: tuple[int | None, int | None]) -> str:
     return " and ".join(str(n) for n in near if n is not None) or "none"
 
 
-def _written(network: Network, imported: Imported) -> Iterator[str]:
-    """What sizes that are written into a file ask of the input, and where they are not met."""
-    if not imported.fixed:
-        return
+def _shifted(network: Network, found: Analysis) -> str:
+    """The first merge whose branches see the image shifted against each other, in words."""
+    if found.refused:
+        return ""
     try:
-        shapes = output_shapes(network)
-        yield from imported.conflicts(shapes)
-        for axis in axis_names(network):
-            valid, exact = size_sets(network, axis, imported.fixed)
-            cut = (
-                f"nothing is cut at {exact.shown(axis)}" if exact.below or exact.residues else "something is always cut"
-            )
-            yield f"with the sizes that are written into the file, {axis} is {valid.shown(axis)}; {cut}"
-    except (Undecided, ShapeError):
-        return  # it is said elsewhere
+        aligned = alignment(network, output_shapes(network))
+    except Undecided:
+        return ""
+    first = next((node.name for node in network if len(node.operands) > 1 and not aligned[node.name]), None)
+    return f"the branches of {first} see the image shifted against each other" if first else ""
 
 
 def _memory(network: Network) -> str:
@@ -249,13 +272,19 @@ def _cells(row: Row) -> tuple[Any, ...]:
     )
 
 
-def _alike(found: Analysis) -> Iterator[tuple[str, SizeSet, SizeSet]]:
-    """The axes that take the same sizes, together."""
-    groups: dict[tuple[SizeSet, SizeSet], list[str]] = {}
+def _sets(found: Analysis) -> Iterator[tuple[str, SizeSet, SizeSet]]:
+    """(axis, valid, exact), where they are known."""
     for axis, valid in found.valid_sizes.items():
         exact = found.exact_sizes[axis]
         if valid is not None and exact is not None:
-            groups.setdefault((valid, exact), []).append(axis)
+            yield axis, valid, exact
+
+
+def _alike(sets: Iterable[tuple[str, SizeSet, SizeSet]]) -> Iterator[tuple[str, SizeSet, SizeSet]]:
+    """The axes that take the same sizes, together."""
+    groups: dict[tuple[SizeSet, SizeSet], list[str]] = {}
+    for axis, valid, exact in sets:
+        groups.setdefault((valid, exact), []).append(axis)
     return ((", ".join(axes), valid, exact) for (valid, exact), axes in groups.items())
 
 
@@ -275,7 +304,7 @@ def _uncut(axes: str, valid: SizeSet, exact: SizeSet) -> str:
     if exact == valid:
         return "nothing is ever cut"
     if exact.below or len(exact.residues) != 1:
-        return f"nothing is cut at {exact.shown(axes)}"
+        return f"nothing is cut at {exact.shown(axes).removeprefix('only ')}"
     first, expected = next(iter(exact)), next(n for n in valid if n % exact.modulus in exact.residues)
     return f"nothing is cut at {_multiples(axes, exact)}{_from(first, exact) if first != expected else ''}"
 

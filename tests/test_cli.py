@@ -56,7 +56,7 @@ def test_height_comes_first_in_the_input_option():
 def test_a_remainder_is_a_finding():
     done = convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)")
     assert done.returncode == 1
-    assert "conv1: along W, 1 of 224 positions with their padding are left over, 1 of them no padding" in done.stdout
+    assert "conv1: along H, W, a remainder of 1 at size 224 (1 real and 0 padding positions unread)" in done.stdout
     assert convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)", "--format", "json").returncode == 1
 
 

@@ -187,9 +187,7 @@ def test_a_whole_classic():
     body = VGG16.split(" -> [FC")[0]
     assert str(solve(body, unknown="W", size=("W", "W"))) == "W: all W >= 1 with W mod 32 = 0"
     assert str(solve(body, unknown="W", size=("W", "W"), want=7)) == "W: only 224"
-    assert str(solve(body, unknown="W", size=("W", "W"), want=7, exact=False)) == (
-        "W: only " + ", ".join(map(str, range(224, 256)))
-    )
+    assert str(solve(body, unknown="W", size=("W", "W"), want=7, exact=False)) == ("W: only 224 to 255")
 
 
 # --- the question -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import sympy
@@ -94,7 +95,7 @@ class SizeSet:
 
     def shown(self, letter: str) -> str:
         """The set in words, its members called `letter`."""
-        listed = ", ".join(map(str, self.below))
+        listed = ", ".join(_runs(self.below))
         if not self.residues:
             return f"only {listed}" if listed else "none"
         tail = f"all {letter} >= {self.start}"
@@ -102,6 +103,13 @@ class SizeSet:
             few = ", ".join(map(str, self.residues[:12])) + (", ..." if len(self.residues) > 12 else "")
             tail += f" with {letter} mod {self.modulus} " + (f"= {few}" if len(self.residues) == 1 else f"in {{{few}}}")
         return f"{listed}, and {tail}" if listed else tail
+
+
+def _runs(numbers: tuple[int, ...]) -> Iterator[str]:
+    """Ascending numbers, five and more in a row as the first to the last."""
+    for _, row in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        run = [n for _, n in row]
+        yield from [f"{run[0]} to {run[-1]}"] if len(run) > 4 else map(str, run)
 
 
 EVERY = SizeSet((), 1, 1, (0,))
