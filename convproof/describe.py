@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
-from convproof.spec import Network, notation
+from convproof.spec import Flatten, GlobalPool, Linear, Network, notation
 from convproof.spec.notation import Optional, Repeat
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
 from convproof.symbolic.analysis import axis_names, of_any_size
@@ -85,6 +85,8 @@ class Described:
 
     name: str
     found: Analysis
+    feature: Row | None = None
+    """The last layer before the classifier, if its field is known."""
     border: tuple[str, ...] = ()
     memory: str = ""
     shifted: str = ""
@@ -105,11 +107,10 @@ class Described:
         yield from (f"does not fit, {reason}" for reason in (*self.found.refused, *self.conflicts))
         for axes, valid, exact in _alike(_sets(self.found)):
             yield f"{_accepts(axes, valid)}; {_uncut(axes, valid, exact)}"
-        feature = _last_feature(self.found)
-        if feature is not None and feature.receptive_field and feature.jump and not self.found.refused:
-            field, jump = _times(feature.receptive_field), _one_or_all(feature.jump)
-            moving = f"step {jump}" if any(feature.jump) else "the same at every place"
-            yield f"the last feature ({feature.name}) sees {field} pixels, {moving}"
+        if self.feature is not None and self.feature.receptive_field and self.feature.jump:
+            field, jump = _times(self.feature.receptive_field), _one_or_all(self.feature.jump)
+            moving = f"step {jump}" if any(self.feature.jump) else "the same at every place"
+            yield f"the last feature ({self.feature.name}) sees {field} pixels, {moving}"
         yield from [self.shifted] if self.shifted else []
         yield from self.proofs
         yield from self.border
@@ -175,6 +176,7 @@ def described(
     return Described(
         name,
         found,
+        _last_feature(network, found),
         tuple(_border(network, found)),
         _memory(network),
         _shifted(network, found),
@@ -322,14 +324,15 @@ def _from(first: int, sizes: SizeSet) -> str:
     return f" >= {first}" if first > sizes.modulus else ""
 
 
-def _last_feature(found: Analysis) -> Row | None:
-    """The last layer that still has a plane of features, if its field is known."""
-    last = None
-    for row in found.rows:
-        if row.op in ("Linear", "Flatten", "GlobalPool") or row.output is None:
-            break
-        last = row
-    return last if last is not None and last.receptive_field is not None and last.jump is not None else None
+def _last_feature(network: Network, found: Analysis) -> Row | None:
+    """The last layer with a plane of features, before what is made of it as a whole; None where it is not known."""
+    last, whole = None, set[str]()
+    for node, row in zip(network, found.rows, strict=True):
+        if isinstance(node.layer, (GlobalPool, Linear, Flatten)) or (node.operands and whole >= {*node.operands}):
+            whole.add(node.name)
+        else:
+            last = row
+    return None if last is None or found.refused else last
 
 
 def _shown(value: Any) -> str:

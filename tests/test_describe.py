@@ -46,6 +46,15 @@ WORDS = {
 }
 
 
+def test_a_gate_is_no_classifier():
+    net = network(
+        "INPUT[WxWx4] -> CONV3-4 -> { ID | GLOBALAVGPOOL -> CONV1-4 } SCALE -> CONV3-4 -> RELU -> GLOBALAVGPOOL -> FC-2"
+    )
+    assert (
+        "the last feature (relu1) sees (W + 2)x(W + 2) pixels, the same at every place" in described("it", net).words()
+    )
+
+
 @pytest.mark.parametrize("text", WORDS)
 def test_words(text):
     assert list(described("it", network(text)).words())[: len(WORDS[text])] == WORDS[text]
