@@ -11,7 +11,7 @@ from convproof.report import Section, Table, Text
 from convproof.spec import Flatten, GlobalPool, Linear, Network, notation
 from convproof.spec.notation import Optional, Repeat
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
-from convproof.symbolic.analysis import axis_names, of_any_size
+from convproof.symbolic.analysis import axis_names, disagreement, of_any_size
 from convproof.symbolic.borders import Border, borders, fits
 from convproof.symbolic.field import alignment
 from convproof.symbolic.memory import peak
@@ -89,6 +89,7 @@ class Described:
     """The last layer before the classifier, if its field is known."""
     border: tuple[str, ...] = ()
     memory: str = ""
+    apart: tuple[str, ...] = ()
     shifted: str = ""
     proofs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ class Described:
             field, jump = _times(self.feature.receptive_field), _one_or_all(self.feature.jump)
             moving = f"step {jump}" if any(self.feature.jump) else "the same at every place"
             yield f"the last feature ({self.feature.name}) sees {field} pixels, {moving}"
+        yield from self.apart
         yield from [self.shifted] if self.shifted else []
         yield from self.proofs
         yield from self.border
@@ -179,6 +181,7 @@ def described(
         _last_feature(network, found),
         tuple(_border(network, found)),
         _memory(network),
+        tuple(_apart(network, found)),
         _shifted(network, found),
         tuple(_proofs(network, found)) if prove else (),
         tuple(remarks),
@@ -215,6 +218,16 @@ def _border(network: Network, found: Analysis) -> Iterator[str]:
 def _either(near: tuple[int | None, int | None]) -> str:
     """The sizes next below and above, of which there may be none."""
     return " and ".join(str(n) for n in near if n is not None) or "none"
+
+
+def _apart(network: Network, found: Analysis) -> Iterator[str]:
+    """The smallest sizes at which branches differ, where only that is in the way."""
+    first: dict[tuple[int, str], list[str]] = {}
+    for axis, valid in found.valid_sizes.items():
+        if valid is not None and (each := disagreement(of_any_size(network), axis)):
+            first.setdefault(each, []).append(axis)
+    for (n, merge), axes in first.items():
+        yield f"at {', '.join(axes)} = {n} every window fits, but the branches of {merge} differ"
 
 
 def _shifted(network: Network, found: Analysis) -> str:

@@ -32,6 +32,8 @@ WORDS = {
     "INPUT[WxHx3] -> { POOL2 | CONV(K=3, F=1, S=2) } ADD": [
         "accepts even H, W; something is always cut",
         "the last feature (add1) sees 2x2 pixels, step 2",
+        "at H, W = 3 every window fits, but the branches of add1 differ",
+        "the branches of add1 see the image shifted against each other",
     ],
     "INPUT[WxHx3] -> POOL(F=5, S=5) -> POOL(F=2, S=1)": [
         "accepts H, W >= 10; nothing is cut at H, W that are multiples of 5",

@@ -17,6 +17,7 @@ from convproof.spec.classics import ENTRIES
 from convproof.spec.network import Builder
 from convproof.spec.notation import network
 from convproof.symbolic import output_shapes, size_sets
+from convproof.symbolic.analysis import disagreement
 
 SIZES = range(1, 601)
 
@@ -147,6 +148,33 @@ def test_drawn_graphs(block):
             for each in proved:
                 assert not each.at_zero
                 recheck.check(json.loads(json.dumps(proof_term(each.theorem))))
+
+
+def test_the_first_size_at_which_branches_differ():
+    """There the run stops at the merge that is named."""
+    named = 0
+    for net in map(drawn, range(150)):
+        try:
+            found = disagreement(net, 0)
+        except ShapeError:
+            continue
+        if found is not None:
+            size, merge = found
+            named += 1
+            assert size not in size_sets(net, 0)[0]
+            name, why = stopped_at(net, size)
+            assert (name, "must be" in why) == (merge, True)
+    assert named > 20
+
+
+def stopped_at(net, size):
+    """The layer at which a run stops, and why."""
+    try:
+        lower.run(net, np.ones((1, 2, size)), draw=np.ones)
+    except ShapeError as error:
+        name, _, why = str(error).partition(": ")
+        return name, why
+    return "", ""
 
 
 # --- networks that have a name ----------------------------------------------------------------------------------------

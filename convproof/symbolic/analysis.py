@@ -235,6 +235,20 @@ def size_sets(
     >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
     ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
     """
+    letter, shapes, axis = _along(network, axis)
+    condition = cache(conditions)  # equal layers on equal shapes are worked out once
+    wanted = dict.fromkeys(
+        each
+        for node in network
+        for each in condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
+    )
+    wanted |= dict.fromkeys(written(shapes, axis, fixed or {}))
+    valid = _where((each for each in wanted if each[0] != "exact"), letter)
+    return valid, valid & _where((each for each in wanted if each[0] == "exact"), letter)
+
+
+def _along(network: Network, axis: int | str) -> tuple[Any, dict[str, Shape], int]:
+    """A letter for the input's size along an axis, all shapes with it, and the number of the axis."""
     names = axis_names(network)
     if axis in names:
         axis = names.index(str(axis))
@@ -245,25 +259,44 @@ def size_sets(
     letter = symbol(f"size of {names[axis]}")  # a name that no letter can have
     source = network.image
     free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
-    shapes = output_shapes(network, free)
-    condition = cache(conditions)  # equal layers on equal shapes are worked out once
-    wanted = dict.fromkeys(
-        each
-        for node in network
-        for each in condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
-    )
-    wanted |= dict.fromkeys(written(shapes, axis, fixed or {}))
-    valid = exact = EVERY
+    return letter, output_shapes(network, free), axis
+
+
+def _where(wanted: Iterable[tuple[str, Size]], letter: Any) -> SizeSet:
+    """The sizes at which conditions hold."""
+    found = EVERY
     for kind, value in wanted:
         if kind == "fits":
-            valid &= where_at_least(value, 0, letter)
-        elif kind == "agrees":
-            valid &= where_zero(value, letter)
+            found &= where_at_least(value, 0, letter)
         elif kind == "differs":
-            valid = valid.without(where_zero(value, letter))
+            found = found.without(where_zero(value, letter))
         else:
-            exact &= where_zero(value, letter)
-    return valid, valid & exact
+            found &= where_zero(value, letter)
+    return found
+
+
+def disagreement(network: Network, axis: int | str) -> tuple[int, str] | None:
+    """The smallest size along an axis at which every window fits but branches differ, and the first merge of them.
+
+    None where branches agree at all sizes. Raises as `size_sets`.
+
+    >>> from convproof.spec.notation import network
+    >>> disagreement(network("INPUT[WxWx3] -> { ID | POOL2 -> UPSAMPLE2 } ADD"), "W")
+    (3, 'add1')
+    """
+    letter, shapes, axis = _along(network, axis)
+    condition = cache(conditions)
+    asked = {
+        node.name: condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
+        for node in network
+    }
+    fitting = _where(dict.fromkeys(c for each in asked.values() for c in each if c[0] in ("fits", "differs")), letter)
+    found: list[tuple[int, str]] = []
+    for name, each in asked.items():
+        apart = [condition for condition in each if condition[0] == "agrees" and condition[1] != 0]
+        first = next(iter(fitting.without(_where(apart, letter))), None) if apart else None
+        found += [] if first is None else [(first, name)]
+    return min(found, key=lambda pair: pair[0], default=None)
 
 
 def written(
