@@ -35,7 +35,9 @@ from convproof.spec import (
     Multiply,
     Network,
     Pad,
+    PadTo,
     ReLU,
+    Resize,
     Scale,
     Slice,
     Softmax,
@@ -332,6 +334,23 @@ def _(layer: Scale, operands: list[Tensor], parameter: LayerParameters, algorith
     if factors.shape not in (per_channel, x.shape[:2]):
         raise ShapeError(f"scale: the factors have shape {factors.shape}; it must be {per_channel}")
     return ag.multiply(x, ag.reshape(factors, per_channel))
+
+
+@lower.register
+def _(layer: PadTo, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    x, like = operands
+    missing = [m - n for n, m in zip(x.shape[2:], like.shape[2:], strict=True)]
+    return ag.pad(x, tuple((n // 2, n - n // 2) for n in missing))
+
+
+@lower.register
+def _(layer: Resize, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    x, like = operands
+    if layer.mode != "nearest":
+        raise MissingRule(f"numeric run with mode {layer.mode}", layer)
+    for axis, m in enumerate(like.shape[2:], start=2):
+        x = ag.take(x, [o * x.shape[axis] // m for o in range(m)], axis)
+    return x
 
 
 @lower.register

@@ -62,5 +62,7 @@ LAYERS = {
     spec.Add: (spec.Add(), (IMAGE, IMAGE)),
     spec.Multiply: (spec.Multiply(), (IMAGE, IMAGE)),
     spec.Scale: (spec.Scale(), (IMAGE, (4, 1, 1))),
+    spec.Resize: (spec.Resize(), (IMAGE, (2, 5, 12))),
+    spec.PadTo: (spec.PadTo(), (IMAGE, (2, 5, 12))),
     spec.Concat: (spec.Concat(), (IMAGE, IMAGE)),
 }

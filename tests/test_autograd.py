@@ -214,6 +214,8 @@ LINEAR = {
     "crop beyond the array": (lambda x: ag.pad(x, ((-2, 3), (4, -3))), (1, 1, 1, 2)),
     "pad all axes": (lambda x: ag.pad(x, ((0, 1), (1, 0))), (2, 2)),
     "concatenate": (lambda x: ag.concatenate([x, ag.multiply(x, 3), np.ones((2, 1), np.int64)], 1), (2, 3)),
+    "take": (lambda x: ag.take(x, [2, 0, 0], 1), (2, 3)),
+    "take from the end": (lambda x: ag.take(x, [-1, 1], -2), (2, 3, 2)),
     "matmul left": (lambda x: ag.matmul(x, np.arange(6).reshape(3, 2)), (2, 3)),
     "matmul right": (lambda x: ag.matmul(np.arange(6).reshape(3, 2), x), (2, 3)),
     "average": (lambda x: ag.multiply(ag.avg_pool(ag.multiply(x, 12), 2, 1, 1), 1), (1, 1, 3, 3)),

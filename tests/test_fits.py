@@ -125,6 +125,11 @@ def drawn(seed):
             builder.last = split
             ends.append(builder.add(spec.Slice(start, start + 1)))
         builder.add(spec.Concat(), ends)
+    if rng.random() < 0.3:  # what is smaller, or larger, fitted to what stands before it
+        split = builder.last
+        builder.add(window(True))
+        fitted = builder.add(rng.choice([spec.Resize(), spec.PadTo()]), [builder.last, split])
+        builder.add(spec.Add(), [split, fitted])
     if rng.random() < 0.3:  # a gate, which may have one position at some sizes only
         split = builder.last
         builder.add(rng.choice([spec.GlobalPool(), spec.MaxPool(rng.randint(2, 9), ceil_mode=rng.random() < 0.5)]))

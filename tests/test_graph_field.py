@@ -141,6 +141,49 @@ def test_behind_a_gate_every_output_sees_what_the_gate_sees(seed):
         seen["scale"][0].reached(0)
 
 
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("kind", [spec.Resize(), spec.PadTo()], ids=["resize", "pad"])
+def test_what_is_fitted_to_a_size(seed, kind):
+    """The interval of the field holds what is read, and no position reaches more outputs, or fewer, than read it."""
+    rng, size = random.Random(seed), 40
+    nodes = [Node("input", spec.Input(1, (size,))), Node("x", random_window(rng), ("input",))]
+    nodes += [Node("like", random_window(rng), ("input",)), Node("fitted", kind, ("x", "like"))]
+    net = Network([*nodes, Node("after", random_window(rng, 1), ("fitted",))])
+    (field,) = fields_of(net)["after"]
+    rows = np.array([read for _, read in sorted(dependence(net, (size,)).items())])
+    for o, row in enumerate(rows):
+        places = np.flatnonzero(row)
+        first = field.offset + field.jump * o
+        assert all(first <= place <= first + field.size - 1 for place in map(int, places))
+    for position in range(size):
+        assert list(reached(net, "W", position)) == [int(o) for o in np.flatnonzero(rows[:, position])]
+
+
+def test_bilinear_resizing_reads_the_positions_around():
+    """As torch's bilinear interpolation does: 4 positions become 6, and 6 become 4."""
+    for n, m, expected in (
+        (4, 6, [[0], [0, 1], [1, 2], [1, 2], [2, 3], [3]]),
+        (6, 4, [[0, 1], [1, 2], [3, 4], [4, 5]]),
+    ):
+        net = Network(
+            [
+                Node("input", spec.Input(1, (12,))),
+                Node("x", spec.AvgPool(12 // n), ("input",)),
+                Node("like", spec.AvgPool(12 // m), ("input",)),
+                Node("fitted", spec.Resize("bilinear"), ("x", "like")),
+            ]
+        )
+        wide = 12 // n
+        for place in range(n):
+            outputs = [o for o, read in enumerate(expected) if place in read]
+            assert [list(reached(net, "W", place * wide + k)) for k in range(wide)] == [outputs] * wide
+        (field,) = fields_of(net)["fitted"]
+        for o, read in enumerate(expected):
+            first = field.offset + field.jump * o
+            assert first <= read[0] * wide
+            assert read[-1] * wide + wide - 1 <= first + field.size - 1
+
+
 def test_gates_see_all_in_letters_too():
     net = network("INPUT[WxWx4] -> CONV3-4 -> { ID | GLOBALAVGPOOL -> CONV1-4 } SCALE -> CONV3-4")
     (field, _) = fields_of(net)[net.output.name]

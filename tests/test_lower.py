@@ -191,7 +191,7 @@ def test_given_statistics_are_used_and_may_be_integers():
         ),
         (
             lambda: lower.run(network("INPUT[6x6x2] -> { ID | POOL2 } ADD"), X),
-            "add1: add: branches have shapes (2, 2, 6, 6) and (2, 2, 3, 3); they must be equal",
+            "add1: branches have shapes (2, 2, 6, 6) and (2, 2, 3, 3); they must be equal",
         ),
     ],
 )

@@ -173,6 +173,7 @@ layers = st.one_of(
     st.sampled_from([spec.ReLU(), spec.Flatten(), spec.Softmax()]),
 )
 merges = st.sampled_from([spec.Add(), spec.Multiply(), spec.Concat(), spec.Unknown("Mul")])
+pairs = st.sampled_from([spec.Scale(), spec.PadTo(), spec.Resize(), spec.Resize("bilinear")])
 
 
 def chains(items):
@@ -185,7 +186,9 @@ def items(leaves, patterns):
 
     def larger(smaller):
         branches = st.lists(chains(smaller), min_size=2, max_size=3).map(tuple)
+        two = st.lists(chains(smaller), min_size=2, max_size=2).map(tuple)
         found = [chains(smaller), st.builds(Repeat, smaller, repeats), st.builds(Branches, branches, merges)]
+        found.append(st.builds(Branches, two, pairs))
         return st.one_of(*found, st.builds(Optional, smaller)) if patterns else st.one_of(*found)
 
     return st.recursive(leaves | st.just(Chain(())), larger, max_leaves=12)

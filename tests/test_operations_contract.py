@@ -17,6 +17,7 @@ KEEPING = {  # whole numbers stay whole
     "global_max_pool": ag.global_max_pool,
     "max_unpool": lambda x: ag.max_unpool(ag.crop(x, ((0, 1), (1, 0))), SWITCHES, (3, 3)),
     "crop": lambda x: ag.crop(x, ((1, 0), (0, 2))),
+    "take": lambda x: ag.take(x, [1, 1, 0], 2),
     "linear_to_conv": lambda x: ag.linear_to_conv(ag.reshape(x, (2, 9)), 3, (3,)),
     "conv_to_linear": ag.conv_to_linear,
 }
@@ -90,6 +91,14 @@ REFUSALS = {
     "mean, nothing": (
         lambda: ag.mean(np.ones((2, 0)), 1),
         "mean: over axis=1 of shape (2, 0) there is nothing to average",
+    ),
+    "take, place": (
+        lambda: ag.take(X, [4], 2),
+        "take: index 4 is out of bounds for axis 2 with size 4, the shape is (1, 2, 4, 4)",
+    ),
+    "take, axis": (
+        lambda: ag.take(X, [0], 4),
+        "take: axis 4 is out of bounds for array of dimension 4, the shape is (1, 2, 4, 4)",
     ),
     "crop, vector": (
         lambda: ag.crop([1, 2], ((1, 0),)),

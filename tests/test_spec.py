@@ -88,6 +88,7 @@ def test_a_chain_is_a_graph():
         ([Node("a", CHAIN[0]), Node("b", Conv(4, 3))], "b: Conv takes 1 operand(s), got 0"),
         ([Node("a", CHAIN[0], ("a",))], "a: Input takes 0 operand(s), got 1"),
         ([Node("a", CHAIN[0]), Node("b", spec.Add(), ("a",))], "b: a merge needs two operands or more, got 1"),
+        ([Node("a", CHAIN[0]), Node("b", spec.Scale(), ("a", "a", "a"))], "b: Scale takes 2 operands, got 3"),
         ([Node("a", "conv")], "a: 'conv' is not a layer"),
         ([], "a network has exactly one Input layer; found none"),
         (
@@ -180,7 +181,7 @@ def test_notation_of_networks():
                                          "write a number in place of N"),
         ("INPUT[3x3x3] -> RELU?", 21, "an optional layer describes two networks; write one of them"),
         ("INPUT[3x3x3] -> {RELU} ADD", 24, "a merge needs two branches or more, separated by '|'"),
-        ("INPUT[3x3x3] -> {RELU|ID} SUB", 27, "branches end in ADD, MUL, SCALE, CONCAT, UNKNOWN, not 'SUB'"),
+        ("INPUT[3x3x3] -> {RELU|ID} SUB", 27, "branches end in ADD, MUL, SCALE, RESIZE, PADTO, CONCAT, UNKNOWN, not 'SUB'"),
         ("{RELU|ID} ADD", 1, "branches need a layer before them to read"),
         ("INPUT[3x3x3] -> INPUT[3x3x3]", 17, "a second INPUT; a network has one"),
         ("INPUT[0x3x3]", 1, "Input: sizes=0 is too small; it must be at least 1"),

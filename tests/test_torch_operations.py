@@ -11,6 +11,7 @@ import pytest
 from exactly import draw, unrounded_batch
 
 from convproof import autograd as ag
+from convproof import lower, spec
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[peers]'` brings it")
 torch.set_num_threads(1)  # the arrays are small: threads would only wait for one another
@@ -114,6 +115,22 @@ def test_max_pool(block):
         g = integers(*y.shape) * real.astype(np.float64)  # of a window of nothing, torch names some place
         equal(ag.grad(y, [X], g)[0].numpy(), torch.autograd.grad(ty, tx, torch.tensor(g))[0].numpy())
     assert compared >= 15
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_fitted_to_a_size(seed):
+    """Resized to the nearest position, and padded or cropped as people write it for U-Nets."""
+    _rng, rank, axis, integers = draw(seed)
+    sizes, wanted = axis(1, 12 if rank < 3 else 5), axis(1, 12 if rank < 3 else 5)
+    like = ag.tensor(np.zeros((2, 1, *wanted)))
+
+    def padded(x):
+        missing = [m - n for n, m in zip(sizes, wanted, strict=True)]
+        return F.pad(x, flat([(n // 2, n - n // 2) for n in missing]))
+
+    x = integers(2, 2, *sizes)
+    for layer, theirs in ((spec.Resize(), lambda x: F.interpolate(x, wanted)), (spec.PadTo(), padded)):
+        compare(lambda x: lower.lower(layer, [x, like], None, "auto"), theirs, [x], integers)  # noqa: B023
 
 
 @pytest.mark.parametrize("block", range(15))

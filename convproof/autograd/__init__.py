@@ -27,6 +27,7 @@ from convproof.autograd.shaping import (
     pad,
     reshape,
     sum,
+    take,
     transpose,
 )
 from convproof.autograd.tape import Tensor, grad, tape, tensor
@@ -76,6 +77,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "sum",
+    "take",
     "tanh",
     "tape",
     "tensor",

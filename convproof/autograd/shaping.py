@@ -190,6 +190,29 @@ def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) ->
 
 
 @operation
+def take(x: Any, places: Sequence[int], axis: int) -> Tensor:
+    """The entries of x at `places` along `axis`, which may come several times, or not at all.
+
+    >>> take([[1, 2, 3]], [0, 0, 2], 1).numpy().tolist()
+    [[1, 1, 3]]
+    """
+    x = operand(x, "take")
+    try:
+        value = np.take(x.value, places, axis)
+    except (IndexError, np.exceptions.AxisError) as error:
+        raise ShapeError(f"take: {error}, the shape is {x.shape}") from None
+    axis %= x.ndim
+    return record("take", value, (x,), (lambda g: _put(g, places, axis, x.shape[axis]),))
+
+
+def _put(x: Tensor, places: Sequence[int], axis: int, size: int) -> Tensor:
+    """The adjoint of `take`: the entries of x summed up at `places` of an axis of `size`."""
+    value = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
+    np.add.at(np.moveaxis(value, axis, 0), list(places), np.moveaxis(x.value, axis, 0))
+    return record("put", value, (x,), (lambda g: take(g, places, axis),))
+
+
+@operation
 def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:
     """The tensors one after the other along `axis` (by default the channels).
 

@@ -223,6 +223,11 @@ class Pad(_Checked):
         return tuple(Axis(1, 1, before, after) for before, after in _pads(self, rank))
 
 
+def _check_mode(layer: Upsample | Resize) -> None:
+    if layer.mode not in ("nearest", "bilinear"):
+        raise SpecError(f"{type(layer).__name__}: mode={layer.mode!r} must be 'nearest' or 'bilinear'")
+
+
 @dataclass(frozen=True)
 class Upsample(_Checked):
     """Every position repeated (`"nearest"`) or interpolated (`"bilinear"`, with half-pixel centres), as
@@ -235,8 +240,7 @@ class Upsample(_Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in ("nearest", "bilinear"):
-            raise SpecError(f"Upsample: mode={self.mode!r} must be 'nearest' or 'bilinear'")
+        _check_mode(self)
 
     def axes(self, rank: int) -> tuple[Axis, ...]:
         """The windows of the transposed layer that puts every input into as many outputs, one `Axis` per axis."""
@@ -408,6 +412,27 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Resize(_Checked):
+    """The first branch at the size of the second, as `torch.nn.functional.interpolate` with `size`: each position from
+    the nearest one (`"nearest"`), or interpolated (`"bilinear"`, with half-pixel centres).
+    """
+
+    mode: str = "nearest"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_mode(self)
+
+
+@dataclass(frozen=True)
+class PadTo:
+    """The first branch with zeros around it, to the size of the second, or cropped to it.
+
+    Half of what is missing, rounded down, goes before: cropping takes the odd one away there.
+    """
+
+
+@dataclass(frozen=True)
 class Concat:
     """Branches stacked along the channels."""
 
@@ -443,6 +468,8 @@ Layer = (
     | Add
     | Multiply
     | Scale
+    | Resize
+    | PadTo
     | Concat
     | Unknown
 )
@@ -450,7 +477,10 @@ Layer = (
 KINDS: tuple[type, ...] = Layer.__args__
 """Every layer kind. A concern has a rule for each of these, or says loudly that it has none."""
 
-MERGES = (Add, Multiply, Scale, Concat)
+SIZED_LIKE = (Resize, PadTo)
+"""The kinds that take nothing but the size of their second operand."""
+
+MERGES = (Add, Multiply, Scale, *SIZED_LIKE, Concat)
 """The kinds that take several operands."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from convproof.errors import SpecError
-from convproof.spec.layers import KINDS, MERGES, Input, Layer, Scale, Unknown
+from convproof.spec.layers import KINDS, MERGES, SIZED_LIKE, Input, Layer, Scale, Unknown
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Network:
         if isinstance(node.layer, MERGES):
             if found < 2:
                 raise SpecError(f"{node.name}: a merge needs two operands or more, got {found}")
-            if isinstance(node.layer, Scale) and found != 2:
-                raise SpecError(f"{node.name}: Scale takes 2 operands, what is scaled and by what, got {found}")
+            if isinstance(node.layer, (Scale, *SIZED_LIKE)) and found != 2:
+                raise SpecError(f"{node.name}: {type(node.layer).__name__} takes 2 operands, got {found}")
         elif found != wanted and not (found and isinstance(node.layer, Unknown)):
             raise SpecError(f"{node.name}: {type(node.layer).__name__} takes {wanted} operand(s), got {found}")
 

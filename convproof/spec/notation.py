@@ -346,6 +346,8 @@ MERGE_WORDS: dict[str, Word] = {
     "ADD": Word(spec.Add, {}),
     "MUL": Word(spec.Multiply, {}),
     "SCALE": Word(spec.Scale, {}),
+    "RESIZE": Word(spec.Resize, {"MODE": "mode"}),
+    "PADTO": Word(spec.PadTo, {}),
     "CONCAT": Word(spec.Concat, {}),
     "UNKNOWN": WORDS["UNKNOWN"],
 }

@@ -13,6 +13,7 @@ import sympy
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import (
     MERGES,
+    SIZED_LIKE,
     AvgPool,
     Axis,
     Concat,
@@ -31,7 +32,7 @@ from convproof.spec import (
 )
 from convproof.spec.layers import letters
 from convproof.symbolic import costs, window
-from convproof.symbolic.field import Fields, receptive_field
+from convproof.symbolic.field import Fields, operands_seen, receptive_field
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol, total
 from convproof.symbolic.shapes import Shape, agreeing, needs_image, output_shape, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
@@ -335,6 +336,8 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
             yield from _reads_image(along, n, ceil_mode)
     elif isinstance(layer, ConvTranspose):
         yield "fits", normal(output[1 + axis] - 1)
+    elif isinstance(layer, SIZED_LIKE):
+        return
     elif isinstance(layer, Scale):
         yield from (("agrees", normal(factor - 1)) for factor in inputs[1][1 + axis :][:1])
     elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
@@ -362,10 +365,10 @@ def _fields(nodes: Iterable[Node], shapes: dict[str, Shape], undecided: list[str
     """The receptive field of every layer; None where there is no single one, with the reason in `undecided`."""
     seen: dict[str, Fields | None] = {}
     for node in nodes:
-        operands = [field for name in node.operands if (field := seen[name]) is not None]
+        operands = [field for name in operands_seen(node) if (field := seen[name]) is not None]
         try:
             with _at(node):
-                whole = len(operands) == len(node.operands)
+                whole = len(operands) == len(operands_seen(node))
                 inputs = [shapes[name] for name in node.operands]
                 seen[node.name] = receptive_field(node.layer, operands, inputs) if whole else None
         except Undecided as error:

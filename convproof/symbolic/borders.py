@@ -6,16 +6,31 @@ independently, so a set of pixels is a product of such sets, and where branches 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
 from operator import or_
 
 from convproof.errors import SpecError, Undecided
-from convproof.spec import AvgPool, Axis, Conv, ConvTranspose, Layer, LpPool, MaxPool, Network, Upsample
+from convproof.spec import (
+    SIZED_LIKE,
+    AvgPool,
+    Axis,
+    Conv,
+    ConvTranspose,
+    Layer,
+    LpPool,
+    MaxPool,
+    Network,
+    PadTo,
+    Resize,
+    Upsample,
+)
 from convproof.symbolic import window
 from convproof.symbolic.analysis import axis_names, of_any_size, output_shapes, size_sets
-from convproof.symbolic.field import Field, receptive_field
+from convproof.symbolic.field import Field, operands_seen, receptive_field
 from convproof.symbolic.floordiv import floordiv, size
 from convproof.symbolic.shapes import Shape, placed_axes
 
@@ -162,9 +177,9 @@ def _seen(network: Network, sizes: Mapping[str, tuple[int, ...]], outputs: Pixel
     needed: dict[str, list[Pixels]] = {name: [] for name in sizes}
     needed[network.output.name] = [outputs]
     for node in reversed(network.nodes):
-        for operand in dict.fromkeys(node.operands):
+        for operand in dict.fromkeys(operands_seen(node)):
             for pixels in needed[node.name]:
-                _add(_read(node.layer, sizes[operand], pixels), needed[operand])
+                _add(_read(node.layer, sizes[operand], sizes[node.name], pixels), needed[operand])
             if len(needed[operand]) > MOST_PRODUCTS:
                 raise Undecided(f"{operand}: the pixels that are read make up more than {MOST_PRODUCTS} rectangles")
     return tuple(
@@ -182,8 +197,10 @@ def _add(pixels: Pixels, products: list[Pixels]) -> None:
         products[:] = [other for other in products if not within(other, pixels)] + [pixels]
 
 
-def _read(layer: Layer, extents: tuple[int, ...], needed: Pixels) -> Pixels:
-    """The positions of an input of these extents that the needed outputs of one layer read."""
+def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], needed: Pixels) -> Pixels:
+    """The positions of an input of these extents that the needed ones of so many outputs of one layer read."""
+    if isinstance(layer, SIZED_LIKE):
+        return tuple(_fitted(layer, *each) for each in zip(extents, outputs, needed, strict=True))
     if isinstance(layer, (ConvTranspose, Upsample)):
         made = [_made(layer, axis) for axis in layer.axes(len(extents))]
         return tuple(
@@ -196,6 +213,20 @@ def _read(layer: Layer, extents: tuple[int, ...], needed: Pixels) -> Pixels:
         _covered(_Windows.of(field, axis.dilation), n, wanted)
         for field, axis, n, wanted in zip(fields, axes, extents, needed, strict=True)
     )
+
+
+def _fitted(layer: Layer, n: int, m: int, wanted: int) -> int:
+    """The positions 0..n-1 that the wanted ones of m read, along one axis of a layer that fits n positions to m."""
+    if isinstance(layer, PadTo):
+        return _covered(_Windows(1, -((m - n) // 2), 1), n, wanted)
+    if layer == Resize("nearest"):
+        return reduce(or_, (1 << output * n // m for output in _members(wanted)), 0)
+    read = 0
+    for output in _members(wanted):
+        place = max(Fraction(0), Fraction(n * (2 * output + 1), 2 * m) - Fraction(1, 2))
+        low = math.floor(place)
+        read |= 1 << low | (1 << min(low + 1, n - 1) if place > low else 0)
+    return read
 
 
 def _covered(windows: _Windows, n: int, wanted: int) -> int:

@@ -30,7 +30,9 @@ from convproof.spec import (
     MaxPool,
     Multiply,
     Pad,
+    PadTo,
     ReLU,
+    Resize,
     Scale,
     Slice,
     Softmax,
@@ -61,6 +63,8 @@ _Free = (
     | Add
     | Multiply
     | Scale
+    | Resize
+    | PadTo
     | Concat
 )
 
@@ -217,6 +221,8 @@ _OwnValues = (
     | Add
     | Multiply
     | Scale
+    | Resize
+    | PadTo
     | Concat
 )
 

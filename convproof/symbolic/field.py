@@ -21,7 +21,7 @@ import sympy
 
 from convproof.errors import MissingRule, Undecided
 from convproof.spec import (
-    MERGES,
+    SIZED_LIKE,
     Activation,
     Add,
     Affine,
@@ -45,7 +45,9 @@ from convproof.spec import (
     Network,
     Node,
     Pad,
+    PadTo,
     ReLU,
+    Resize,
     Scale,
     Slice,
     Softmax,
@@ -179,6 +181,33 @@ def _(layer: Add | Multiply | Scale | Concat, fields: list[Fields], shapes: list
     return tuple(_union(layer, axis, n) for axis, n in zip(zip(*fields, strict=True), extents, strict=True))
 
 
+@receptive_field.register
+def _(layer: Resize, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    pairs = zip(shapes[0][1:], shapes[1][1:], strict=True)
+    return tuple(f.through(*_resized(layer, *pair)) for f, pair in zip(fields[0], pairs, strict=True))
+
+
+def _resized(layer: Resize, n: Size, m: Size) -> tuple[Size, Size, Size]:
+    """first, count and step of m positions that are made of n."""
+    if not (isinstance(n, int) and isinstance(m, int)):
+        raise Undecided(f"Resize: how far the outputs lie apart, {n} to {m}, is known only in numbers")
+    step = sympy.Rational(n, m)
+    if layer.mode == "nearest":  # the floor of step*o
+        return normal(sympy.Rational(1, m) - 1), normal(2 - sympy.Rational(1, m)), normal(step)
+    return normal(step / 2 - sympy.Rational(3, 2)), 3, normal(step)  # less than one away from step*(o + 1/2) - 1/2
+
+
+@receptive_field.register
+def _(layer: PadTo, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    before = (floordiv(normal(m - n), 2) for n, m in zip(shapes[0][1:], shapes[1][1:], strict=True))
+    return tuple(field.through(normal(-each), 1, 1) for field, each in zip(fields[0], before, strict=True))
+
+
+def operands_seen(node: Node) -> tuple[str, ...]:
+    """The operands of a node whose values it takes."""
+    return node.operands[:1] if isinstance(node.layer, SIZED_LIKE) else node.operands
+
+
 def _union(layer: Layer, fields: tuple[Field, ...], extent: Size) -> Field:
     """The smallest field that holds all of them; branches of more than one output must move at the same pace.
 
@@ -223,12 +252,13 @@ def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
     """
     centres: dict[str, Fields | None] = {}
     for node in network:
-        fields = [field for name in node.operands if (field := centres[name]) is not None]
+        fields = [field for name in operands_seen(node) if (field := centres[name]) is not None]
         inputs = [shapes[name] for name in node.operands]
-        if len(fields) < len(node.operands) or not _coincide(node, fields, shapes[node.name]):
+        if len(fields) < len(operands_seen(node)) or not _coincide(node, fields, shapes[node.name]):
             centres[node.name] = None
         else:
-            whole = fields[0] if isinstance(node.layer, MERGES) else receptive_field(node.layer, fields, inputs)
+            merged = len(fields) > 1
+            whole = fields[0] if merged else receptive_field(node.layer, fields, inputs)
             centres[node.name] = tuple(Field(1, field.jump, field.centre) for field in whole)
     return {name: found is not None for name, found in centres.items()}
 

@@ -8,6 +8,7 @@ from functools import lru_cache, singledispatch
 
 from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.spec import (
+    SIZED_LIKE,
     Activation,
     Add,
     Affine,
@@ -29,7 +30,9 @@ from convproof.spec import (
     MaxPool,
     Multiply,
     Pad,
+    PadTo,
     ReLU,
+    Resize,
     Scale,
     Slice,
     Softmax,
@@ -149,6 +152,14 @@ def _(layer: Scale, x: Shape, factors: Shape) -> Shape:
 
 
 @output_shape.register
+def _(layer: Resize | PadTo, x: Shape, like: Shape) -> Shape:
+    if len(x) != len(like):
+        raise ShapeError(f"{type(layer).__name__}: branches of shapes {x} and {like} have different ranks")
+    _rank(layer, x)
+    return (x[0], *like[1:])
+
+
+@output_shape.register
 def _(layer: Concat, *inputs: Shape) -> Shape:
     first = inputs[0]
     for other in inputs[1:]:
@@ -159,7 +170,7 @@ def _(layer: Concat, *inputs: Shape) -> Shape:
 def agreeing(layer: Layer, inputs: Sequence[Shape]) -> Iterator[tuple[Size, Size]]:
     """The sizes of a merge's operands that must be equal, in pairs."""
     first = inputs[0]
-    for other in inputs[1:]:
+    for other in () if isinstance(layer, SIZED_LIKE) else inputs[1:]:
         if isinstance(layer, Scale):
             yield from zip((first[0], *(1 for _ in other[1:])), other, strict=True)
         else:

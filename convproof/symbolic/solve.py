@@ -155,7 +155,7 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
                 if not isinstance(node.layer, spec.Pad):
                     yield "fits", normal(q * (number - (0 if "padding" in field else 1)))
         depths = [x[0] for x in inputs]
-        if isinstance(node.layer, spec.MERGES) and not isinstance(node.layer, spec.Concat):
+        if isinstance(node.layer, (spec.Add, spec.Multiply, spec.Scale)):
             yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
         elif isinstance(node.layer, spec.Slice):
             yield "fits", normal(depths[0] - as_size(node.layer.stop))
