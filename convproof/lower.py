@@ -26,7 +26,9 @@ from convproof.spec import (
     Dropout,
     Flatten,
     GlobalPool,
+    GroupNorm,
     Input,
+    InstanceNorm,
     Layer,
     Linear,
     LocalResponseNorm,
@@ -277,6 +279,16 @@ def _(layer: BatchNorm, operands: list[Tensor], parameter: LayerParameters, algo
     gamma, beta = parameter("weight", channels), parameter("bias", channels)
     mean, variance = parameter.given("running_mean", channels), parameter.given("running_var", channels)
     return ag.batch_norm(x, gamma, beta, layer.eps, mean, variance)
+
+
+@lower.register
+def _(layer: GroupNorm | InstanceNorm, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    channels = x.shape[1:2]
+    gamma, beta = (parameter(name, channels) if layer.affine else None for name in ("weight", "bias"))
+    groups = layer.groups if isinstance(layer, GroupNorm) else channels[0]
+    found: Tensor = ag.group_norm(x, groups, gamma, beta, layer.eps)
+    return found
 
 
 @lower.register

@@ -55,6 +55,8 @@ LAYERS = {
     spec.Dropout: (spec.Dropout(), (IMAGE,)),
     spec.Softmax: (spec.Softmax(), (IMAGE,)),
     spec.BatchNorm: (spec.BatchNorm(), (IMAGE,)),
+    spec.GroupNorm: (spec.GroupNorm(2), (IMAGE,)),
+    spec.InstanceNorm: (spec.InstanceNorm(), (IMAGE,)),
     spec.Affine: (spec.Affine(), (IMAGE,)),
     spec.ChannelShuffle: (spec.ChannelShuffle(2), (IMAGE,)),
     spec.LocalResponseNorm: (spec.LocalResponseNorm(), (IMAGE,)),

@@ -126,7 +126,12 @@ def test_behind_a_gate_every_output_sees_what_the_gate_sees(seed):
     gate = "x" if rng.random() < 0.7 else "input"
     nodes += [Node("pool", spec.GlobalPool(), (gate,)), Node("gate", spec.Conv(2, 1), ("pool",))]
     nodes += [Node("channels", spec.Conv(2, 1), ("x",)), Node("scale", spec.Scale(), ("channels", "gate"))]
-    nodes += [Node("after", random_window(rng, 1), ("scale",)), Node("sum", spec.Add(), ("after", "channels"))]
+    norm = rng.choice([spec.GroupNorm(2), spec.InstanceNorm(), spec.ReLU()])
+    nodes += [
+        Node("norm", norm, ("scale",)),
+        Node("after", random_window(rng, 1), ("norm",)),
+        Node("sum", spec.Add(), ("after", "channels")),
+    ]
     net = Network(nodes)
     seen = fields_of(net)
     for name in ("scale", "sum"):

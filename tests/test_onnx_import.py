@@ -357,6 +357,9 @@ CASES = {
         {"g": integers(4), "b": integers(4), "m": integers(4), "v": np.float32([1, 4, 1, 4])},
         epsilon=0.0,
     ),
+    "instance normalisation": single(
+        "InstanceNormalization", "x g b", {"g": integers(4), "b": integers(4)}, epsilon=1.0
+    ),
     "local response normalisation": single("LRN", size=3, alpha=0.0, bias=1.0),
     "relu": single("Relu"),
     "channel scale": single("Mul", "x c", {"c": integers(4, 1, 1)}),
@@ -463,6 +466,7 @@ def test_shapes_of_an_operator_at_many_sizes(name, imported):
 NO_NUMERIC_RUN = {
     "resize, linear": "the autograd interpolates nothing",
     "local response normalisation": "its powers are not exact",
+    "instance normalisation": "its roots are not exact",
     "conv, SAME_UPPER, dilated": "onnxruntime refuses it",
     "conv, SAME_LOWER, dilated": "onnxruntime refuses it",
 }
@@ -828,6 +832,8 @@ def test_reshapes(name, imported):
         ([node("Concat", "x x", "y")], {}, 1, [spec.Concat()]),
         ([node("LpPool", "x", "y", kernel_shape=[2, 2], p=3.0)], {}, 1, [spec.LpPool(3.0, 2, 1)]),
         ([node("LRN", "x", "y", size=5, alpha=0.5, bias=2.0)], {}, 17, [spec.LocalResponseNorm(5, 0.5, 0.75, 2.0)]),
+        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(8)}, 21, [spec.GroupNorm(2)]),
+        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(2)}, 18, [spec.Unknown("GroupNormalization")]),
         ([node("BatchNormalization", "x g g g g", "y", spatial=0)], {"g": integers(8)}, 8, [spec.Unknown("BatchNormalization")]),
     ],
 )  # fmt: skip

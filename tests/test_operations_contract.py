@@ -29,6 +29,7 @@ DIVIDING = {  # whole numbers become float64
     "global_avg_pool": ag.global_avg_pool,
     "batch_norm": lambda x: ag.batch_norm(x, ONES.astype(x.dtype), ONES.astype(x.dtype)),
     "batch_norm, given": lambda x: ag.batch_norm(x, *[ONES.astype(x.dtype)] * 2, 3, *[ONES.astype(x.dtype)] * 2),
+    "group_norm": lambda x: ag.group_norm(x, 2, ONES.astype(x.dtype), ONES.astype(x.dtype), 3),
     "local_response_norm": lambda x: ag.local_response_norm(x, 2),
 }
 

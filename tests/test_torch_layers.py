@@ -96,6 +96,15 @@ DOES = {
     "crop the last axis": (lambda s, x: x[..., 2:], {}, "Pad"),
     "nearest": (lambda s, x: F.interpolate(x, scale_factor=2), {}, "Upsample"),
     "bilinear": (lambda s, x: F.interpolate(x, scale_factor=(2.0, 3.0), mode="bilinear"), {}, "Upsample"),
+    "to the size of another": (lambda s, x: F.interpolate(F.max_pool2d(x, 2), size=x.shape[-2:]), {}, "MaxPool Resize"),
+    "to the size of what comes of another": (
+        lambda s, x: torch.cat([F.relu(y := F.max_pool2d(x, 2)), F.interpolate(x, y.shape[2:], mode="bilinear")], 1),
+        {},
+        "MaxPool ReLU Resize Concat",
+    ),
+    "twice its size": (lambda s, x: F.interpolate(x, size=(2 * x.shape[2], x.size(3) * 2)), {}, "Upsample"),
+    "padded to another": (lambda s, x: x + to_the_size_of(F.max_pool2d(x, 2), x), {}, "MaxPool PadTo Add"),
+    "cropped to another": (lambda s, x: to_the_size_of(x, F.max_pool2d(x, 2)), {}, "MaxPool PadTo"),
     "to its own size": (lambda s, x: F.relu(F.interpolate(x, size=x.shape[2:])), {}, "ReLU"),
     # element by element
     "relu": (lambda s, x: F.relu(torch.relu(x).relu()), {}, "ReLU ReLU ReLU"),
@@ -129,6 +138,8 @@ DOES = {
         {"w": (12,), "b": (12,), "mean": fixed(12), "var": fixed(12)},
         "BatchNorm",
     ),
+    "group norm": (lambda s, x: F.group_norm(x, 4, s.w, s.b), {"w": (12,), "b": (12,)}, "GroupNorm"),
+    "instance norm": (lambda s, x: F.instance_norm(x, weight=s.w, bias=s.b), {"w": (12,), "b": (12,)}, "InstanceNorm"),
     "scale and shift": (
         lambda s, x: s.g * x + s.b.view(1, -1, 1, 1),
         {"g": (1, 12, 1, 1), "b": (12,)},
@@ -264,6 +275,10 @@ MODULES = {
     "ConstantPad3d": (lambda: nn.ConstantPad3d(2, 0.0), 3, "Pad"),
     "ReflectionPad2d": (lambda: nn.ReflectionPad2d((1, 2, 0, 3)), 2, "Pad"),
     "ChannelShuffle": (lambda: nn.ChannelShuffle(4), 2, "ChannelShuffle"),
+    "GroupNorm": (lambda: nn.Sequential(nn.GroupNorm(3, 12), nn.GroupNorm(12, 12, affine=False)), 2, "GroupNorm GroupNorm"),
+    "InstanceNorm1d": (lambda: nn.InstanceNorm1d(12), 1, "InstanceNorm"),
+    "InstanceNorm3d": (lambda: nn.Sequential(nn.InstanceNorm3d(12, affine=True)), 3, "InstanceNorm"),
+    "InstanceNorm2d": (lambda: nn.InstanceNorm2d(12, affine=True, track_running_stats=True), 2, "BatchNorm"),
     "Identity": (lambda: nn.Sequential(nn.Identity(), nn.Sequential(nn.ReLU(), nn.Sequential())), 2, "ReLU"),
     "Flatten": (lambda: nn.Flatten(), 3, "Flatten"),
     "Unflatten": (lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.Flatten(2, -1), nn.Flatten()), 1, "Flatten"),
@@ -333,13 +348,16 @@ AT_ONE_SIZE = {
     "pooled along one axis": (lambda x: F.adaptive_avg_pool2d(x, (None, 4)), (9, 12), "AvgPool"),
     "pooled by its own width": (lambda x: F.avg_pool2d(x, x.size(3)), (12, 12), "AvgPool"),
     "resized": (lambda x: F.interpolate(x, size=(18, 36)), (9, 12), "Upsample"),
-    "resized to another": (lambda x: F.interpolate(F.max_pool2d(x, 2), size=x.shape[-2:]), (8, 12), "MaxPool Upsample"),
     "resized by computed numbers": (
         lambda x: F.interpolate(x, size=[int(2 * n) for n in x.shape[2:]]),
         (9, 12),
         "Upsample",
     ),
-    "padded to another": (lambda x: x + to_the_size_of(F.max_pool2d(x, 2, 1), x), (9, 12), "MaxPool Pad Add"),
+    "padded to one more": (
+        lambda x: F.pad(F.max_pool2d(x, 2, 1), [0, x.size(3) - 11, 0, x.size(2) - 8]),
+        (9, 12),
+        "MaxPool Pad",
+    ),
     "cropped": (lambda x: x[:, :, 2:7, -5:], (9, 12), "Pad"),
     "cropped by nothing": (lambda x: F.relu(x[:, :, -50:, :50]), (9, 12), "ReLU"),
     "one branch of two": (lambda x: F.relu(x) if x.shape[2] > 8 and x.shape[3] != 1 else x, (9, 12), "ReLU"),
@@ -399,7 +417,7 @@ def softplus(x):
 
 
 UNKNOWN = {
-    "module": (nn.GroupNorm(3, 12), "GroupNorm", "no layer kind does what it does"),
+    "module": (nn.LayerNorm([12, 9, 7]), "LayerNorm", "no layer kind does what it does"),
     "function": (lambda x: torch.cumsum(x, 1), "cumsum", "no layer kind does what it does"),
     "method": (lambda x: x.roll(1, 2), "roll", "no layer kind does what it does"),
     "function of the module": (lambda x: softplus(x), "softplus", "no layer kind does what it does"),

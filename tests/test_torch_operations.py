@@ -384,6 +384,24 @@ def test_batch_norm_in_floats(block):
         compare(given, theirs, [x, gamma, beta], numbers, within(1e-12))
 
 
+@pytest.mark.parametrize("block", range(5))
+def test_group_norm_in_floats(block):
+    """20 cases a block, with and without what is learned, and one group a channel; as for batches, eps keeps roots away
+    from 0.
+    """
+    for seed in range(20 * block, 20 * block + 20):
+        rng, shape, numbers = normal(seed)
+        groups = rng.choice([n for n in range(1, shape[1] + 1) if shape[1] % n == 0])
+        arrays = [numbers(*shape), numbers(shape[1]), numbers(shape[1])][: rng.choice([1, 3])]
+        compare(
+            lambda x, *learned: ag.group_norm(x, groups, *learned, eps=0.5),  # noqa: B023
+            lambda x, *learned: F.group_norm(x, groups, *learned, eps=0.5),  # noqa: B023
+            arrays,
+            numbers,
+            within(1e-12),
+        )
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_local_response_norm_in_floats(block):
     """20 cases a block. What is raised to a power is at least k >= 1/2, and a window holds at most 6 squares: the rounding

@@ -6,7 +6,7 @@ from convproof.autograd.dense import linear, matmul
 from convproof.autograd.dialects import STRICT, TORCH, Dialect
 from convproof.autograd.elementwise import absolute, add, dropout, multiply, power, relu, sigmoid, softmax, tanh
 from convproof.autograd.loss import cross_entropy, hinge_loss
-from convproof.autograd.normalization import batch_norm, local_response_norm, mean
+from convproof.autograd.normalization import batch_norm, group_norm, local_response_norm, mean
 from convproof.autograd.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -58,6 +58,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "grad",
+    "group_norm",
     "hinge_loss",
     "im2col",
     "linear",

@@ -57,6 +57,28 @@ def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5, mean: Any = Non
     return add(multiply(centred, scale), _per_channel("beta", beta, x))
 
 
+@operation
+def group_norm(x: Any, groups: int, gamma: Any = None, beta: Any = None, eps: float = 1e-5) -> Tensor:
+    """gamma * (x - mean) / sqrt(variance + eps) + beta, with mean and variance of each image's group of channels.
+
+    x: (N, C, *spatial) or (N, C); `groups` must divide C, and is C itself for instance normalization. `gamma` and
+    `beta`, which may be left out: (C,). Integers become float64. Raises `ShapeError` for other shapes. Source: Y. Wu
+    and K. He, "Group normalization" (2018).
+
+    >>> group_norm([[[1.0, 5.0], [2.0, 2.0]]], 2, eps=1).numpy().round(3).tolist()
+    [[[-0.894, 0.894], [0.0, 0.0]]]
+    """
+    x = exact_or_floating(x, "group_norm")
+    parts = one("group_norm", "groups", groups, 1)
+    if x.ndim < 2 or x.shape[1] % parts:
+        raise ShapeError(f"group_norm: shape {x.shape} must be (N, C, *spatial) or (N, C), with C divisible by {parts}")
+    apart = shaping.reshape(x, (1, x.shape[0] * parts, math.prod(x.shape[1:]) // parts))
+    ones = np.ones(apart.shape[1], x.dtype)
+    y = shaping.reshape(batch_norm(apart, ones, 0 * ones, eps), x.shape)
+    y = y if gamma is None else multiply(y, _per_channel("gamma", gamma, x))
+    return y if beta is None else add(y, _per_channel("beta", beta, x))
+
+
 def _channel_mean(x: Tensor) -> Tensor:
     """(N, C, *spatial) -> (1, C, 1, ...)"""
     if x.value.size == 0:

@@ -145,6 +145,21 @@ def _batch_norm(call: Call, graph: OnnxGraph) -> Flow:
     return graph.add(call, spec.BatchNorm(call.real("epsilon", 1e-5)), [x], shape, [gamma, beta])
 
 
+def _group_norm(call: Call, graph: OnnxGraph) -> Flow:
+    """Instance or group normalization, whose scale and shift are numbers for each channel."""
+    x, scale, shift = call.flow(), call.constant(1), call.constant(2)
+    eps = call.real("epsilon", 1e-5)
+    instance = call.op == "InstanceNormalization"
+    if scale.shape is None or len(scale.shape) != 1 or scale.shape != shift.shape:
+        raise InputError(f"scale and shift have shapes {scale.shape} and {shift.shape}, not one number a channel")
+    if not instance and call.opset < 21:
+        raise Inexpressible("its scale and shift are numbers for each group")
+    if x.shape is not None:
+        graph.need(x, len(x.shape), scale.shape[0])
+    layer = spec.InstanceNorm(eps) if instance else spec.GroupNorm(call.integer("num_groups"), eps)
+    return graph.add(call, layer, [x], x.shape and x.shape[1:], [scale, shift])
+
+
 def _lrn(call: Call, graph: OnnxGraph) -> Flow:
     x = call.flow()
     alpha, beta, k = call.real("alpha", 1e-4), call.real("beta", 0.75), call.real("bias", 1.0)
@@ -433,6 +448,8 @@ RULES: dict[str, Rule] = {
     "Dropout": _dropout,
     "Flatten": _flatten,
     "Gemm": _gemm,
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": _group_norm,
     "LRN": _lrn,
     "LogSoftmax": _softmax,
     "MatMul": _matmul,

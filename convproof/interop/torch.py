@@ -23,8 +23,10 @@ from convproof.interop.graph import Imported
 from convproof.interop.torch_graph import IMAGE, Call, Rule, TorchGraph
 from convproof.interop.torch_operators import FUNCTIONS, MODULES
 from convproof.interop.torch_shapes import SIZES
-from convproof.interop.torch_values import Computed, Size, times
+from convproof.interop.torch_values import Computed, Formula, Product, Size, times
 from convproof.interop.values import Constant, Extent, Flow, Inexpressible, shown
+
+_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.neg)
 
 
 def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None) -> Imported:
@@ -230,6 +232,8 @@ class _Import:
             return times(args)
         if function in (operator.eq, operator.ne) and args[0] == args[1]:
             return function is operator.eq
+        if function in _ARITHMETIC and any(isinstance(each, Extent | Product | Formula) for each in args):
+            return Formula(function, tuple(args))
         if getattr(function, "__module__", "") not in ("_operator", "builtins", "math"):
             raise Inexpressible(f"the result of {call.op} is not looked at")
         try:
@@ -245,7 +249,9 @@ class _Import:
         except (TypeError, ValueError):
             raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
         image = self.graph.image(spec.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
-        return replace(image, shape=(self.graph.batch, channels, *(Extent(IMAGE, n) for n in range(2, len(sizes) + 2))))
+        extents = (Extent(IMAGE, n) for n in range(2, len(sizes) + 2))
+        self.graph.image_flow = flow = replace(image, shape=(self.graph.batch, channels, *extents))
+        return flow
 
     def _rank(self) -> int:
         """How many spatial axes the first convolution or pool has, as far as it is traced; else the first of all."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from convproof import spec
 from convproof.interop.graph import Graph
-from convproof.interop.torch_values import Computed, Product, Size, View, leaves, own_axes, parts
+from convproof.interop.torch_values import Computed, Formula, Product, Size, View, leaves, own_axes, parts
 from convproof.interop.values import Constant, Extent, Flow, Inexpressible, short, shown
 from convproof.spec import Layer
 
@@ -29,6 +29,7 @@ class TorchGraph(Graph):
     def __init__(self, measure: Callable[[Any], tuple[int, ...] | None], stored: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(stored)
         self.measure = measure
+        self.image_flow: Any = None
         self.made: dict[str, tuple[Any, Flow]] = {}
         """The node that each layer comes from, and what the layer makes."""
         self.views: dict[str, View] = {}
@@ -94,6 +95,8 @@ class TorchGraph(Graph):
         """A value with numbers for the sizes in it. Raises `Inexpressible` where one is not known."""
         if isinstance(value, Extent | Product):
             return self.number(value)
+        if isinstance(value, Formula):
+            return value.function(*self.resolved(value.operands))
         if isinstance(value, Computed):
             raise Inexpressible(value.why)
         if isinstance(value, Flow | Constant):
@@ -105,6 +108,17 @@ class TorchGraph(Graph):
         if isinstance(value, slice):
             return slice(*map(self.resolved, (value.start, value.stop, value.step)))
         return value
+
+    def made_by(self, layer: str) -> Flow:
+        """What a layer makes."""
+        return self.image_flow if layer == IMAGE else self.made[layer][1]
+
+    def like(self, sizes: Sequence[Any]) -> Flow | None:
+        """What has these spatial sizes, where they are those of one layer."""
+        layers = {each.layer if isinstance(each, Extent) else "" for each in sizes}
+        if len(layers) > 1 or "" in layers or [each.axis for each in sizes] != list(range(2, len(sizes) + 2)):
+            return None
+        return self.made_by(*layers)
 
     def vector(self, x: Flow) -> Flow | None:
         """The vector whose values are the channels of x, with a single position, if it is that."""

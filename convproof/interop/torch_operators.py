@@ -99,7 +99,8 @@ def _linear(call: Call) -> Flow:
     if x.shape is not None and len(x.shape) != 2:
         raise Inexpressible("it reads the last of several axes")
     call.graph.need(x, 2, features)
-    return torch_windows.with_weight(call, call.add(spec.Linear(units, call.has_bias), [x], (units,)))
+    shape = None if x.shape is None else (units,)
+    return torch_windows.with_weight(call, call.add(spec.Linear(units, call.has_bias), [x], shape))
 
 
 def _batch_norm(call: Call) -> Flow:
@@ -114,6 +115,20 @@ def _batch_norm(call: Call) -> Flow:
     if x.shape is not None:
         call.graph.need(x, len(x.shape), channels)
     return call.like(spec.BatchNorm(call.get("eps", 1e-5)), x)
+
+
+def _group_norm(call: Call) -> Flow:
+    """Group or instance normalization; one that keeps statistics is a batch normalization in evaluation."""
+    if call.raw("track_running_stats") or call.raw("running_mean") is not None or call.get("use_input_stats") is False:
+        return _batch_norm(call)
+    x, eps, affine = call.x, call.get("eps", 1e-5), bool(call.learned)
+    if affine and not call.has_bias:
+        raise Inexpressible("it has no shift")
+    if call.module is not None and x.shape is not None:
+        channels = getattr(call.module, "num_channels", None) or call.module.num_features
+        call.graph.need(x, len(x.shape), channels)
+    groups = call.get("num_groups")
+    return call.like(spec.InstanceNorm(eps, affine) if groups is None else spec.GroupNorm(groups, eps, affine), x)
 
 
 def _lrn(call: Call) -> Layer:
@@ -182,6 +197,7 @@ MODULES: dict[str, Rule] = {
         ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"),
         _kept(lambda call: spec.Dropout(call.get("p", 0.5))),
     ),
+    **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"), _group_norm),
     "ChannelShuffle": _kept(lambda call: spec.ChannelShuffle(call.get("groups"))),
     "Identity": _same,
     "Linear": _linear,
@@ -205,6 +221,8 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), (MODULES["ChannelShuffle"], "input groups")),
     "expand_as": (_expand_as, "input other"),
     "batch_norm": (_batch_norm, "input running_mean running_var weight bias training momentum eps"),
+    "group_norm": (_group_norm, "input num_groups weight bias eps"),
+    "instance_norm": (_group_norm, "input running_mean running_var weight bias use_input_stats momentum eps"),
     "linear": (_linear, "input weight bias"),
     "local_response_norm": (MODULES["LocalResponseNorm"], "input size alpha beta k"),
     "log_softmax": (_softmax, "input dim"),

@@ -68,6 +68,14 @@ def over(whole: Size, part: Size) -> Size:
 OTHERWISE = "it lays out the elements in another way"
 
 
+@dataclass(frozen=True)
+class Formula:
+    """What Python's operators make of sizes that are not known as numbers; worked out where a number is needed."""
+
+    function: Any
+    operands: tuple[Any, ...]
+
+
 # --- axes -------------------------------------------------------------------------------------------------------------
 
 

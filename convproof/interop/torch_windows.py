@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from convproof import spec
 from convproof.errors import InputError
 from convproof.interop.torch_graph import Call, Rule
-from convproof.interop.torch_values import Size
+from convproof.interop.torch_values import Formula, Product, Size, over, parts
 from convproof.interop.values import Constant, Extent, Flow, Inexpressible, axis_of, short, short_pads
+from convproof.symbolic.floordiv import floordiv, normal, symbol
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
@@ -158,8 +161,11 @@ def _reduce(kind: str) -> Rule:
 
 def _pad(call: Call) -> Flow:
     """Zeros around the image; the numbers come in pairs, for the last axis first."""
-    x, given = call.x, call.get("pad", call.get("padding"))
-    rank = len(call.graph.extents(x)) - 2
+    x, rank = call.x, len(call.graph.extents(call.x)) - 2
+    if (like := _padded_to(call, x)) is not None and call.get("mode", "constant") == "constant":
+        made = call.add(spec.PadTo(), [x, like], (call.graph.shape(x)[1], *call.graph.shape(like)[2:]))
+        return _zeros(call, made, "another number than 0" if call.get("value") else "zeros")
+    given = call.get("pad", call.get("padding"))
     numbers = call.spread(given, 2 * rank)
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
     if any(pair != (0, 0) for pair in pairs[rank:]):
@@ -172,6 +178,50 @@ def _pad(call: Call) -> Flow:
     if mode in ("zero", "constant"):
         mode = "zeros" if not call.get("value") else "another number than 0"
     return _zeros(call, made, mode)
+
+
+def _padded_to(call: Call, x: Flow) -> Flow | None:
+    """What has the size that x is padded or cropped to, half of what is missing before, if that is what is done."""
+    raw, have = call.raw("pad"), call.graph.extents(x)[2:]
+    if not isinstance(raw, tuple | list) or len(raw) != 2 * len(have):
+        return None
+    wanted = []
+    for before, after, n in zip(raw[-2::-2], raw[::-2], have, strict=True):
+        others = {*_sizes_in(before)} - {n}
+        if len(others) != 1 or not isinstance(n, Extent):
+            return None
+        names = {n: symbol("n"), (m := others.pop()): symbol("m")}
+        missing = names[m] - names[n]
+        try:
+            pads = [_in_letters(each, names) for each in (before, after)]
+        except Inexpressible:
+            return None
+        if normal(pads[0] - floordiv(missing, 2)) != 0 or normal(sum(pads) - missing) != 0:
+            return None
+        wanted.append(m)
+    return call.graph.like(wanted)
+
+
+def _sizes_in(value: Any) -> Iterator[Extent]:
+    """The sizes that a formula hangs on."""
+    if isinstance(value, Formula):
+        for each in value.operands:
+            yield from _sizes_in(each)
+    elif isinstance(value, Extent | Product):
+        yield from parts(value)[1]
+
+
+def _in_letters(value: Any, names: Mapping[Extent, Any]) -> Any:
+    """A formula in letters for the sizes in it."""
+    if isinstance(value, Formula):
+        found = [_in_letters(each, names) for each in value.operands]
+        return floordiv(*found) if value.function is operator.floordiv else normal(value.function(*found))
+    if isinstance(value, int):
+        return value
+    factor, extents = parts(value) if isinstance(value, Size) else (0, ())
+    if not extents or not {*extents} <= names.keys():
+        raise Inexpressible("it hangs on other sizes")
+    return normal(math.prod([factor, *(names[each] for each in extents)]))
 
 
 _MODES = {
@@ -187,14 +237,25 @@ def _upsample(call: Call) -> Flow:
     x, mode = call.x, call.get("mode", "nearest")
     if mode not in _MODES:
         raise Inexpressible(f"it interpolates by {mode}")
-    factors = _factors(call, call.graph.extents(x)[2:])
+    have = call.graph.extents(x)[2:]
+    size = call.raw("size")
+    like = None if size is None else call.graph.like(list(call.spread(size, len(have))))
+    if like is not None and tuple(call.spread(size, len(have))) != have:
+        made = call.add(spec.Resize(_MODES[mode]), [x, like], (call.graph.shape(x)[1], *size))
+        return _aligned(call, made)
+    factors = _factors(call, have)
     if any(n != int(n) or n < 1 for n in factors):
         raise Inexpressible("its factors are not whole numbers")
     if set(factors) == {1}:
         return x
-    made = call.windows(spec.Upsample(short([int(n) for n in factors]), _MODES[mode]), x)
+    return _aligned(call, call.windows(spec.Upsample(short([int(n) for n in factors]), _MODES[mode]), x))
+
+
+def _aligned(call: Call, made: Flow) -> Flow:
+    """What is made; that it is made of other positions is noted."""
     if call.get("align_corners"):
-        call.note(made, "takes its values at other positions than Upsample: sizes and costs are the same")
+        kind = type(call.graph.nodes[made.layer].layer).__name__
+        call.note(made, f"takes its values at other positions than {kind}: sizes and costs are the same")
     return made
 
 
@@ -202,10 +263,16 @@ def _factors(call: Call, have: Sequence[Size]) -> tuple[Any, ...]:
     """The factor along each axis; that of a size which is asked for is what it has at the given image."""
     if call.raw("size") is None:
         return call.spread(call.get("scale_factor"), len(have))
-    wanted = call.spread(call.raw("size"), len(have))
-    return tuple(
-        1 if n == m else call.graph.resolved(n) / call.graph.number(m) for n, m in zip(wanted, have, strict=True)
-    )
+    return tuple(_factor(call, *each) for each in zip(call.spread(call.raw("size"), len(have)), have, strict=True))
+
+
+def _factor(call: Call, wanted: Any, have: Size) -> Any:
+    try:
+        if isinstance(factor := over(wanted, have), int):
+            return factor
+    except (Inexpressible, TypeError):
+        pass
+    return call.graph.resolved(wanted) / call.graph.number(have)
 
 
 _CONV = "input weight bias stride padding dilation groups"

@@ -95,7 +95,7 @@ class _Checked:
     _least: ClassVar[dict[str, int]] = {}
 
     def __post_init__(self) -> None:
-        for flag in ("bias", "ceil_mode", "count_include_pad"):
+        for flag in ("bias", "ceil_mode", "count_include_pad", "affine"):
             if not isinstance(getattr(self, flag, False), bool):
                 raise SpecError(f"{type(self).__name__}: {flag}={getattr(self, flag)!r} must be True or False")
         for field, least in self._least.items():
@@ -348,6 +348,26 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
+class GroupNorm(_Checked):
+    """Normalisation of each image by groups of its channels, as `torch.nn.GroupNorm`; with a learned scale and shift
+    per channel if `affine`.
+    """
+
+    groups: Value
+    eps: float = 1e-5
+    affine: bool = True
+    _least: ClassVar[dict[str, int]] = {"groups": 1}
+
+
+@dataclass(frozen=True)
+class InstanceNorm(_Checked):
+    """Normalisation of each image channel by channel, as `torch.nn.InstanceNorm2d`."""
+
+    eps: float = 1e-5
+    affine: bool = True
+
+
+@dataclass(frozen=True)
 class Affine(_Checked):
     """Every channel times a learned number, plus a learned number, or one of the two."""
 
@@ -461,6 +481,8 @@ Layer = (
     | Dropout
     | Softmax
     | BatchNorm
+    | GroupNorm
+    | InstanceNorm
     | Affine
     | ChannelShuffle
     | Slice

@@ -327,6 +327,8 @@ WORDS: dict[str, Word] = {
     "RELU": Word(spec.ReLU, {}),
     "LRN": Word(spec.LocalResponseNorm, {"N": "size", "ALPHA": "alpha", "BETA": "beta", "K": "k"}),
     "BN": Word(spec.BatchNorm, {"EPS": "eps"}),
+    "GN": Word(spec.GroupNorm, {"G": "groups", "EPS": "eps", "A": "affine"}),
+    "IN": Word(spec.InstanceNorm, {"EPS": "eps", "A": "affine"}),
     "AFFINE": Word(spec.Affine, {"SCALE": "scale", "SHIFT": "shift"}),
     "SHUFFLE": Word(spec.ChannelShuffle, {"G": "groups"}),
     "SLICE": Word(spec.Slice, {"FROM": "start", "TO": "stop"}),
@@ -431,7 +433,7 @@ def _suggestion(word: str) -> str:
 
 # --- one argument's text ----------------------------------------------------------------------------------------------
 
-FLAGS = ("bias", "ceil_mode", "count_include_pad", "scale", "shift")
+FLAGS = ("bias", "ceil_mode", "count_include_pad", "affine", "scale", "shift")
 NUMBERS = ("p", "eps", "alpha", "beta", "k")
 SAME = {"SAME": spec.SAME_UPPER, "SAME_LOWER": spec.SAME_LOWER}
 

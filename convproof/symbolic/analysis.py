@@ -19,6 +19,7 @@ from convproof.spec import (
     Concat,
     Conv,
     ConvTranspose,
+    GroupNorm,
     Input,
     Layer,
     LpPool,
@@ -429,8 +430,8 @@ def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[s
                     yield f"{node.name}: {a} = {b}"
         elif isinstance(node.layer, Slice) and not isinstance(normal(inputs[0][0] - size(node.layer.stop)), int):
             yield f"{node.name}: {node.layer.stop} <= {inputs[0][0]}"
-        elif isinstance(node.layer, (Conv, ConvTranspose)) and node.layer.groups != 1:
-            for channels in (inputs[0][0], node.layer.out_channels):
+        elif isinstance(node.layer, (Conv, ConvTranspose, GroupNorm)) and node.layer.groups != 1:
+            for channels in (inputs[0][0], *([] if isinstance(node.layer, GroupNorm) else [node.layer.out_channels])):
                 if not (isinstance(node.layer.groups, int) and isinstance(channels, int)):
                     yield f"{node.name}: {node.layer.groups} divides {channels}"
 

@@ -6,7 +6,6 @@ independently, so a set of pixels is a product of such sets, and where branches 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +19,8 @@ from convproof.spec import (
     Axis,
     Conv,
     ConvTranspose,
+    GroupNorm,
+    InstanceNorm,
     Layer,
     LpPool,
     MaxPool,
@@ -207,6 +208,8 @@ def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], need
             sum(1 << i for i in range(n) if windows.at(i, wanted.bit_length()) & wanted)
             for windows, n, wanted in zip(made, extents, needed, strict=True)
         )
+    if isinstance(layer, (GroupNorm, InstanceNorm)):
+        return tuple(map(_all, extents)) if all(needed) else needed
     fields = receptive_field(layer, [tuple(Field() for _ in extents)], [(1, *extents)])
     axes = layer.axes(len(extents)) if isinstance(layer, WINDOWED) else (Axis(1),) * len(extents)
     return tuple(
@@ -218,13 +221,13 @@ def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], need
 def _fitted(layer: Layer, n: int, m: int, wanted: int) -> int:
     """The positions 0..n-1 that the wanted ones of m read, along one axis of a layer that fits n positions to m."""
     if isinstance(layer, PadTo):
-        return _covered(_Windows(1, -((m - n) // 2), 1), n, wanted)
+        return _covered(_Windows(1, -floordiv(m - n, 2), 1), n, wanted)
     if layer == Resize("nearest"):
-        return reduce(or_, (1 << output * n // m for output in _members(wanted)), 0)
+        return reduce(or_, (1 << floordiv(output * n, m) for output in _members(wanted)), 0)
     read = 0
     for output in _members(wanted):
         place = max(Fraction(0), Fraction(n * (2 * output + 1), 2 * m) - Fraction(1, 2))
-        low = math.floor(place)
+        low = int(place)  # not negative, so rounded down
         read |= 1 << low | (1 << min(low + 1, n - 1) if place > low else 0)
     return read
 

@@ -22,7 +22,9 @@ from convproof.spec import (
     Dropout,
     Flatten,
     GlobalPool,
+    GroupNorm,
     Input,
+    InstanceNorm,
     Layer,
     Linear,
     LocalResponseNorm,
@@ -99,6 +101,11 @@ def _(layer: BatchNorm, x: Shape) -> Size:
 
 
 @weights.register
+def _(layer: GroupNorm | InstanceNorm, x: Shape) -> Size:
+    return size(x[0]) if layer.affine else 0
+
+
+@weights.register
 def _(layer: Affine, x: Shape) -> Size:
     return size(x[0]) if layer.scale else 0
 
@@ -132,6 +139,11 @@ def _(layer: Linear, x: Shape) -> Size:
 @biases.register
 def _(layer: BatchNorm, x: Shape) -> Size:
     return size(x[0])
+
+
+@biases.register
+def _(layer: GroupNorm | InstanceNorm, x: Shape) -> Size:
+    return size(x[0]) if layer.affine else 0
 
 
 @biases.register
@@ -181,7 +193,7 @@ def _(layer: Linear, x: Shape) -> Size:
 
 
 @macs.register
-def _(layer: _Free | BatchNorm | Affine, *inputs: Shape) -> Size:
+def _(layer: _Free | BatchNorm | GroupNorm | InstanceNorm | Affine, *inputs: Shape) -> Size:
     return 0
 
 
@@ -214,6 +226,8 @@ _OwnValues = (
     | Linear
     | Softmax
     | BatchNorm
+    | GroupNorm
+    | InstanceNorm
     | Affine
     | ChannelShuffle
     | Slice

@@ -35,7 +35,9 @@ from convproof.spec import (
     Dropout,
     Flatten,
     GlobalPool,
+    GroupNorm,
     Input,
+    InstanceNorm,
     Layer,
     Linear,
     LocalResponseNorm,
@@ -169,6 +171,12 @@ def _(
 
 
 @receptive_field.register
+def _(layer: GroupNorm | InstanceNorm, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    extents = shapes[0][1:] or tuple(1 for _ in fields[0])
+    return tuple(field.of_all(n) for field, n in zip(fields[0], extents, strict=True))
+
+
+@receptive_field.register
 def _(layer: Unknown, fields: list[Fields], shapes: list[Shape]) -> Fields:
     raise Undecided(f"nothing is known about the operation {layer.op}")
 
@@ -257,8 +265,10 @@ def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
         if len(fields) < len(operands_seen(node)) or not _coincide(node, fields, shapes[node.name]):
             centres[node.name] = None
         else:
-            merged = len(fields) > 1
-            whole = fields[0] if merged else receptive_field(node.layer, fields, inputs)
+            in_place = len(fields) > 1 or isinstance(
+                node.layer, (GroupNorm, InstanceNorm)
+            )  # outputs stay where they are
+            whole = fields[0] if in_place else receptive_field(node.layer, fields, inputs)
             centres[node.name] = tuple(Field(1, field.jump, field.centre) for field in whole)
     return {name: found is not None for name, found in centres.items()}
 

@@ -22,7 +22,9 @@ from convproof.spec import (
     Dropout,
     Flatten,
     GlobalPool,
+    GroupNorm,
     Input,
+    InstanceNorm,
     Layer,
     Linear,
     LocalResponseNorm,
@@ -118,8 +120,23 @@ def _(layer: Flatten, x: Shape) -> Shape:
 
 @output_shape.register
 def _(
-    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | Affine | ChannelShuffle | LocalResponseNorm, x: Shape
+    layer: ReLU
+    | Activation
+    | Dropout
+    | Softmax
+    | BatchNorm
+    | InstanceNorm
+    | Affine
+    | ChannelShuffle
+    | LocalResponseNorm,
+    x: Shape,
 ) -> Shape:
+    return tuple(map(size, x))
+
+
+@output_shape.register
+def _(layer: GroupNorm, x: Shape) -> Shape:
+    _divided(layer, x)
     return tuple(map(size, x))
 
 
@@ -186,6 +203,10 @@ def product(shape: Shape) -> Size:
 def in_channels(layer: Conv | ConvTranspose, x: Shape) -> Size:
     """The channels that one filter sees: C / groups. Raises `ShapeError` if the groups do not divide the channels."""
     _rank(layer, x)
+    return _divided(layer, x)
+
+
+def _divided(layer: Conv | ConvTranspose | GroupNorm, x: Shape) -> Size:
     channels, groups = size(x[0]), size(layer.groups)
     if isinstance(channels, int) and isinstance(groups, int):
         if channels % groups:

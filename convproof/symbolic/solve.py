@@ -157,6 +157,8 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
         depths = [x[0] for x in inputs]
         if isinstance(node.layer, (spec.Add, spec.Multiply, spec.Scale)):
             yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
+        elif isinstance(node.layer, spec.GroupNorm) and isinstance(node.layer.groups, int):
+            yield "channels", normal(depths[0] - node.layer.groups * floordiv(depths[0], node.layer.groups))
         elif isinstance(node.layer, spec.Slice):
             yield "fits", normal(depths[0] - as_size(node.layer.stop))
             yield "fits", normal(as_size(node.layer.stop) - as_size(node.layer.start) - 1)
