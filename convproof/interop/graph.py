@@ -69,6 +69,8 @@ class Graph:
         self.stored = dict(stored)
         """The shapes of parameters."""
         self.nodes: dict[str, Node] = {}
+        self.flows: dict[str, Flow] = {}
+        """What each layer makes."""
         self.tensors: dict[str, str] = {}
         """The tensor that each layer makes."""
         self.parameters: dict[str, tuple[str, ...]] = {}
@@ -92,7 +94,8 @@ class Graph:
         self.batch = batch
         name = self.name(tensor)
         self.nodes[name], self.tensors[name] = Node(name, layer), tensor
-        return Flow(name, (batch, layer.channels, *layer.sizes), name)
+        self.flows[name] = Flow(name, (batch, layer.channels, *layer.sizes), name)
+        return self.flows[name]
 
     def place(
         self,
@@ -110,12 +113,29 @@ class Graph:
             self.tensors[name] = tensor
         if learned:
             self.parameters[name] = tuple(learned)
+        self.flows[name] = flow = Flow(name, self._sizes(name, layer, operands, shape), name)
+        return flow
+
+    def _sizes(
+        self, name: str, layer: Layer, operands: Sequence[Flow], shape: Sequence[Any] | None
+    ) -> tuple[Any, ...] | None:
+        """The shape of what a new layer makes, batch first."""
         if shape is None:
-            return Flow(name, None, name)
+            return None
         if len(shape) > 1 and operands and all(map(self._is_single, operands)):
             shape = self._behind_single(layer, operands, shape)
         sizes = (n if isinstance(n, int | str | Extent) else Extent(name, axis) for axis, n in enumerate(shape, 1))
-        return Flow(name, (self.batch, *sizes), name)
+        return (self.batch, *sizes)
+
+    def like(self, sizes: Sequence[Any]) -> Flow | None:
+        """What has these spatial sizes, where they are those of one layer, or the letters of the image."""
+        image = next(iter(self.flows.values()))
+        if all(isinstance(n, str) for n in sizes) and image.shape is not None and tuple(sizes) == image.shape[2:]:
+            return image
+        layers = {each.layer if isinstance(each, Extent) else "" for each in sizes}
+        if len(layers) > 1 or "" in layers or [each.axis for each in sizes] != list(range(2, len(sizes) + 2)):
+            return None
+        return self.flows[layers.pop()]
 
     def chain(self, x: Flow) -> list[str]:
         """The layers that x is an element-wise function of, x itself first; not more than a few."""

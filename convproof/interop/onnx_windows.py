@@ -217,16 +217,35 @@ def _resize(call: Call, graph: OnnxGraph) -> Value:
     shape, mode = graph.shape(x), call.text("mode", "nearest")
     if mode not in ("nearest", "linear"):
         raise Inexpressible(f"it interpolates by {mode[:20]}")
+    if like := _like(call, graph, shape):
+        layer: spec.Layer = spec.Resize("nearest" if mode == "nearest" else "bilinear")
+        return _noted(call, graph, mode, graph.add(call, layer, [x, like], (shape[1], *graph.shape(like)[2:])))
     batch, channels, *factors = _factors(call, graph, shape)
     if (batch, channels) != (1, 1):
         raise Inexpressible("it resizes the batch or the channels")
     if set(factors) == {1}:
         return x
     layer = spec.Upsample(short(factors), "nearest" if mode == "nearest" else "bilinear")
-    made = graph.add(call, layer, [x], (shape[1], *(None for _ in factors)))
+    return _noted(call, graph, mode, graph.add(call, layer, [x], (shape[1], *(None for _ in factors))))
+
+
+def _noted(call: Call, graph: OnnxGraph, mode: str, made: Flow) -> Flow:
+    """What is made; that it is made of other positions is noted."""
     if not _as_upsample(call, mode):
-        graph.note(made, "takes its values at other positions than Upsample: sizes and costs are the same")
+        kind = type(graph.nodes[made.layer].layer).__name__
+        graph.note(made, f"takes its values at other positions than {kind}: sizes and costs are the same")
     return made
+
+
+def _like(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> Flow | None:
+    """The other activation whose size is asked for, where the sizes are those of one."""
+    stretched = call.text("keep_aspect_ratio_policy", "stretch") == "stretch"
+    if call.op == "Upsample" or not stretched or not isinstance(call.given(3), Constant):
+        return None
+    axes = call.axes(None, len(shape), range(len(shape)))
+    wanted = _spread(call.numbers(3), axes, list(shape))
+    like = graph.like(wanted[2:])
+    return like if like is not None and wanted[1] == shape[1] and tuple(wanted[2:]) != shape[2:] else None
 
 
 def _as_upsample(call: Call, mode: str) -> bool:

@@ -250,7 +250,7 @@ class _Import:
             raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
         image = self.graph.image(spec.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
         extents = (Extent(IMAGE, n) for n in range(2, len(sizes) + 2))
-        self.graph.image_flow = flow = replace(image, shape=(self.graph.batch, channels, *extents))
+        self.graph.flows[IMAGE] = flow = replace(image, shape=(self.graph.batch, channels, *extents))
         return flow
 
     def _rank(self) -> int:

@@ -29,9 +29,8 @@ class TorchGraph(Graph):
     def __init__(self, measure: Callable[[Any], tuple[int, ...] | None], stored: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(stored)
         self.measure = measure
-        self.image_flow: Any = None
-        self.made: dict[str, tuple[Any, Flow]] = {}
-        """The node that each layer comes from, and what the layer makes."""
+        self.makers: dict[str, Any] = {}
+        """The node that each layer comes from."""
         self.views: dict[str, View] = {}
         """Unknown layers that only move the elements of another one."""
         self.repeated: dict[str, tuple[Flow, Flow]] = {}
@@ -58,7 +57,7 @@ class TorchGraph(Graph):
         """The shape that a layer makes of the image, batch first. Raises `Inexpressible` where it is not known."""
         shape = None
         if self.in_numbers:
-            shape = (1, *self.image_shape) if layer == IMAGE else self.measure(self.made[layer][0])
+            shape = (1, *self.image_shape) if layer == IMAGE else self.measure(self.makers[layer])
         if shape is None:
             raise self.missing(f"the size of {'the image' if layer == IMAGE else layer}")
         return shape
@@ -80,7 +79,7 @@ class TorchGraph(Graph):
             shape = self.shape_made(each.layer)
             if each.layer != IMAGE:
                 wanted = (n if axis == each.axis else None for axis, n in enumerate(shape))
-                self.fix(self.made[each.layer][1], tuple(wanted)[1:])
+                self.fix(self.flows[each.layer], tuple(wanted)[1:])
             self.remark(each.layer, "what follows depends on its size, and is read for the given image")
             found *= shape[each.axis]
         return found
@@ -108,17 +107,6 @@ class TorchGraph(Graph):
         if isinstance(value, slice):
             return slice(*map(self.resolved, (value.start, value.stop, value.step)))
         return value
-
-    def made_by(self, layer: str) -> Flow:
-        """What a layer makes."""
-        return self.image_flow if layer == IMAGE else self.made[layer][1]
-
-    def like(self, sizes: Sequence[Any]) -> Flow | None:
-        """What has these spatial sizes, where they are those of one layer."""
-        layers = {each.layer if isinstance(each, Extent) else "" for each in sizes}
-        if len(layers) > 1 or "" in layers or [each.axis for each in sizes] != list(range(2, len(sizes) + 2)):
-            return None
-        return self.made_by(*layers)
 
     def vector(self, x: Flow) -> Flow | None:
         """The vector whose values are the channels of x, with a single position, if it is that."""
@@ -238,7 +226,7 @@ class Call:
         """
         learned = () if part else self.learned
         made = self.graph.place(self.place + part, layer, operands, shape, learned, self.node.name)
-        self.graph.made[made.layer] = self.node, made
+        self.graph.makers[made.layer] = self.node
         return made
 
     def like(self, layer: Layer, x: Flow, part: str = "") -> Flow:
