@@ -57,6 +57,8 @@ _HOMES = {
         "Node",
         "Pad",
         "PadTo",
+        "PixelShuffle",
+        "PixelUnshuffle",
         "ReLU",
         "Resize",
         "Scale",

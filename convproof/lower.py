@@ -38,6 +38,8 @@ from convproof.spec import (
     Network,
     Pad,
     PadTo,
+    PixelShuffle,
+    PixelUnshuffle,
     ReLU,
     Resize,
     Scale,
@@ -201,6 +203,30 @@ def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algor
         wide = ag.broadcast(ag.reshape(x, (*before, 1, *after)), (*before, axis.stride, *after))
         x = ag.reshape(wide, (*before[:-1], before[-1] * axis.stride, *after))
     return x
+
+
+@lower.register
+def _(layer: PixelShuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    factor, sizes = layer.upscale_factor, x.shape[2:]
+    if x.shape[1] % factor ** len(sizes):
+        raise ShapeError(f"pixel_shuffle: blocks of {factor ** len(sizes)} do not divide the {x.shape[1]} channels")
+    rank, depth = len(sizes), x.shape[1] // factor ** len(sizes)
+    apart = ag.reshape(x, (x.shape[0], depth, *(factor for _ in sizes), *sizes))
+    order = [place for axis in range(rank) for place in (2 + rank + axis, 2 + axis)]
+    return ag.reshape(ag.transpose(apart, (0, 1, *order)), (x.shape[0], depth, *(factor * n for n in sizes)))
+
+
+@lower.register
+def _(layer: PixelUnshuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    factor, sizes = layer.downscale_factor, x.shape[2:]
+    if any(n % factor for n in sizes):
+        raise ShapeError(f"pixel_unshuffle: blocks of {factor} do not fill {sizes}")
+    apart = ag.reshape(x, (*x.shape[:2], *(part for n in sizes for part in (n // factor, factor))))
+    order = [*range(3, apart.ndim, 2), *range(2, apart.ndim, 2)]
+    moved = ag.transpose(apart, (0, 1, *order))
+    return ag.reshape(moved, (x.shape[0], x.shape[1] * factor ** len(sizes), *(n // factor for n in sizes)))
 
 
 @lower.register

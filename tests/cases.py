@@ -44,6 +44,8 @@ LAYERS = {
     spec.ConvTranspose: (spec.ConvTranspose(6, 3, stride=2, groups=2), (IMAGE,)),
     spec.Pad: (spec.Pad(((1, 2), (0, -1))), (IMAGE,)),
     spec.Upsample: (spec.Upsample(2), (IMAGE,)),
+    spec.PixelShuffle: (spec.PixelShuffle(2), (IMAGE,)),
+    spec.PixelUnshuffle: (spec.PixelUnshuffle(2), (IMAGE,)),
     spec.MaxPool: (spec.MaxPool(2), (IMAGE,)),
     spec.AvgPool: (spec.AvgPool(2), (IMAGE,)),
     spec.LpPool: (spec.LpPool(2, 2), (IMAGE,)),

@@ -130,6 +130,11 @@ def drawn(seed):
         builder.add(window(True))
         fitted = builder.add(rng.choice([spec.Resize(), spec.PadTo()]), [builder.last, split])
         builder.add(spec.Add(), [split, fitted])
+    if rng.random() < 0.3:  # blocks of positions become channels, and channels blocks again
+        block = rng.choice([2, 3])
+        builder.add(spec.PixelUnshuffle(block))
+        builder.add(spec.MaxPool(rng.randint(1, 3), 1))
+        builder.add(spec.PixelShuffle(block))
     if rng.random() < 0.3:  # a gate, which may have one position at some sizes only
         split = builder.last
         builder.add(rng.choice([spec.GlobalPool(), spec.MaxPool(rng.randint(2, 9), ceil_mode=rng.random() < 0.5)]))

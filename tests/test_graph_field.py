@@ -14,7 +14,7 @@ import sympy
 from cases import VGG16
 from convproof import autograd as ag
 from convproof import lower, spec
-from convproof.errors import SpecError, Undecided
+from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import Network, Node
 from convproof.spec.notation import network
 from convproof.symbolic import Field, FloorDiv, output_shapes, receptive_field, symbols
@@ -160,6 +160,31 @@ def test_what_is_fitted_to_a_size(seed, kind):
         places = np.flatnonzero(row)
         first = field.offset + field.jump * o
         assert all(first <= place <= first + field.size - 1 for place in map(int, places))
+    for position in range(size):
+        assert list(reached(net, "W", position)) == [int(o) for o in np.flatnonzero(rows[:, position])]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", [spec.PixelShuffle(2), spec.PixelUnshuffle(3)], ids=["shuffle", "unshuffle"])
+def test_blocks_of_positions(seed, kind):
+    rng = random.Random(seed)
+    layers = [random_window(rng), spec.Conv(2, 1), kind, random_window(rng, 1)]
+
+    def chain(size):
+        net = Network.chain([spec.Input(1, (size,)), *layers])
+        try:
+            output_shapes(net)
+        except ShapeError:  # the blocks do not fill it
+            return None
+        return net
+
+    size = next(size for size in range(37, 60) if chain(size))
+    net = chain(size)
+    (field,) = fields_of(net)[net.output.name]
+    rows = np.array([read for _, read in sorted(dependence(net, (size,)).items())])
+    for o, row in enumerate(rows):
+        first = field.offset + field.jump * o
+        assert all(first <= place <= first + field.size - 1 for place in map(int, np.flatnonzero(row)))
     for position in range(size):
         assert list(reached(net, "W", position)) == [int(o) for o in np.flatnonzero(rows[:, position])]
 

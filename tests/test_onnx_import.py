@@ -422,6 +422,7 @@ CASES = {
         ],
         {"s": ints(1, 2, 2, 8, 8), "t": ints(1, -1, 8, 8)},
     ),
+    "channels to blocks": single("DepthToSpace", blocksize=2, mode="CRD"),
     "dropout": single("Dropout"),
     "identity": ([node("Identity", "x", "a"), node("Cast", "a", "b", to=1), node("Relu", "b", "y")], {}),
     "channels last": (
@@ -857,6 +858,8 @@ def test_reshapes(name, imported):
         ([node("Concat", "x x", "y")], {}, 1, [spec.Concat()]),
         ([node("LpPool", "x", "y", kernel_shape=[2, 2], p=3.0)], {}, 1, [spec.LpPool(3.0, 2, 1)]),
         ([node("LRN", "x", "y", size=5, alpha=0.5, bias=2.0)], {}, 17, [spec.LocalResponseNorm(5, 0.5, 0.75, 2.0)]),
+        ([node("SpaceToDepth", "x", "y", blocksize=3)], {}, 13, [spec.PixelUnshuffle(3)]),
+        ([node("DepthToSpace", "x", "y", blocksize=2)], {}, 13, [spec.PixelShuffle(2)]),
         ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(8)}, 21, [spec.GroupNorm(2)]),
         ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(2)}, 18, [spec.Unknown("GroupNormalization")]),
         ([node("BatchNormalization", "x g g g g", "y", spatial=0)], {"g": integers(8)}, 8, [spec.Unknown("BatchNormalization")]),

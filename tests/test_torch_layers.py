@@ -274,6 +274,7 @@ MODULES = {
     "ZeroPad2d": (lambda: nn.ZeroPad2d((1, 2, 3, 0)), 2, "Pad"),
     "ConstantPad3d": (lambda: nn.ConstantPad3d(2, 0.0), 3, "Pad"),
     "ReflectionPad2d": (lambda: nn.ReflectionPad2d((1, 2, 0, 3)), 2, "Pad"),
+    "PixelShuffle": (lambda: nn.Sequential(nn.PixelShuffle(2), nn.Conv2d(3, 4, 1)), 2, "PixelShuffle Conv"),
     "ChannelShuffle": (lambda: nn.ChannelShuffle(4), 2, "ChannelShuffle"),
     "GroupNorm": (lambda: nn.Sequential(nn.GroupNorm(3, 12), nn.GroupNorm(12, 12, affine=False)), 2, "GroupNorm GroupNorm"),
     "InstanceNorm1d": (lambda: nn.InstanceNorm1d(12), 1, "InstanceNorm"),
@@ -395,10 +396,12 @@ def test_only_the_sizes_that_are_asked_for_are_fixed():
 
 def test_behind_an_unknown_operation_sizes_are_those_of_torch():
     module = nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.PixelShuffle(2), Does(lambda s, x: F.avg_pool2d(x, x.size()[2:]).flatten(1))
+        nn.Conv2d(3, 8, 3),
+        nn.FractionalMaxPool2d(2, (4, 5)),
+        Does(lambda s, x: F.avg_pool2d(x, x.size()[2:]).flatten(1)),
     )
-    assert kinds(load(module, (3, 9, 12)).network) == "Conv Unknown:PixelShuffle GlobalPool:avg Flatten"
-    assert kinds(load(module).network) == "Conv Unknown:PixelShuffle Unknown:avg_pool2d Unknown:flatten"
+    assert kinds(load(module, (3, 9, 12)).network) == "Conv Unknown:FractionalMaxPool2d GlobalPool:avg Flatten"
+    assert kinds(load(module).network) == "Conv Unknown:FractionalMaxPool2d Unknown:avg_pool2d Unknown:flatten"
 
 
 def test_where_the_module_does_not_run_the_size_is_not_known():

@@ -133,6 +133,16 @@ def test_what_is_fitted_to_a_size(seed):
         compare(lambda x: lower.lower(layer, [x, like], None, "auto"), theirs, [x], integers)  # noqa: B023
 
 
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_pixel_shuffle(factor):
+    _, _, _, integers = draw(factor)
+    for layer, theirs, x in (
+        (spec.PixelShuffle(factor), F.pixel_shuffle, integers(2, 2 * factor**2, 3, 2)),
+        (spec.PixelUnshuffle(factor), F.pixel_unshuffle, integers(2, 3, 2 * factor, 3 * factor)),
+    ):
+        compare(lambda x: lower.lower(layer, [x], None, "auto"), lambda x: theirs(x, factor), [x], integers)  # noqa: B023
+
+
 @pytest.mark.parametrize("block", range(15))
 def test_avg_pool(block):
     """40 cases a block of multiples of every divisor; padding each side its own (torch gets it as zeros) or ceil mode."""

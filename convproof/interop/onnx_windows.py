@@ -294,10 +294,31 @@ def _spread(values: Sequence[Any], axes: list[int], others: list[Any]) -> list[A
     return [named.get(axis, other) for axis, other in enumerate(others)]
 
 
+def _blocks(call: Call, graph: OnnxGraph) -> Flow:
+    """Blocks of positions as channels, or the other way round."""
+    x, factor = call.flow(), call.integer("blocksize")
+    shape = graph.shape(x)
+    if len(shape) != 4 or factor < 1:
+        raise InputError(f"it needs an input with 4 axes, and blocks, but has {len(shape)} axes and blocks of {factor}")
+    deeper, channels = call.op == "SpaceToDepth", shape[1]
+    layer: spec.Layer = spec.PixelUnshuffle(factor) if deeper else spec.PixelShuffle(factor)
+    if isinstance(channels, int):
+        if not deeper and channels % factor**2:
+            raise InputError(f"blocks of {factor}x{factor} do not divide {channels} channels")
+        channels = channels * factor**2 if deeper else channels // factor**2
+    made = graph.add(call, layer, [x], (channels if isinstance(channels, int) else None, None, None))
+    if deeper or call.text("mode", "DCR") != "CRD":
+        graph.note(
+            made, f"takes the channels in another order than {type(layer).__name__}: sizes and costs are the same"
+        )
+    return made
+
+
 WINDOWS: dict[str, Rule] = {
     "AveragePool": _pool,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
+    "DepthToSpace": _blocks,
     "GlobalAveragePool": _global_pool,
     "GlobalMaxPool": _global_pool,
     "LpPool": _pool,
@@ -306,5 +327,6 @@ WINDOWS: dict[str, Rule] = {
     "ReduceMax": _reduce,
     "ReduceMean": _reduce,
     "Resize": _resize,
+    "SpaceToDepth": _blocks,
     "Upsample": _resize,
 }

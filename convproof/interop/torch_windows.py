@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from convproof import spec
@@ -281,11 +281,31 @@ _MAX_POOL = "input kernel_size stride padding dilation ceil_mode return_indices"
 _AVG_POOL = "input kernel_size stride padding ceil_mode count_include_pad divisor_override"
 _LP_POOL = "input norm_type kernel_size stride ceil_mode"
 
-MODULES: dict[str, Rule] = {"Upsample": _upsample}
+
+def _shuffled(kind: Callable[[int], spec.Layer], name: str) -> Rule:
+    def rule(call: Call) -> Flow:
+        x, layer = call.x, kind(call.get(name))
+        if x.shape is None:
+            return call.add(layer, [x], None)
+        factor, channels = call.get(name) ** (len(x.shape) - 2), x.shape[1]
+        if isinstance(channels, int):
+            channels = channels * factor if kind is spec.PixelUnshuffle else channels // factor
+        return call.windows(layer, x, channels if isinstance(channels, int) else None)
+
+    return rule
+
+
+MODULES: dict[str, Rule] = {
+    "PixelShuffle": _shuffled(spec.PixelShuffle, "upscale_factor"),
+    "PixelUnshuffle": _shuffled(spec.PixelUnshuffle, "downscale_factor"),
+    "Upsample": _upsample,
+}
 FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "amax": (_reduce("max"), "input dim keepdim"),
     "interpolate": (_upsample, "input size scale_factor mode align_corners"),
     "mean": (_reduce("avg"), "input dim keepdim"),
+    "pixel_shuffle": (MODULES["PixelShuffle"], "input upscale_factor"),
+    "pixel_unshuffle": (MODULES["PixelUnshuffle"], "input downscale_factor"),
     "pad": (_pad, "input pad mode value"),
 }
 for _rank in "123":

@@ -248,6 +248,32 @@ class Upsample(_Checked):
 
 
 @dataclass(frozen=True)
+class PixelShuffle(_Checked):
+    """The channels in groups of `upscale_factor` to the power of the spatial axes, each group laid out as a block of
+    positions, as `torch.nn.PixelShuffle`.
+    """
+
+    upscale_factor: Value
+    _least: ClassVar[dict[str, int]] = {"upscale_factor": 1}
+
+    def axes(self, rank: int) -> tuple[Axis, ...]:
+        """The windows of the transposed layer that puts every input into as many outputs, one `Axis` per axis."""
+        return (Axis(self.upscale_factor, self.upscale_factor),) * rank
+
+
+@dataclass(frozen=True)
+class PixelUnshuffle(_Checked):
+    """Blocks of positions laid out as channels, as `torch.nn.PixelUnshuffle`; the blocks must fill the image."""
+
+    downscale_factor: Value
+    _least: ClassVar[dict[str, int]] = {"downscale_factor": 1}
+
+    def axes(self, rank: int) -> tuple[Axis, ...]:
+        """The blocks as windows, one `Axis` for each of `rank` spatial axes."""
+        return (Axis(self.downscale_factor, self.downscale_factor),) * rank
+
+
+@dataclass(frozen=True)
 class MaxPool(_Window):
     """The largest value of each window; padding never wins. `stride` defaults to `kernel_size`."""
 
@@ -470,6 +496,8 @@ Layer = (
     | ConvTranspose
     | Pad
     | Upsample
+    | PixelShuffle
+    | PixelUnshuffle
     | MaxPool
     | AvgPool
     | LpPool

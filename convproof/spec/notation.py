@@ -322,6 +322,8 @@ WORDS: dict[str, Word] = {
     "GLOBALMAXPOOL": Word(spec.GlobalPool, {}, {"kind": "max"}),
     "UPCONV": Word(spec.ConvTranspose, {**_FILTERS, "O": "output_padding"}),
     "UPSAMPLE": Word(spec.Upsample, {"S": "scale_factor", "MODE": "mode"}),
+    "PIXELSHUFFLE": Word(spec.PixelShuffle, {"S": "upscale_factor"}),
+    "PIXELUNSHUFFLE": Word(spec.PixelUnshuffle, {"S": "downscale_factor"}),
     "PAD": Word(spec.Pad, {"P": "padding"}),
     "FC": Word(spec.Linear, {"K": "out_features", "B": "bias"}),
     "RELU": Word(spec.ReLU, {}),

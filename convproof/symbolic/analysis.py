@@ -27,6 +27,8 @@ from convproof.spec import (
     Network,
     Node,
     Pad,
+    PixelShuffle,
+    PixelUnshuffle,
     Scale,
     Slice,
     Unknown,
@@ -35,7 +37,7 @@ from convproof.spec.layers import letters
 from convproof.symbolic import costs, window
 from convproof.symbolic.field import Fields, operands_seen, receptive_field
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol, total
-from convproof.symbolic.shapes import Shape, agreeing, needs_image, output_shape, placed_axes
+from convproof.symbolic.shapes import Shape, agreeing, block_size, needs_image, output_shape, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 MAX_LETTERS = 16
@@ -339,6 +341,9 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
         yield "fits", normal(output[1 + axis] - 1)
     elif isinstance(layer, SIZED_LIKE):
         return
+    elif isinstance(layer, PixelUnshuffle):
+        n, factor = inputs[0][1 + axis], size(layer.downscale_factor)
+        yield "agrees", normal(n - factor * floordiv(n, factor))
     elif isinstance(layer, Scale):
         yield from (("agrees", normal(factor - 1)) for factor in inputs[1][1 + axis :][:1])
     elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
@@ -428,6 +433,8 @@ def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[s
             for a, b in agreeing(node.layer, inputs):
                 if normal(a - b) != 0:
                     yield f"{node.name}: {a} = {b}"
+        elif isinstance(node.layer, PixelShuffle) and letters(node.layer):
+            yield f"{node.name}: {block_size(node.layer, inputs[0])} divides {inputs[0][0]}"
         elif isinstance(node.layer, Slice) and not isinstance(normal(inputs[0][0] - size(node.layer.stop)), int):
             yield f"{node.name}: {node.layer.stop} <= {inputs[0][0]}"
         elif isinstance(node.layer, (Conv, ConvTranspose, GroupNorm)) and node.layer.groups != 1:

@@ -26,6 +26,7 @@ from convproof.spec import (
     MaxPool,
     Network,
     PadTo,
+    PixelShuffle,
     Resize,
     Upsample,
 )
@@ -202,7 +203,7 @@ def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], need
     """The positions of an input of these extents that the needed ones of so many outputs of one layer read."""
     if isinstance(layer, SIZED_LIKE):
         return tuple(_fitted(layer, *each) for each in zip(extents, outputs, needed, strict=True))
-    if isinstance(layer, (ConvTranspose, Upsample)):
+    if isinstance(layer, (ConvTranspose, Upsample, PixelShuffle)):
         made = [_made(layer, axis) for axis in layer.axes(len(extents))]
         return tuple(
             sum(1 << i for i in range(n) if windows.at(i, wanted.bit_length()) & wanted)
@@ -264,7 +265,7 @@ class _Windows:
         return 0 if first >= n else (self.bits << first if first >= 0 else self.bits >> -first) & _all(n)
 
 
-def _made(layer: ConvTranspose | Upsample, axis: Axis) -> _Windows:
+def _made(layer: ConvTranspose | Upsample | PixelShuffle, axis: Axis) -> _Windows:
     """The outputs that each input of a transposed layer makes, as the windows of the layer that it transposes."""
     first, last = window.position(axis, 0, 0), window.position(axis, 0, size(axis.kernel) - 1)
     if isinstance(layer, Upsample) and layer.mode == "bilinear":

@@ -33,6 +33,8 @@ from convproof.spec import (
     Multiply,
     Pad,
     PadTo,
+    PixelShuffle,
+    PixelUnshuffle,
     ReLU,
     Resize,
     Scale,
@@ -50,6 +52,8 @@ _Free = (
     Input
     | Pad
     | Upsample
+    | PixelShuffle
+    | PixelUnshuffle
     | Activation
     | ChannelShuffle
     | MaxPool
@@ -219,6 +223,8 @@ _OwnValues = (
     | ConvTranspose
     | Pad
     | Upsample
+    | PixelShuffle
+    | PixelUnshuffle
     | MaxPool
     | AvgPool
     | LpPool

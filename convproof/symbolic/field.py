@@ -48,6 +48,8 @@ from convproof.spec import (
     Node,
     Pad,
     PadTo,
+    PixelShuffle,
+    PixelUnshuffle,
     ReLU,
     Resize,
     Scale,
@@ -141,6 +143,18 @@ def _(layer: ConvTranspose, fields: list[Fields], shapes: list[Shape]) -> Fields
         _between(f, axis, window.transposed_reach(axis))
         for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True)
     )
+
+
+@receptive_field.register
+def _(layer: PixelUnshuffle, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    factor = size(layer.downscale_factor)
+    return tuple(field.through(0, factor, factor) for field in fields[0])
+
+
+@receptive_field.register
+def _(layer: PixelShuffle, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    axes = layer.axes(len(fields[0]))
+    return tuple(_between(f, axis, window.transposed_reach(axis)) for f, axis in zip(fields[0], axes, strict=True))
 
 
 @receptive_field.register

@@ -33,6 +33,8 @@ from convproof.spec import (
     Multiply,
     Pad,
     PadTo,
+    PixelShuffle,
+    PixelUnshuffle,
     ReLU,
     Resize,
     Scale,
@@ -42,7 +44,7 @@ from convproof.spec import (
     Upsample,
 )
 from convproof.symbolic import window
-from convproof.symbolic.floordiv import Size, normal, size
+from convproof.symbolic.floordiv import Size, floordiv, normal, size
 
 Shape = tuple[Size, ...]
 
@@ -101,6 +103,33 @@ def _(layer: MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
 def _(layer: Upsample, x: Shape) -> Shape:
     axes = layer.axes(_rank(layer, x))
     return (size(x[0]), *(window.transposed_count(axis, size(n)) for axis, n in zip(axes, x[1:], strict=True)))
+
+
+@output_shape.register
+def _(layer: PixelShuffle, x: Shape) -> Shape:
+    axes, block = layer.axes(_rank(layer, x)), block_size(layer, x)
+    if isinstance(x[0], int) and isinstance(block, int) and x[0] % block:
+        raise ShapeError(f"PixelShuffle: blocks of {block} do not divide the {x[0]} channels")
+    sizes = (window.transposed_count(axis, size(n)) for axis, n in zip(axes, x[1:], strict=True))
+    return (normal(size(x[0]) / size(block)) if not isinstance(x[0], int) else floordiv(x[0], block), *sizes)
+
+
+@output_shape.register
+def _(layer: PixelUnshuffle, x: Shape) -> Shape:
+    for number, (axis, n) in enumerate(zip(layer.axes(_rank(layer, x)), x[1:], strict=True)):
+        rest = normal(n - axis.stride * floordiv(n, axis.stride)) if isinstance(axis.stride, int) else 0
+        if isinstance(rest, int) and rest:
+            raise ShapeError(
+                f"PixelUnshuffle, spatial axis {number}: blocks of {axis.stride} do not fill {n} positions; give it "
+                f"{n - rest} or {n - rest + axis.stride}"
+            )
+    factor = size(layer.downscale_factor)
+    return (normal(size(x[0]) * block_size(layer, x)), *(floordiv(n, factor) for n in x[1:]))
+
+
+def block_size(layer: PixelShuffle | PixelUnshuffle, x: Shape) -> Size:
+    """How many positions a block has."""
+    return product(tuple(axis.kernel for axis in layer.axes(len(x) - 1)))
 
 
 @output_shape.register

@@ -24,7 +24,7 @@ from convproof.symbolic.analysis import axis_names, conditions, output_shapes
 from convproof.symbolic.borders import WINDOWED
 from convproof.symbolic.floordiv import Size, collect, floordiv, normal, symbol
 from convproof.symbolic.floordiv import size as as_size
-from convproof.symbolic.shapes import Shape, needs_image, output_shape, placed_axes
+from convproof.symbolic.shapes import Shape, block_size, needs_image, output_shape, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 MOST_TRIED, MOST_DESIGNS = 2_000, 100_000
@@ -157,6 +157,8 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
         depths = [x[0] for x in inputs]
         if isinstance(node.layer, (spec.Add, spec.Multiply, spec.Scale)):
             yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
+        elif isinstance(node.layer, spec.PixelShuffle) and isinstance(block := block_size(node.layer, inputs[0]), int):
+            yield "channels", normal(depths[0] - block * floordiv(depths[0], block))
         elif isinstance(node.layer, spec.GroupNorm) and isinstance(node.layer.groups, int):
             yield "channels", normal(depths[0] - node.layer.groups * floordiv(depths[0], node.layer.groups))
         elif isinstance(node.layer, spec.Slice):
