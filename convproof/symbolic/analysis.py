@@ -294,7 +294,9 @@ def disagreement(network: Network, axis: int | str) -> tuple[int, str] | None:
         node.name: condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
         for node in network
     }
-    fitting = _where(dict.fromkeys(c for each in asked.values() for c in each if c[0] in ("fits", "differs")), letter)
+    fitting = _where(
+        dict.fromkeys(c for each in asked.values() for c in each if c[0] in ("fits", "fills", "differs")), letter
+    )
     found: list[tuple[int, str]] = []
     for name, each in asked.items():
         apart = [condition for condition in each if condition[0] == "agrees" and condition[1] != 0]
@@ -319,8 +321,8 @@ _WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
 def conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int) -> tuple[tuple[str, Size], ...]:
     """What a layer asks of its inputs along one axis.
 
-    ("fits", e) asks for e >= 0, "agrees" for e = 0, "differs" for anything but 0; "exact" for e = 0, so that no stride
-    leaves a remainder.
+    ("fits", e) asks for e >= 0, "differs" for anything but 0, and the others for e = 0: "agrees" of branches, "fills" of
+    blocks that must fill the image, "exact" so that no stride leaves a remainder.
 
     >>> from convproof.spec import Conv
     >>> conditions(Conv(8, 3, stride=2), ((3, 10),), (8, 4), 0)
@@ -343,7 +345,7 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
         return
     elif isinstance(layer, PixelUnshuffle):
         n, factor = inputs[0][1 + axis], size(layer.downscale_factor)
-        yield "agrees", normal(n - factor * floordiv(n, factor))
+        yield "fills", normal(n - factor * floordiv(n, factor))
     elif isinstance(layer, Scale):
         yield from (("agrees", normal(factor - 1)) for factor in inputs[1][1 + axis :][:1])
     elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
