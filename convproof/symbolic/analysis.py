@@ -321,8 +321,8 @@ _WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
 def conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int) -> tuple[tuple[str, Size], ...]:
     """What a layer asks of its inputs along one axis.
 
-    ("fits", e) asks for e >= 0, "differs" for anything but 0, and the others for e = 0: "agrees" of branches, "fills" of
-    blocks that must fill the image, "exact" so that no stride leaves a remainder.
+    ("fits", e) asks for e >= 0, "differs" for anything but 0, and the others for e = 0: "agrees" of branches, "fills"
+    of blocks that must fill the image, "exact" so that no stride leaves a remainder.
 
     >>> from convproof.spec import Conv
     >>> conditions(Conv(8, 3, stride=2), ((3, 10),), (8, 4), 0)
