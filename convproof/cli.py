@@ -44,7 +44,15 @@ POOL2  POOL(F=3, S=2)     max pooling; AVGPOOL(F=7, S=1), GLOBALAVGPOOL
 FC-1000                   fully connected
 RELU LRN BN DROPOUT SOFTMAX FLATTEN
 [A -> B]*3                repetition; *N and X? describe families, in closed form
-{ A | B | ID } ADD        branches, added or joined by CONCAT
+{ A | B | ID } ADD        branches, added or joined by CONCAT; MUL multiplies,
+                          SCALE by one number a channel; RESIZE and PADTO bring
+                          the first to the size of the second
+
+
+Further words: LPPOOL(F=2) GLOBALMAXPOOL UPCONV(K=8, F=2, S=2) UPSAMPLE2 PAD(P=1)
+PIXELSHUFFLE(S=2) PIXELUNSHUFFLE(S=2) SHUFFLE(G=2) SLICE(FROM=0, TO=3) AFFINE
+GN(G=8) IN SIGMOID TANH RELU6 LEAKY_RELU ELU SELU GELU SILU SOFTPLUS HARDSWISH
+ACTIVATION(NAME=mish) UNKNOWN(OP=Einsum)
 
 Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
 Exit status 1: the network does not take the given input, or a stride leaves

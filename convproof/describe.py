@@ -11,8 +11,8 @@ from convproof.report import Section, Table, Text
 from convproof.spec import Flatten, GlobalPool, Linear, Network, notation
 from convproof.spec.notation import Optional, Repeat
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
-from convproof.symbolic.analysis import axis_names, disagreement, of_any_size
 from convproof.symbolic.borders import Border, borders, fits
+from convproof.symbolic.conditions import axis_names, disagreement, of_any_size
 from convproof.symbolic.field import alignment
 from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants

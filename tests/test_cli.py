@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from cases import VGG16
+from convproof.spec.notation import MERGE_WORDS, WORDS
 
 
 def convproof(*args, cwd=None, **options):
@@ -164,6 +165,13 @@ def test_help_teaches(args):
     assert done.returncode == 0
     assert "Usage" in done.stdout
     assert args[0] != "net" or "CONV(K=96, F=11, S=4)" in done.stdout
+
+
+def test_help_names_every_word():
+    named = {
+        re.sub(r"\d*(-\d+)?$", "", word) for word in re.findall(r"[A-Z][A-Z0-9_-]*", convproof("net", "--help").stdout)
+    }
+    assert {re.sub(r"\d$", "", word) for word in (*WORDS, *MERGE_WORDS)} <= named
 
 
 def test_version():

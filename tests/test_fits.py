@@ -17,7 +17,7 @@ from convproof.spec.classics import ENTRIES
 from convproof.spec.network import Builder
 from convproof.spec.notation import network
 from convproof.symbolic import output_shapes, size_sets
-from convproof.symbolic.analysis import disagreement
+from convproof.symbolic.conditions import disagreement
 
 SIZES = range(1, 601)
 

@@ -17,7 +17,7 @@ from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import term
 from convproof.spec import Layer, Network
 from convproof.symbolic import output_shapes, size_sets, symbol
-from convproof.symbolic.analysis import axis_names, conditions
+from convproof.symbolic.conditions import axis_names, conditions
 from convproof.symbolic.floordiv import Size
 from convproof.symbolic.shapes import Shape, output_shape
 

@@ -1,6 +1,7 @@
 """Sizes, costs, receptive fields and size sets in numbers and letters."""
 
-from convproof.symbolic.analysis import Analysis, Row, Totals, analyze, output_shapes, size_sets
+from convproof.symbolic.analysis import Analysis, Row, Totals, analyze
+from convproof.symbolic.conditions import output_shapes, size_sets
 from convproof.symbolic.costs import biases, macs, parameters, values, weights
 from convproof.symbolic.field import Field, receptive_field
 from convproof.symbolic.floordiv import FloorDiv, floordiv, normal, size, symbol, symbols

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
@@ -13,32 +12,23 @@ import sympy
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import (
     MERGES,
-    SIZED_LIKE,
-    AvgPool,
-    Axis,
-    Concat,
     Conv,
     ConvTranspose,
     GroupNorm,
-    Input,
     Layer,
-    LpPool,
-    MaxPool,
     Network,
     Node,
-    Pad,
     PixelShuffle,
-    PixelUnshuffle,
-    Scale,
     Slice,
     Unknown,
 )
 from convproof.spec.layers import letters
 from convproof.symbolic import costs, window
+from convproof.symbolic.conditions import WINDOWED, at, axis_names, known_shapes, of_any_size, size_sets
 from convproof.symbolic.field import Fields, operands_seen, receptive_field
-from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol, total
-from convproof.symbolic.shapes import Shape, agreeing, block_size, needs_image, output_shape, placed_axes
-from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
+from convproof.symbolic.floordiv import Size, floordiv, normal, size, total
+from convproof.symbolic.shapes import Shape, agreeing, block_size, placed_axes
+from convproof.symbolic.sizesets import SizeSet
 
 MAX_LETTERS = 16
 
@@ -133,11 +123,11 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     _check_letters(network)
     undecided: list[str] = []
     refused: list[str] = []
-    shapes = _known_shapes(network, undecided, refused=None if strict else refused)
+    shapes = known_shapes(network, undecided, refused=None if strict else refused)
     sized = of_any_size(network) if refused else network
     if refused:
         try:
-            _known_shapes(sized, [])
+            known_shapes(sized, [])
         except ShapeError:  # no size would mend it
             raise ShapeError(refused[0]) from None
     known = [node for node in network if node.name in shapes]
@@ -161,12 +151,6 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     return Analysis(rows, totals, valid, exact, misfits, requires, tuple(undecided), tuple(refused))
 
 
-def of_any_size(network: Network) -> Network:
-    """The network with a letter of its own for each size of its image."""
-    free = tuple(symbol(f"size of {name}") for name in axis_names(network))  # names that no letter can have
-    return network.with_input(replace(network.image, sizes=free))
-
-
 def _counted_once(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]) -> Iterator[Row]:
     """The rows without the weights and the biases that an earlier layer has; a layer names its weights first."""
     seen: set[str] = set()
@@ -181,201 +165,13 @@ def _counted_once(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]
         yield row
 
 
-def output_shapes(network: Network, image: Input | None = None) -> dict[str, Shape]:
-    """The shape of every layer's output, by name; on another input, if that is given. Raises `Undecided` where nothing
-    is known about an operation.
-
-    >>> from convproof.spec.notation import network
-    >>> output_shapes(network("INPUT[32x32x3] -> CONV3-12 -> POOL2"))["maxpool1"]
-    (12, 16, 16)
-    """
-    undecided: list[str] = []
-    shapes = _known_shapes(network, undecided, image)
-    if undecided:
-        raise Undecided(undecided[0])
-    return shapes
-
-
-def _known_shapes(
-    network: Network, undecided: list[str], image: Input | None = None, refused: list[str] | None = None
-) -> dict[str, Shape]:
-    """The shapes of the layers that no unknown operation comes before; the reasons go to `undecided`.
-
-    Shapes that do not go together are raised, or go to `refused`.
-    """
-    shapes: dict[str, Shape] = {}
-    shape = cache(output_shape)
-    for node in network:
-        if all(name in shapes for name in node.operands):
-            try:
-                with _at(node):
-                    layer = node.layer if node.operands or image is None else image
-                    shapes[node.name] = shape(layer, *(shapes[name] for name in node.operands))
-            except Undecided as error:
-                undecided.append(str(error))
-            except ShapeError as error:
-                if refused is None:
-                    raise
-                refused.append(str(error))
-    return shapes
-
-
-def axis_names(network: Network) -> tuple[str, ...]:
-    """The names of the input's spatial axes: W; H, W; or D, H, W."""
-    return ("D", "H", "W")[-len(network.image.sizes) :]
-
-
-def size_sets(
-    network: Network, axis: int | str, fixed: Mapping[str, Sequence[int | None]] | None = None
-) -> tuple[SizeSet, SizeSet]:
-    """(valid, exact) along one input axis: every window fits and branches agree; moreover no stride leaves a remainder.
-
-    `fixed` holds shapes that the outputs of layers must have, with None for what may be any number.
-
-    `axis` counts from 0, or names the axis ("H", "W"). Raises `Undecided` where a kernel, stride, padding or dilation
-    along this axis is a letter, and `SpecError` for an axis that the input has not.
-
-    >>> from convproof.spec.notation import network
-    >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
-    ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
-    """
-    letter, shapes, axis = _along(network, axis)
-    condition = cache(conditions)  # equal layers on equal shapes are worked out once
-    wanted = dict.fromkeys(
-        each
-        for node in network
-        for each in condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
-    )
-    wanted |= dict.fromkeys(written(shapes, axis, fixed or {}))
-    valid = _where((each for each in wanted if each[0] != "exact"), letter)
-    return valid, valid & _where((each for each in wanted if each[0] == "exact"), letter)
-
-
-def _along(network: Network, axis: int | str) -> tuple[Any, dict[str, Shape], int]:
-    """A letter for the input's size along an axis, all shapes with it, and the number of the axis."""
-    names = axis_names(network)
-    if axis in names:
-        axis = names.index(str(axis))
-    if not isinstance(axis, int) or not 0 <= axis < len(names):
-        raise SpecError(
-            f"axis {axis} is none of the input's {len(names)} spatial axes, {', '.join(names)}, counted from 0"
-        )
-    letter = symbol(f"size of {names[axis]}")  # a name that no letter can have
-    source = network.image
-    free = replace(source, sizes=tuple(letter if i == axis else s for i, s in enumerate(source.sizes)))
-    return letter, output_shapes(network, free), axis
-
-
-def _where(wanted: Iterable[tuple[str, Size]], letter: Any) -> SizeSet:
-    """The sizes at which conditions hold."""
-    found = EVERY
-    for kind, value in wanted:
-        if kind == "fits":
-            found &= where_at_least(value, 0, letter)
-        elif kind == "differs":
-            found = found.without(where_zero(value, letter))
-        else:
-            found &= where_zero(value, letter)
-    return found
-
-
-def disagreement(network: Network, axis: int | str) -> tuple[int, str] | None:
-    """The smallest size along an axis at which every window fits but branches differ, and the first merge of them.
-
-    None where branches agree at all sizes. Raises as `size_sets`.
-
-    >>> from convproof.spec.notation import network
-    >>> disagreement(network("INPUT[WxWx3] -> { ID | POOL2 -> UPSAMPLE2 } ADD"), "W")
-    (3, 'add1')
-    """
-    letter, shapes, axis = _along(network, axis)
-    condition = cache(conditions)
-    asked = {
-        node.name: condition(node.layer, tuple(shapes[name] for name in node.operands), shapes[node.name], axis)
-        for node in network
-    }
-    fitting = _where(
-        dict.fromkeys(c for each in asked.values() for c in each if c[0] in ("fits", "fills", "differs")), letter
-    )
-    found: list[tuple[int, str]] = []
-    for name, each in asked.items():
-        apart = [condition for condition in each if condition[0] == "agrees" and condition[1] != 0]
-        first = next(iter(fitting.without(_where(apart, letter))), None) if apart else None
-        found += [] if first is None else [(first, name)]
-    return min(found, key=lambda pair: pair[0], default=None)
-
-
-def written(
-    shapes: Mapping[str, Shape], axis: int, fixed: Mapping[str, Sequence[int | None]]
-) -> Iterator[tuple[str, Size]]:
-    """That outputs have the sizes along one axis that are fixed for them; a vector, all its values."""
-    for layer, shape in fixed.items():
-        place = 1 + axis if len(shape) > 1 else 0
-        if (number := shape[place]) is not None:
-            yield "agrees", normal(shapes[layer][place] - number)
-
-
-_WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
-
-
-def conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int) -> tuple[tuple[str, Size], ...]:
-    """What a layer asks of its inputs along one axis.
-
-    ("fits", e) asks for e >= 0, "differs" for anything but 0, and the others for e = 0: "agrees" of branches, "fills"
-    of blocks that must fill the image, "exact" so that no stride leaves a remainder.
-
-    >>> from convproof.spec import Conv
-    >>> conditions(Conv(8, 3, stride=2), ((3, 10),), (8, 4), 0)
-    (('fits', 7), ('exact', 1))
-    """
-    return tuple(_conditions(layer, inputs, output, axis))
-
-
-def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int) -> Iterator[tuple[str, Size]]:
-    if isinstance(layer, _WINDOWED):
-        along, n = placed_axes(layer, inputs[0])[axis], inputs[0][1 + axis]
-        ceil_mode = getattr(layer, "ceil_mode", False)
-        yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
-        yield "exact", window.remainder(along, n)
-        if needs_image(layer) and window.in_numbers(along):
-            yield from _reads_image(along, n, ceil_mode)
-    elif isinstance(layer, ConvTranspose):
-        yield "fits", normal(output[1 + axis] - 1)
-    elif isinstance(layer, SIZED_LIKE):
-        return
-    elif isinstance(layer, PixelUnshuffle):
-        n, factor = inputs[0][1 + axis], size(layer.downscale_factor)
-        yield "fills", normal(n - factor * floordiv(n, factor))
-    elif isinstance(layer, Scale):
-        yield from (("agrees", normal(factor - 1)) for factor in inputs[1][1 + axis :][:1])
-    elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
-        place = 1 + axis if len(output) > 1 else 0
-        yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])
-
-
-def _reads_image(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Size]]:
-    """That no window reads padding alone: at its two ends, and at the few sizes that dilated taps can jump over."""
-    span = window.span(axis)
-    if axis.before >= span:
-        yield "fits", -1
-    if axis.after >= span:
-        yield "fits", normal(n - 1 - window.last_start(axis, n, ceil_mode))
-    if axis.dilation > window.MOST_WINDOWS:
-        raise Undecided(
-            f"a dilation of {axis.dilation} can jump over too many sizes; {window.MOST_WINDOWS} is the limit"
-        )
-    for small in range(1, axis.dilation):
-        if window.hidden(axis, small, ceil_mode):
-            yield "differs", normal(n - small)
-
-
 def _fields(nodes: Iterable[Node], shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
     """The receptive field of every layer; None where there is no single one, with the reason in `undecided`."""
     seen: dict[str, Fields | None] = {}
     for node in nodes:
         operands = [field for name in operands_seen(node) if (field := seen[name]) is not None]
         try:
-            with _at(node):
+            with at(node):
                 whole = len(operands) == len(operands_seen(node))
                 inputs = [shapes[name] for name in node.operands]
                 seen[node.name] = receptive_field(node.layer, operands, inputs) if whole else None
@@ -398,7 +194,7 @@ def _costs(layer: Layer, *inputs: Shape) -> tuple[Size, Size, Size, Size]:
 def _row(node: Node, shapes: dict[str, Shape], seen: Fields | None, cost: Callable[..., tuple[Size, ...]]) -> Row:
     if node.name not in shapes:
         return Row(node.name, _op(node.layer), *(None for _ in fields(Row)[2:]))
-    with _at(node):
+    with at(node):
         params, weights, macs, values = cost(node.layer, *(shapes[name] for name in node.operands))
         return Row(
             name=node.name,
@@ -458,7 +254,7 @@ def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) 
     """Where a stride leaves a remainder at the given (numeric) input, in words."""
     names = axis_names(network)
     for node in nodes:
-        if isinstance(node.layer, _WINDOWED) and any(isinstance(n, int) for n in shapes[node.operands[0]][1:]):
+        if isinstance(node.layer, WINDOWED) and any(isinstance(n, int) for n in shapes[node.operands[0]][1:]):
             x = shapes[node.operands[0]]
             for name, along, n in zip(names, placed_axes(node.layer, x), x[1:], strict=True):
                 left = window.remainder(along, n) if isinstance(n, int) else 0
@@ -467,15 +263,6 @@ def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) 
                         f"{node.name}: along {name}, stride {along.stride} leaves a remainder of {left} in "
                         f"{n} + {along.before} + {along.after} positions"
                     )
-
-
-@contextmanager
-def _at(node: Node) -> Iterator[None]:
-    """Errors from within name the layer."""
-    try:
-        yield
-    except (ShapeError, SpecError, Undecided) as error:
-        raise type(error)(f"{node.name}: {error}") from None
 
 
 def _plain(value: Any) -> Any:

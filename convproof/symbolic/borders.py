@@ -15,15 +15,11 @@ from operator import or_
 from convproof.errors import SpecError, Undecided
 from convproof.spec import (
     SIZED_LIKE,
-    AvgPool,
     Axis,
-    Conv,
     ConvTranspose,
     GroupNorm,
     InstanceNorm,
     Layer,
-    LpPool,
-    MaxPool,
     Network,
     PadTo,
     PixelShuffle,
@@ -31,12 +27,10 @@ from convproof.spec import (
     Upsample,
 )
 from convproof.symbolic import window
-from convproof.symbolic.analysis import axis_names, of_any_size, output_shapes, size_sets
+from convproof.symbolic.conditions import WINDOWED, axis_names, of_any_size, output_shapes, size_sets
 from convproof.symbolic.field import Field, operands_seen, receptive_field
 from convproof.symbolic.floordiv import floordiv, size
 from convproof.symbolic.shapes import Shape, placed_axes
-
-WINDOWED = (Conv, MaxPool, AvgPool, LpPool)
 
 MOST_POSITIONS, MOST_PRODUCTS = 10_000, 100
 """The longest axis whose positions are told apart; how many products may make up one set of pixels."""

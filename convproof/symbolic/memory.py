@@ -19,7 +19,7 @@ import sympy
 from convproof.errors import Undecided
 from convproof.spec import Network
 from convproof.symbolic import costs
-from convproof.symbolic.analysis import axis_names, output_shapes, size_sets
+from convproof.symbolic.conditions import axis_names, output_shapes, size_sets
 from convproof.symbolic.floordiv import FloorDiv, Size, collect, size, total
 from convproof.symbolic.shapes import product
 

@@ -20,8 +20,7 @@ from convproof.errors import InputError, ShapeError, SpecError, Undecided
 from convproof.spec import Axis, Network, notation
 from convproof.spec import layers as spec
 from convproof.symbolic import window
-from convproof.symbolic.analysis import axis_names, conditions, output_shapes
-from convproof.symbolic.borders import WINDOWED
+from convproof.symbolic.conditions import WINDOWED, axis_names, conditions, output_shapes
 from convproof.symbolic.floordiv import Size, collect, floordiv, normal, symbol
 from convproof.symbolic.floordiv import size as as_size
 from convproof.symbolic.shapes import Shape, block_size, needs_image, output_shape, placed_axes
