@@ -34,6 +34,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "convproof.spec": (
         "Activation",
+        "AdaptivePool",
         "Add",
         "Affine",
         "AvgPool",

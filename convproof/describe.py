@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
-from convproof.spec import Flatten, GlobalPool, Linear, Network, notation
+from convproof.spec import AdaptivePool, Flatten, GlobalPool, Linear, Network, notation
 from convproof.spec.notation import Optional, Repeat
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
 from convproof.symbolic.borders import Border, borders, fits
@@ -341,7 +341,9 @@ def _last_feature(network: Network, found: Analysis) -> Row | None:
     """The last layer with a plane of features, before what is made of it as a whole; None where it is not known."""
     last, whole = None, set[str]()
     for node, row in zip(network, found.rows, strict=True):
-        if isinstance(node.layer, (GlobalPool, Linear, Flatten)) or (node.operands and whole >= {*node.operands}):
+        if isinstance(node.layer, (AdaptivePool, GlobalPool, Linear, Flatten)) or (
+            node.operands and whole >= {*node.operands}
+        ):
             whole.add(node.name)
         else:
             last = row

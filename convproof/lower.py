@@ -14,6 +14,7 @@ from convproof.spec import (
     SAME_LOWER,
     SAME_UPPER,
     Activation,
+    AdaptivePool,
     Add,
     Affine,
     AvgPool,
@@ -256,6 +257,14 @@ def _(layer: AvgPool, operands: list[Tensor], parameter: LayerParameters, algori
 def _(layer: LpPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     (x,) = operands
     return ag.lp_pool(x, layer.p, layer.kernel_size, layer.stride, layer.ceil_mode)
+
+
+@lower.register
+def _(layer: AdaptivePool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+    (x,) = operands
+    pool = ag.adaptive_avg_pool if layer.kind == "avg" else ag.adaptive_max_pool
+    found: Tensor = pool(x, tuple(layer.sizes(x.ndim - 2)))
+    return found
 
 
 @lower.register

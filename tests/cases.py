@@ -49,6 +49,7 @@ LAYERS = {
     spec.MaxPool: (spec.MaxPool(2), (IMAGE,)),
     spec.AvgPool: (spec.AvgPool(2), (IMAGE,)),
     spec.LpPool: (spec.LpPool(2, 2), (IMAGE,)),
+    spec.AdaptivePool: (spec.AdaptivePool((3, 5)), (IMAGE,)),
     spec.GlobalPool: (spec.GlobalPool(), (IMAGE,)),
     spec.Linear: (spec.Linear(10), (IMAGE,)),
     spec.ReLU: (spec.ReLU(), (IMAGE,)),

@@ -130,6 +130,8 @@ def drawn(seed):
         builder.add(window(True))
         fitted = builder.add(rng.choice([spec.Resize(), spec.PadTo()]), [builder.last, split])
         builder.add(spec.Add(), [split, fitted])
+    if rng.random() < 0.2:
+        builder.add(spec.AdaptivePool(rng.randint(1, 7), rng.choice(["avg", "max"])))
     if rng.random() < 0.3:  # blocks of positions become channels, and channels blocks again
         block = rng.choice([2, 3])
         builder.add(spec.PixelUnshuffle(block))

@@ -165,9 +165,11 @@ def test_what_is_fitted_to_a_size(seed, kind):
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("kind", [spec.PixelShuffle(2), spec.PixelUnshuffle(3)], ids=["shuffle", "unshuffle"])
+@pytest.mark.parametrize("kind", [spec.PixelShuffle(2), spec.PixelUnshuffle(3), spec.AdaptivePool],
+                         ids=["shuffle", "unshuffle", "adaptive"])  # fmt: skip
 def test_blocks_of_positions(seed, kind):
     rng = random.Random(seed)
+    kind = kind(rng.randint(1, 12)) if kind is spec.AdaptivePool else kind
     layers = [random_window(rng), spec.Conv(2, 1), kind, random_window(rng, 1)]
 
     def chain(size):

@@ -46,7 +46,8 @@ def test_the_first_convolution_tells_the_image(conv, image):
 
 
 def test_where_no_convolution_reads_the_image_its_channels_are_a_letter():
-    assert load(nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3))).network.image.channels == "C"
+    found = load(nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3)))
+    assert (found.network.image.channels, found.fixed) == ("C", {"0": (12, None, None)})
 
 
 def test_layers_are_named_as_the_modules():
@@ -156,8 +157,8 @@ def test_sizes_are_asked_for_without_data(monkeypatch):
     seen = []
     original = nn.Conv2d._conv_forward
     monkeypatch.setattr(nn.Conv2d, "_conv_forward", lambda s, x, *more: seen.append(x) or original(s, x, *more))
-    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(3)).half()
-    assert kinds(load(module, (3, 11, 11)).network) == "Conv AvgPool"
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Upsample((18, 18))).half()
+    assert kinds(load(module, (3, 11, 11)).network) == "Conv Upsample"
     assert [type(each).__name__ for each in seen] == ["FakeTensor"]
 
 

@@ -205,6 +205,8 @@ DOES = {
     "view by products": (lambda s, x: values_one_by_one(x), {}, "Flatten"),
     "moved and flattened": (lambda s, x: x.permute(0, 2, 3, 1).reshape(x.shape[0], -1), {}, "Flatten"),
     "there and back": (lambda s, x: F.relu(x.transpose(1, 3).contiguous().transpose(3, 1)), {}, "ReLU"),
+    "pooled to a size": (lambda s, x: F.adaptive_avg_pool2d(x, (9, 12)), {}, "AdaptivePool:avg"),
+    "pooled to a number": (lambda s, x: F.adaptive_max_pool2d(x, 3).flatten(1), {}, "AdaptivePool:max Flatten"),
     "squeeze": (lambda s, x: F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(2), {}, "GlobalPool:avg Flatten"),
     "squeeze both": (lambda s, x: F.adaptive_avg_pool2d(x, 1).squeeze((2, 3)), {}, "GlobalPool:avg Flatten"),
     "the only one": (lambda s, x: F.adaptive_avg_pool2d(x, 1)[:, :, 0, 0], {}, "GlobalPool:avg Flatten"),
@@ -344,9 +346,6 @@ def to_the_size_of(x, y):
 
 
 AT_ONE_SIZE = {
-    "pooled to the size it has": (lambda x: F.adaptive_avg_pool2d(x, (9, 12)), (9, 12), "x"),
-    "pooled to a part of it": (lambda x: F.adaptive_max_pool2d(x, 3), (9, 12), "MaxPool"),
-    "pooled along one axis": (lambda x: F.adaptive_avg_pool2d(x, (None, 4)), (9, 12), "AvgPool"),
     "pooled by its own width": (lambda x: F.avg_pool2d(x, x.size(3)), (12, 12), "AvgPool"),
     "resized": (lambda x: F.interpolate(x, size=(18, 36)), (9, 12), "Upsample"),
     "resized by computed numbers": (
@@ -405,7 +404,7 @@ def test_behind_an_unknown_operation_sizes_are_those_of_torch():
 
 
 def test_where_the_module_does_not_run_the_size_is_not_known():
-    module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.AdaptiveAvgPool2d(2))
+    module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Upsample((8, 8)))
     (why,) = load(module, (3, 4, 9)).notes.values()
     assert why == "not understood: the size of 0 is not known, as torch does not tell it"
 
@@ -420,6 +419,7 @@ def softplus(x):
 
 
 UNKNOWN = {
+    "pooled along one axis": (nn.AdaptiveAvgPool2d((None, 4)), "AdaptiveAvgPool2d", "it keeps the size of an axis"),
     "module": (nn.LayerNorm([12, 9, 7]), "LayerNorm", "no layer kind does what it does"),
     "function": (lambda x: torch.cumsum(x, 1), "cumsum", "no layer kind does what it does"),
     "method": (lambda x: x.roll(1, 2), "roll", "no layer kind does what it does"),

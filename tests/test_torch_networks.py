@@ -1,5 +1,6 @@
 """Well-known networks as torch modules, against torch itself on tensors without data, and against published figures."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -80,7 +81,7 @@ def runs(module, *shape):
 
 SIZES = {name: [(64, 96), (97, 65), (224, 224)] for name in MAKERS}
 SIZES |= {
-    "vgg11": [(224, 224), (230, 239)],
+    "vgg11": [(224, 224), (230, 239), (97, 301)],
     "unet": [(64, 32), (16, 112)],
     "unet with upsampling": [(64, 32), (4, 108)],
 }
@@ -93,8 +94,6 @@ def test_shapes_of_every_layer(name):
         imported = load(module, (channels(module), *sizes))
         network, theirs = imported.network, shapes_by_torch(module, channels(module), *sizes)
         ours = output_shapes(network)
-        if name == "vgg11":  # pools 7x7 to 7x7 there
-            assert theirs.pop("avgpool") == theirs["features.20"] == ours["features.20"]
         assert {path: ours[path] for path in theirs if path != "the output"} == {
             path: shape for path, shape in theirs.items() if path != "the output"
         }
@@ -102,7 +101,7 @@ def test_shapes_of_every_layer(name):
         assert imported.conflicts(ours) == []
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if name != "vgg11"])
+@pytest.mark.parametrize("name", MAKERS)
 def test_letters_stand_for_all_sizes(name):
     module = made(name)
     free = load(module).network
@@ -134,7 +133,9 @@ def test_published_figures(name):
 def test_the_notation_says_the_same(name):
     ours = analyze(load(made(name), (3, 224, 224)).network)
     theirs = analyze(notation.network(classics.ENTRIES[PUBLISHED[name][2]].notation))
-    assert ours.totals == theirs.totals
+    adaptive = 512 * 7 * 7 if name == "vgg11" else 0  # torchvision's VGG pools 7x7 to 7x7
+    values = theirs.totals.values + adaptive
+    assert ours.totals == replace(theirs.totals, values=values, bytes=4 * values)
     kinds = ("Conv", "BatchNorm", "MaxPool", "AvgPool", "Add", "Linear")
 
     def seen(found):

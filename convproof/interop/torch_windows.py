@@ -119,8 +119,6 @@ def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
 
 
 def _adaptive_pool(kind: str) -> Rule:
-    """One window for all of the input, or as many equal ones as divide the input at its size."""
-
     def rule(call: Call) -> Flow:
         x = call.x
         call.graph.need(x, call.rank + 2)
@@ -129,14 +127,10 @@ def _adaptive_pool(kind: str) -> Rule:
         wanted = call.spread(call.get("output_size"), call.rank)
         if set(wanted) == {1}:
             return _over_all(call, x, kind)
-        have = call.graph.extents(x)[2:]
-        pairs = [(call.graph.number(n), m) for n, m in zip(have, wanted, strict=True) if m is not None]
-        if any(n % m for n, m in pairs):
-            raise Inexpressible(f"its windows are not all alike, for {wanted} outputs of {[n for n, _ in pairs]}")
-        kernel = short([1 if m is None else call.graph.number(n) // m for n, m in zip(have, wanted, strict=True)])
-        if kernel == 1:
-            return x
-        return call.windows(spec.MaxPool(kernel) if kind == "max" else spec.AvgPool(kernel), x)
+        if None in wanted:
+            raise Inexpressible("it keeps the size of an axis")
+        shape = None if x.shape is None else (x.shape[1], *wanted)
+        return call.add(spec.AdaptivePool(short(wanted), kind), [x], shape)
 
     return rule
 
@@ -290,7 +284,7 @@ def _shuffled(kind: Callable[[int], spec.Layer], name: str) -> Rule:
         factor, channels = call.get(name) ** (len(x.shape) - 2), x.shape[1]
         if isinstance(channels, int):
             channels = channels * factor if kind is spec.PixelUnshuffle else channels // factor
-        return call.windows(layer, x, channels if isinstance(channels, int) else None)
+        return call.add(layer, [x], (channels if isinstance(channels, int) else None, *(None for _ in x.shape[2:])))
 
     return rule
 

@@ -74,6 +74,7 @@ _NESTING = {
     "output_padding": 1,
     "sizes": 1,
     "scale_factor": 1,
+    "output_size": 1,
 }
 """How deep a field may nest: one value per axis, or a pair per axis; every other field is a single value."""
 
@@ -313,6 +314,30 @@ class LpPool(_Window):
 
 
 @dataclass(frozen=True)
+class AdaptivePool(_Checked):
+    """`output_size` windows (one number, or one per axis) that cover the input, whatever its size, each with its
+    `"avg"` or `"max"`; as `torch.nn.AdaptiveAvgPool2d`.
+    """
+
+    output_size: Value
+    kind: str = "avg"
+    _least: ClassVar[dict[str, int]] = {"output_size": 1}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_kind(self)
+
+    def sizes(self, rank: int) -> Sequence[Value]:
+        """`output_size`, one per axis."""
+        return _per_axis(self, "output_size", rank)
+
+
+def _check_kind(layer: AdaptivePool | GlobalPool) -> None:
+    if layer.kind not in ("avg", "max"):
+        raise SpecError(f"{type(layer).__name__}: kind={layer.kind!r} must be 'avg' or 'max'")
+
+
+@dataclass(frozen=True)
 class GlobalPool(_Checked):
     """One value per channel: the `"avg"` or `"max"` over all positions."""
 
@@ -320,8 +345,7 @@ class GlobalPool(_Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kind not in ("avg", "max"):
-            raise SpecError(f"GlobalPool: kind={self.kind!r} must be 'avg' or 'max'")
+        _check_kind(self)
 
 
 @dataclass(frozen=True)
@@ -501,6 +525,7 @@ Layer = (
     | MaxPool
     | AvgPool
     | LpPool
+    | AdaptivePool
     | GlobalPool
     | Linear
     | ReLU

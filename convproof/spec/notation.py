@@ -318,6 +318,8 @@ WORDS: dict[str, Word] = {
     "POOL": Word(spec.MaxPool, {**_WINDOW, "D": "dilation", "CEIL": "ceil_mode"}),
     "AVGPOOL": Word(spec.AvgPool, {**_WINDOW, "CEIL": "ceil_mode", "PAD": "count_include_pad"}),
     "LPPOOL": Word(spec.LpPool, {"F": "kernel_size", "S": "stride", "N": "p", "CEIL": "ceil_mode"}, {"p": 2}),
+    "ADAPTIVEAVGPOOL": Word(spec.AdaptivePool, {"O": "output_size"}, {"kind": "avg"}),
+    "ADAPTIVEMAXPOOL": Word(spec.AdaptivePool, {"O": "output_size"}, {"kind": "max"}),
     "GLOBALAVGPOOL": Word(spec.GlobalPool, {}, {"kind": "avg"}),
     "GLOBALMAXPOOL": Word(spec.GlobalPool, {}, {"kind": "max"}),
     "UPCONV": Word(spec.ConvTranspose, {**_FILTERS, "O": "output_padding"}),

@@ -15,6 +15,7 @@ from operator import or_
 from convproof.errors import SpecError, Undecided
 from convproof.spec import (
     SIZED_LIKE,
+    AdaptivePool,
     Axis,
     ConvTranspose,
     GroupNorm,
@@ -195,6 +196,8 @@ def _add(pixels: Pixels, products: list[Pixels]) -> None:
 
 def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], needed: Pixels) -> Pixels:
     """The positions of an input of these extents that the needed ones of so many outputs of one layer read."""
+    if isinstance(layer, AdaptivePool):
+        return tuple(_spread(*each) for each in zip(extents, outputs, needed, strict=True))
     if isinstance(layer, SIZED_LIKE):
         return tuple(_fitted(layer, *each) for each in zip(extents, outputs, needed, strict=True))
     if isinstance(layer, (ConvTranspose, Upsample, PixelShuffle)):
@@ -211,6 +214,12 @@ def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], need
         _covered(_Windows.of(field, axis.dilation), n, wanted)
         for field, axis, n, wanted in zip(fields, axes, extents, needed, strict=True)
     )
+
+
+def _spread(n: int, m: int, wanted: int) -> int:
+    """The positions 0..n-1 that the wanted ones of m windows cover, which cover all."""
+    ends = ((floordiv(o * n, m), -floordiv(-(o + 1) * n, m)) for o in _members(wanted))
+    return reduce(or_, (_all(end) & ~_all(first) for first, end in ends), 0)
 
 
 def _fitted(layer: Layer, n: int, m: int, wanted: int) -> int:

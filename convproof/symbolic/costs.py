@@ -11,6 +11,7 @@ from functools import singledispatch
 from convproof.errors import MissingRule, Undecided
 from convproof.spec import (
     Activation,
+    AdaptivePool,
     Add,
     Affine,
     AvgPool,
@@ -59,6 +60,7 @@ _Free = (
     | MaxPool
     | AvgPool
     | LpPool
+    | AdaptivePool
     | GlobalPool
     | ReLU
     | Flatten
@@ -228,6 +230,7 @@ _OwnValues = (
     | MaxPool
     | AvgPool
     | LpPool
+    | AdaptivePool
     | GlobalPool
     | Linear
     | Softmax

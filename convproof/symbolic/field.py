@@ -13,6 +13,7 @@ its effective padding is -offset.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
@@ -23,6 +24,7 @@ from convproof.errors import MissingRule, Undecided
 from convproof.spec import (
     SIZED_LIKE,
     Activation,
+    AdaptivePool,
     Add,
     Affine,
     AvgPool,
@@ -143,6 +145,22 @@ def _(layer: ConvTranspose, fields: list[Fields], shapes: list[Shape]) -> Fields
         _between(f, axis, window.transposed_reach(axis))
         for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True)
     )
+
+
+@receptive_field.register
+def _(layer: AdaptivePool, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    pairs = zip(shapes[0][1:], map(size, layer.sizes(len(fields[0]))), strict=True)
+    return tuple(field.through(*_adaptive(*pair)) for field, pair in zip(fields[0], pairs, strict=True))
+
+
+def _adaptive(n: Size, m: Size) -> tuple[Size, Size, Size]:
+    """first, count and step of m windows that cover n positions."""
+    if m == 1:
+        return 0, n, 1
+    if not (isinstance(n, int) and isinstance(m, int)):
+        raise Undecided(f"AdaptivePool: what {m} windows over {n} positions cover is known only in numbers")
+    step, early = sympy.Rational(n, m), 1 - sympy.Rational(math.gcd(n, m), m)  # the floor of step*o to the ceiling
+    return normal(-early), normal(step + 2 * early), normal(step)  # of step*(o + 1)
 
 
 @receptive_field.register

@@ -10,6 +10,7 @@ from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.spec import (
     SIZED_LIKE,
     Activation,
+    AdaptivePool,
     Add,
     Affine,
     AvgPool,
@@ -130,6 +131,11 @@ def _(layer: PixelUnshuffle, x: Shape) -> Shape:
 def block_size(layer: PixelShuffle | PixelUnshuffle, x: Shape) -> Size:
     """How many positions a block has."""
     return product(tuple(axis.kernel for axis in layer.axes(len(x) - 1)))
+
+
+@output_shape.register
+def _(layer: AdaptivePool, x: Shape) -> Shape:
+    return (size(x[0]), *map(size, layer.sizes(_rank(layer, x))))
 
 
 @output_shape.register
