@@ -42,7 +42,7 @@ class Imported:
         return sum(prod(self.stored[name]) for name in {name for used in self.parameters.values() for name in used})
 
     def conflicts(self, shapes: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Where `shapes` (of outputs, by layer) are not those that are written into the file, in words.
+        """Where `shapes` (of outputs, by layer) are not those that are written into the file, in words; letters may be.
 
         >>> from convproof.spec import Conv, Flatten, Input
         >>> network = Network.chain([Input(3, (8, 8)), Conv(2, 3), Flatten()])
@@ -51,12 +51,16 @@ class Imported:
         """
         found = []
         for layer, written in self.fixed.items():
-            if layer in shapes and any(n not in (None, m) for n, m in zip(written, shapes[layer], strict=True)):
+            if layer in shapes and any(_differ(*pair) for pair in zip(written, shapes[layer], strict=True)):
                 here, there = (
                     "x".join("?" if n is None else str(n) for n in each) for each in (written, shapes[layer])
                 )
                 found.append(f"{layer}: the file has {here} values, not {there}")
         return found
+
+
+def _differ(written: int | None, size: Any) -> bool:
+    return written is not None and isinstance(size, int) and written != size
 
 
 class Graph:
