@@ -174,6 +174,7 @@ def described(
     proved and rechecked: W fits for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
     """
     found = analyze(network, imported.parameters if imported else None, strict=False)
+    sized = of_any_size(network) if found.refused else network
     fixed = imported if imported is not None and imported.fixed and not (found.refused or found.undecided) else None
     return Described(
         name,
@@ -181,9 +182,9 @@ def described(
         _last_feature(network, found),
         tuple(_border(network, found)),
         _memory(network),
-        tuple(_apart(network, found)),
+        tuple(_apart(sized, found)),
         _shifted(network, found),
-        tuple(_proofs(network, found)) if prove else (),
+        tuple(_proofs(sized, found)) if prove else (),
         tuple(remarks),
         tuple(fixed.conflicts(output_shapes(network))) if fixed else (),
         tuple((axis, *size_sets(network, axis, fixed.fixed)) for axis in axis_names(network)) if fixed else (),
@@ -224,7 +225,7 @@ def _apart(network: Network, found: Analysis) -> Iterator[str]:
     """The smallest sizes at which branches differ, where only that is in the way."""
     first: dict[tuple[int, str], list[str]] = {}
     for axis, valid in found.valid_sizes.items():
-        if valid is not None and (each := disagreement(of_any_size(network), axis)):
+        if valid is not None and (each := disagreement(network, axis)):
             first.setdefault(each, []).append(axis)
     for (n, merge), axes in first.items():
         yield f"at {', '.join(axes)} = {n} every window fits, but the branches of {merge} differ"
@@ -262,7 +263,7 @@ def _proofs(network: Network, found: Analysis) -> Iterator[str]:
 
     for axis, valid in found.valid_sizes.items():
         try:
-            decisions = prove_sizes(of_any_size(network), axis)
+            decisions = prove_sizes(network, axis)
         except Undecided as error:
             yield f"not proved: {error}"
             continue

@@ -400,6 +400,8 @@ def test_letters_must_satisfy_what_layers_require():
     assert analyze(network("INPUT[8x8xK] -> { CONV3-3 | ID } ADD")).requires == ("add1: 3 = K",)
     grouped = analyze(network("INPUT[8x8x3] -> CONV(K=K, F=3, G=G)"))
     assert grouped.requires == ("conv1: G divides 3", "conv1: G divides K")
+    shuffled = analyze(network("INPUT[8x8xC] -> SHUFFLE(G=2) -> GN(G=G) -> SLICE(FROM=0, TO=K)"))
+    assert shuffled.requires == ("channelshuffle1: 2 divides C", "groupnorm1: G divides C", "slice1: K <= C")
     assert analyze(network(VGG16)).requires == ()
 
 

@@ -12,6 +12,7 @@ import sympy
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import (
     MERGES,
+    ChannelShuffle,
     Conv,
     ConvTranspose,
     GroupNorm,
@@ -235,8 +236,8 @@ def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[s
             yield f"{node.name}: {block_size(node.layer, inputs[0])} divides {inputs[0][0]}"
         elif isinstance(node.layer, Slice) and not isinstance(normal(inputs[0][0] - size(node.layer.stop)), int):
             yield f"{node.name}: {node.layer.stop} <= {inputs[0][0]}"
-        elif isinstance(node.layer, (Conv, ConvTranspose, GroupNorm)) and node.layer.groups != 1:
-            for channels in (inputs[0][0], *([] if isinstance(node.layer, GroupNorm) else [node.layer.out_channels])):
+        elif isinstance(node.layer, (Conv, ConvTranspose, GroupNorm, ChannelShuffle)) and node.layer.groups != 1:
+            for channels in dict.fromkeys((inputs[0][0], getattr(node.layer, "out_channels", inputs[0][0]))):
                 if not (isinstance(node.layer.groups, int) and isinstance(channels, int)):
                     yield f"{node.name}: {node.layer.groups} divides {channels}"
 

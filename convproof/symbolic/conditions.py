@@ -14,9 +14,11 @@ from convproof.spec import (
     SIZED_LIKE,
     AvgPool,
     Axis,
+    ChannelShuffle,
     Concat,
     Conv,
     ConvTranspose,
+    GroupNorm,
     Input,
     Layer,
     LpPool,
@@ -26,6 +28,7 @@ from convproof.spec import (
     Pad,
     PixelUnshuffle,
     Scale,
+    Slice,
 )
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol
@@ -220,7 +223,12 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
         n, factor = inputs[0][1 + axis], size(layer.downscale_factor)
         yield "fills", normal(n - factor * floordiv(n, factor))
     elif isinstance(layer, Scale):
-        yield from (("agrees", normal(factor - 1)) for factor in inputs[1][1 + axis :][:1])
+        x, factors = inputs
+        yield "agrees", normal(factors[1 + axis] - 1 if len(factors) > 1 else factors[0] - x[0])
+    elif len(output) == 1 and isinstance(layer, Slice):  # how long a vector is may hang on the size of the image
+        yield "fits", normal(inputs[0][0] - size(layer.stop))
+    elif len(output) == 1 and isinstance(layer, (GroupNorm, ChannelShuffle)):
+        yield "fills", normal(output[0] - size(layer.groups) * floordiv(output[0], size(layer.groups)))
     elif isinstance(layer, MERGES) and not (len(output) == 1 and isinstance(layer, Concat)):
         place = 1 + axis if len(output) > 1 else 0
         yield from (("agrees", normal(inputs[0][place] - other[place])) for other in inputs[1:])

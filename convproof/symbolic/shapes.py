@@ -155,22 +155,14 @@ def _(layer: Flatten, x: Shape) -> Shape:
 
 @output_shape.register
 def _(
-    layer: ReLU
-    | Activation
-    | Dropout
-    | Softmax
-    | BatchNorm
-    | InstanceNorm
-    | Affine
-    | ChannelShuffle
-    | LocalResponseNorm,
+    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | InstanceNorm | Affine | LocalResponseNorm,
     x: Shape,
 ) -> Shape:
     return tuple(map(size, x))
 
 
 @output_shape.register
-def _(layer: GroupNorm, x: Shape) -> Shape:
+def _(layer: GroupNorm | ChannelShuffle, x: Shape) -> Shape:
     _divided(layer, x)
     return tuple(map(size, x))
 
@@ -241,7 +233,7 @@ def in_channels(layer: Conv | ConvTranspose, x: Shape) -> Size:
     return _divided(layer, x)
 
 
-def _divided(layer: Conv | ConvTranspose | GroupNorm, x: Shape) -> Size:
+def _divided(layer: Conv | ConvTranspose | GroupNorm | ChannelShuffle, x: Shape) -> Size:
     channels, groups = size(x[0]), size(layer.groups)
     if isinstance(channels, int) and isinstance(groups, int):
         if channels % groups:
