@@ -162,6 +162,21 @@ def test_drawn_graphs(block):
                 recheck.check(json.loads(json.dumps(proof_term(each.theorem))))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POOL2 -> FLATTEN -> GN(G=4)",
+        "CONV(K=3, F=2) -> FLATTEN -> SLICE(FROM=3, TO=20)",
+        "POOL(F=3, S=2) -> FLATTEN -> SHUFFLE(G=6) -> FC-4",
+        "POOL2 -> { ID | FLATTEN } SCALE",
+        "{ FLATTEN -> SLICE(FROM=0, TO=7) | POOL2 -> FLATTEN } MUL",
+        "{ POOL2 -> FLATTEN | CONV(K=2, F=3, S=2, P=1) -> FLATTEN } ADD -> { ID | FC-3 } CONCAT",
+    ],
+)
+def test_vectors_as_long_as_the_image(text):
+    agrees(network(f"INPUT[Wx2] -> {text}"), range(1, 200))
+
+
 def test_the_first_size_at_which_branches_differ():
     """There the run stops at the merge that is named."""
     named = 0

@@ -62,7 +62,7 @@ def test_no_input_is_changed_and_any_layout_will_do(name):
 
 
 @pytest.mark.parametrize("name", ["im2col", "locally_connected", "adaptive_max_pool", "adaptive_avg_pool", "crop",
-                                  "global_max_pool", "global_avg_pool", "local_response_norm", "batch_norm, given"])  # fmt: skip
+                                  "global_max_pool", "global_avg_pool", "local_response_norm", "batch_norm, given", "group_norm", "take"])  # fmt: skip
 def test_an_empty_batch_passes(name):
     x = ag.tensor(np.zeros((0, 2, 3, 3)))
     y = (KEEPING | DIVIDING)[name](x)
@@ -92,6 +92,10 @@ REFUSALS = {
     "mean, nothing": (
         lambda: ag.mean(np.ones((2, 0)), 1),
         "mean: over axis=1 of shape (2, 0) there is nothing to average",
+    ),
+    "group_norm, groups": (
+        lambda: ag.group_norm(X, 3),
+        "group_norm: shape (1, 2, 4, 4) must be (N, C, *spatial) or (N, C), with C divisible by 3",
     ),
     "take, place": (
         lambda: ag.take(X, [4], 2),

@@ -70,11 +70,12 @@ def group_norm(x: Any, groups: int, gamma: Any = None, beta: Any = None, eps: fl
     """
     x = exact_or_floating(x, "group_norm")
     parts = one("group_norm", "groups", groups, 1)
-    if x.ndim < 2 or x.shape[1] % parts:
+    if x.ndim < 2 or 0 in x.shape[1:] or x.shape[1] % parts:
         raise ShapeError(f"group_norm: shape {x.shape} must be (N, C, *spatial) or (N, C), with C divisible by {parts}")
-    apart = shaping.reshape(x, (1, x.shape[0] * parts, math.prod(x.shape[1:]) // parts))
-    ones = np.ones(apart.shape[1], x.dtype)
-    y = shaping.reshape(batch_norm(apart, ones, 0 * ones, eps), x.shape)
+    apart = shaping.reshape(x, (x.shape[0], parts, math.prod(x.shape[1:]) // parts))
+    centred = add(apart, multiply(mean(apart, 2, keepdims=True), -1))
+    variance_eps = add(mean(power(centred, 2), 2, keepdims=True), scalar("group_norm", "eps", eps, x.dtype))
+    y = shaping.reshape(_divided("group_norm", centred, variance_eps, 0.5, "eps"), x.shape)
     y = y if gamma is None else multiply(y, _per_channel("gamma", gamma, x))
     return y if beta is None else add(y, _per_channel("beta", beta, x))
 
