@@ -69,7 +69,7 @@ _HOMES = {
         "Upsample",
     ),
     "convproof.spec.notation": ("network",),
-    "convproof.spec.printing": ("write",),
+    "convproof.spec.printing": ("to_notation",),
     "convproof.symbolic": (
         "FloorDiv",
         "SizeSet",

@@ -5,10 +5,8 @@ Exit status: 0 clean, 1 something was found, 2 bad usage or bad input (one line 
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import convproof
-from convproof.errors import ConvproofError, InputError
+from convproof.errors import ConvproofError, Disagreement, InputError
 
 if TYPE_CHECKING:
     from convproof.describe import Described, Pattern
-    from convproof.interop.graph import Imported
     from convproof.report import Result
-    from convproof.spec import Input, Network
     from convproof.theory import Proof, Theory
 
 _NETWORK_HELP = """
@@ -33,8 +29,8 @@ SPEC is one of
   notation text    "INPUT[32x32x3] -> [CONV3-64 -> RELU]*2 -> POOL2 -> FC-10"
   a classic        vgg16, resnet50, unet, ...
   a file           model.onnx   (pip install 'convproof[onnx]')
-  module:object    a Network, notation text or a torch.nn.Module
-                   in a Python module
+  module:object    a Network, notation text or a torch.nn.Module in a
+                   Python module; file.py:object in a file
 
 \b
 CONV3-64                  64 filters of 3x3, stride 1, padding (F-1)/2
@@ -57,7 +53,8 @@ ACTIVATION(NAME=mish) UNKNOWN(OP=Einsum)
 
 Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
 Exit status 1: the network does not take the given input, or a stride leaves
-a remainder there, or no input fits.
+a remainder there, or no input fits, or an operation is unknown, or what --prove
+asks for is not proved.
 """
 
 
@@ -155,6 +152,7 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
 @click.option(
     "--input", "image", metavar="HxWxC", help="Another input, height first; numbers or letters (224x224x3, HxWx3)."
 )
+@click.option("--tensor", metavar="NAME", help="Which output, of a file or a module that has several.")
 @click.option(
     "--prove", is_flag=True, help="Prove which sizes fit in the kernel, and replay the proofs in the checker."
 )
@@ -167,19 +165,25 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
     help="Output format.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
-def net(specs: tuple[str, ...], image: str | None, prove: bool, form: str, output: Path | None) -> None:
+def net(
+    specs: tuple[str, ...], image: str | None, tensor: str | None, prove: bool, form: str, output: Path | None
+) -> None:
     """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
     from convproof.describe import Described, Pattern, described, patterns
+    from convproof.sources import read_image, source
 
-    wanted, found = _image(image), list[Described | Pattern]()
+    wanted, found = None if image is None else read_image(image), list[Described | Pattern]()
     with _Progress(len(specs) if len(specs) > 1 or prove else 0) as progress:
         for spec in specs:
             progress(spec)
             try:
-                if _is_pattern(spec):
-                    found.extend(patterns(spec))
+                each = source(spec, wanted, tensor)
+                if not isinstance(each, str):
+                    found.append(described(spec, each.network, each.imported, each.remarks, prove))
+                elif prove:
+                    raise InputError("a family of networks is not proved; write numbers in place of * and ?")
                 else:
-                    found.append(described(spec, *_network(spec, wanted), prove=prove))
+                    found.extend(patterns(each))
             except ConvproofError as error:
                 if len(specs) == 1:
                     raise
@@ -194,6 +198,8 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         _fail(f"{error.format_message()} (see convproof --help)")
+    except Disagreement as error:
+        _fail(f"{error} Please report this.", status=1)
     except ConvproofError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
@@ -203,120 +209,12 @@ def main() -> None:
         _fail(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 2) -> NoReturn:
     click.echo(f"convproof: {' '.join(message.split())}", err=True)
-    sys.exit(2)
-
-
-# --- reading what was asked -------------------------------------------------------------------------------------------
-
-
-def _network(spec: str, image: Input | None) -> tuple[Network, Imported | None, tuple[str, ...]]:
-    """The network that a SPEC names, what else is known where it was imported, and remarks."""
-    from convproof.spec import notation
-    from convproof.spec.classics import ENTRIES
-
-    text = spec.strip()
-    if text.lower() in ENTRIES:
-        classic = ENTRIES[text.lower()]
-        return _on(notation.network(classic.notation), image), None, classic.notes
-    if text.lower().endswith(".onnx"):
-        from convproof.interop import onnx
-
-        return _imported(onnx.load(text), image)
-    if re.fullmatch(r"[\w.]+:[\w.]+", text):
-        return _object(_found(text), text, image)
-    if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
-        close = difflib.get_close_matches(text, ENTRIES, n=3)
-        known = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(ENTRIES)}"
-        raise InputError(f"no classic is named {text!r}; {known} Or write the network in notation")
-    return _on_text(text, image), None, ()
-
-
-def _imported(found: Imported, image: Input | None) -> tuple[Network, Imported | None, tuple[str, ...]]:
-    """What an importer found, on another input of as many channels if that is given."""
-    own = found.network.image.channels
-    if image is not None and isinstance(own, int) and image.channels != own:
-        raise InputError(f"--input has {image.channels} channels; the weights are for {own}")
-    remarks = tuple(f"{layer}: {note}" for layer, note in found.notes.items())
-    return _on(found.network, image), found, remarks
-
-
-def _on_text(text: str, image: Input | None) -> Network:
-    """The network of a text; one without INPUT gets --input in front."""
-    from convproof.spec import notation
-
-    return _on(notation.network(text, None if notation.has_input(text) else image), image)
-
-
-def _on(network: Network, image: Input | None) -> Network:
-    """`network` on another input, which must have as many axes as its own."""
-    if image is None:
-        return network
-    own = network.image
-    if len(image.sizes) != len(own.sizes):
-        example = "x".join(map(str, (*own.sizes, own.channels)))
-        raise InputError(
-            f"--input has {len(image.sizes)} spatial axes, the network {len(own.sizes)}; write it like {example}"
-        )
-    return network.with_input(image)
-
-
-def _object(found: object, text: str, image: Input | None) -> tuple[Network, Imported | None, tuple[str, ...]]:
-    """A Network, notation text, or a PyTorch module."""
-    from convproof.spec import Network
-
-    if isinstance(found, str):
-        return _on_text(found, image), None, ()
-    if isinstance(found, Network):
-        return _on(found, image), None, ()
-    if any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
-        from convproof.interop import torch
-
-        return _imported(torch.load(found), image)
-    raise InputError(
-        f"{text} is a {type(found).__name__}; it must be a convproof.Network, notation text or a torch.nn.Module"
-    )
-
-
-def _found(text: str) -> Any:
-    """The object that `module:object` names; the current folder counts."""
-    import importlib
-
-    module, _, path = text.partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"cannot import {text}: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.pop(0)
-    return found
-
-
-def _image(text: str | None) -> Input | None:
-    """`HxWxC` (or WxC, DxHxWxC) as an Input layer."""
-    from convproof.spec import Input
-
-    if text is None:
-        return None
-    parts = text.split("x")
-    if len(parts) < 2 or not all(re.fullmatch(r"[0-9]{1,12}|[A-Za-z][A-Za-z0-9_]*", part) for part in parts):
-        raise InputError(f"--input {text!r} is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3")
-    *sizes, channels = (int(part) if part.isdecimal() else part for part in parts)
-    return Input(channels, tuple(sizes))
+    sys.exit(status)
 
 
 # --- showing what was found -------------------------------------------------------------------------------------------
-
-
-def _is_pattern(spec: str) -> bool:
-    """Whether a SPEC is a notation that describes a family of networks."""
-    from convproof.describe import is_pattern
-
-    return spec.strip().startswith("INPUT") and is_pattern(spec)
 
 
 def _networks(found: list[Described | Pattern], form: str, to_file: bool) -> str:
@@ -357,7 +255,7 @@ def _show(each: Described, console: Any) -> None:
     console.print(table)
     console.print()
     for line in (*each.totals(), *each.words()):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _results(proofs: list[tuple[Theory, Proof]]) -> list[Result]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
-from convproof.spec import AdaptivePool, Flatten, GlobalPool, Linear, Network, notation
-from convproof.spec.notation import Optional, Repeat
+from convproof.spec import AdaptivePool, Flatten, GlobalPool, Linear, Network
 from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
+from convproof.symbolic.analysis import plain
 from convproof.symbolic.borders import Border, borders, fits
-from convproof.symbolic.conditions import axis_names, disagreement, of_any_size
+from convproof.symbolic.conditions import axis_names, first_mismatch, of_any_size
 from convproof.symbolic.field import alignment
 from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants
@@ -33,25 +34,22 @@ class Pattern:
     def lines(self) -> Iterator[str]:
         """A quantity a line."""
         for quantity, form in self.forms:
-            shown = (
-                _times(form) if quantity == "output_shape" else _one_or_all(form) if isinstance(form, tuple) else form
-            )
+            shown = form
+            if isinstance(form, Undecided):
+                shown = f"is undecided: {form}"
+            elif isinstance(form, tuple):
+                shown = _times(form) if quantity == "output_shape" else _one_or_all(form)
             yield f"{_IN_WORDS.get(quantity, quantity)} {shown}"
 
     def to_json(self) -> dict[str, Any]:
         """The same as data; expressions are strings."""
-        plain = {name: [str(v) for v in each] if isinstance(each, tuple) else str(each) for name, each in self.forms}
-        return {"schema": "convproof/1", "pattern": self.name, **plain}
+        known = {name: None if isinstance(each, Undecided) else plain(each) for name, each in self.forms}
+        undecided = [f"{name}: {each}" for name, each in self.forms if isinstance(each, Undecided)]
+        return {"schema": "convproof/1", "pattern": self.name, **known, "undecided": undecided}
 
     def section(self) -> Section:
         """The family as a section of a report."""
         return Section(self.name, self.name, "computed by convproof net", tuple(map(Text, self.lines())))
-
-
-def is_pattern(text: str) -> bool:
-    """Whether a notation has repetitions by letters or optional layers."""
-    items = notation.walk(notation.parse(text))
-    return any(isinstance(i, Optional) or (isinstance(i, Repeat) and isinstance(i.count, str)) for i in items)
 
 
 def patterns(text: str) -> tuple[Pattern, ...]:
@@ -73,7 +71,7 @@ def _forms(family: Family) -> Iterator[tuple[str, Any]]:
         try:
             yield quantity, getattr(family, quantity)
         except Undecided as error:
-            yield quantity, f"is undecided: {error}"
+            yield quantity, error
 
 
 COLUMNS = ("layer", "kind", "output WxHxD", "parameters", "multiply-adds", "values", "field", "jump")
@@ -94,20 +92,24 @@ class Described:
     proofs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
-    """Where the sizes that are written into a file are others than those at the given input."""
+    """Where the sizes that are written into a model are others than those at the given input."""
     written: tuple[tuple[str, SizeSet, SizeSet], ...] = ()
-    """(axis, valid, exact) with the sizes that are written into a file."""
+    """(axis, valid, exact) with the sizes that are written into a model, the other axes as they are given."""
+    demands: tuple[str, ...] = ()
+    """What they ask of letters."""
 
     @property
     def fits(self) -> bool:
-        """Whether the given input fits, with what is written into a file too."""
-        return self.found.fits and not self.conflicts
+        """Whether the given input fits, what is written into a model is met, and nothing is unknown or unproved."""
+        refuted = any(line.startswith("not proved") for line in self.proofs)
+        return self.found.fits and not (self.conflicts or refuted or any(row.output is None for row in self.found.rows))
 
     def words(self) -> Iterator[str]:
         """What to know about the network, a sentence a line."""
         yield from (f"does not fit, {reason}" for reason in (*self.found.refused, *self.conflicts))
         for axes, valid, exact in _alike(_sets(self.found)):
-            yield f"{_accepts(axes, valid)}; {_uncut(axes, valid, exact)}"
+            cut = f"; {_uncut(axes, valid, exact)}" if valid.below or valid.residues else ""
+            yield f"{_accepts(axes, valid)}{cut}"
         if self.feature is not None and self.feature.receptive_field and self.feature.jump:
             field, jump = _times(self.feature.receptive_field), _one_or_all(self.feature.jump)
             moving = f"step {jump}" if any(self.feature.jump) else "the same at every place"
@@ -116,18 +118,17 @@ class Described:
         yield from [self.shifted] if self.shifted else []
         yield from self.proofs
         yield from self.border
-        for axes, valid, exact in _alike(self.written):
-            cut = _uncut(axes, valid, exact)
-            yield f"with the sizes that are written into the file, {axes}: {valid.shown(axes)}; {cut}"
-        yield from (f"requires {each}" for each in self.found.requires)
-        yield from (f"undecided, {reason}" for reason in self.found.undecided)
-        yield from (f"note, {remark}" for remark in self.remarks)
+        yield from _beside(self.written)
+        yield from (f"requires {each}" for each in (*self.found.requires, *self.demands))
+        yield from (f"undecided: {reason}" for reason in _causes(self.found.undecided))
+        yield from (f"note: {remark}" for remark in self.remarks)
 
     def totals(self) -> tuple[str, ...]:
         """The sums, in words."""
-        sums, unknown = self.found.totals, sum(row.output is None for row in self.found.rows)
+        sums, counted = self.found.totals, sum(row.output is not None for row in self.found.rows)
+        layers = len(self.found.rows)
         return (
-            *([f"counted are {len(self.found.rows) - unknown} of {len(self.found.rows)} layers"] if unknown else []),
+            *([f"counted are only {counted} of {layers} layers"] if counted < layers else []),
             f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
             f"multiply-adds {_shown(sums.macs)}",
             f"activations {_shown(sums.values)} values, {_shown(sums.bytes)} bytes",
@@ -149,6 +150,7 @@ class Described:
         if self.written:
             sets = {axis: {"valid": valid.to_json(), "exact": exact.to_json()} for axis, valid, exact in self.written}
             more |= {"written_sizes": sets, "conflicts": list(self.conflicts)}
+        more["counted_layers"] = sum(row.output is not None for row in self.found.rows)
         return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
 
 
@@ -170,12 +172,13 @@ def described(
     ...     print(line)
     accepts H, W >= 4; nothing is cut at even H, W
     the last feature (maxpool1) sees 4x4 pixels, step 2
-    proved and rechecked: H fits for all H >= 4; without remainder for all H >= 3 with H mod 2 = 0
-    proved and rechecked: W fits for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
+    proved and rechecked: H is accepted for all H >= 4; without remainder for all H >= 3 with H mod 2 = 0
+    proved and rechecked: W is accepted for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
     """
     found = analyze(network, imported.parameters if imported else None, strict=False)
     sized = of_any_size(network) if found.refused else network
-    fixed = imported if imported is not None and imported.fixed and not (found.refused or found.undecided) else None
+    fixed = imported if imported is not None and imported.fixed and not (found.refused or _unknown(found)) else None
+    shapes = output_shapes(network) if fixed else {}
     return Described(
         name,
         found,
@@ -184,19 +187,55 @@ def described(
         _memory(network),
         tuple(_apart(sized, found)),
         _shifted(network, found),
-        tuple(_proofs(sized, found)) if prove else (),
+        tuple(dict.fromkeys(_proofs(sized, found))) if prove else (),
         tuple(remarks),
-        tuple(fixed.conflicts(output_shapes(network))) if fixed else (),
-        tuple((axis, *size_sets(network, axis, fixed.fixed)) for axis in axis_names(network)) if fixed else (),
+        tuple(fixed.conflicts(shapes)) if fixed else (),
+        tuple(_written(network, fixed)) if fixed else (),
+        tuple(_demands(shapes, fixed)) if fixed else (),
     )
+
+
+def _unknown(found: Analysis) -> bool:
+    return any(row.output is None for row in found.rows)
+
+
+def _written(network: Network, imported: Imported) -> Iterator[tuple[str, SizeSet, SizeSet]]:
+    """(axis, valid, exact) with the sizes that are written into a model, where it can be decided."""
+    for axis in axis_names(network):
+        with suppress(Undecided):  # sizes of several axes multiplied; then the demands say it
+            yield (axis, *size_sets(network, axis, imported.fixed))
+
+
+def _demands(shapes: Mapping[str, Any], imported: Imported) -> Iterator[str]:
+    """What sizes that are written into a model ask of letters."""
+    for layer, fixed in imported.fixed.items():
+        for n, size in zip(fixed, shapes[layer], strict=True):
+            if n is not None and not isinstance(size, int):
+                yield f"{layer}: {size} = {n}, which is written into the model"
+
+
+def _beside(written: Sequence[tuple[str, SizeSet, SizeSet]]) -> Iterator[str]:
+    """The sets with what is written into a model."""
+    given = " and the other axis as given" if len(written) > 1 else ""
+    for axes, valid, exact in _alike(written):
+        cut = f"; {_uncut(axes, valid, exact)}" if valid.below or valid.residues else ""
+        yield f"with the sizes that are written into the model{given}, {axes}: {valid.shown(axes)}{cut}"
+
+
+def _causes(reasons: Iterable[str]) -> list[str]:
+    """The reasons without those that only repeat another's cause."""
+    listed = list(dict.fromkeys(reasons))
+    return [each for each in listed if not any(each != other and each.endswith(f": {other}") for other in listed)]
 
 
 def _border(network: Network, found: Analysis) -> Iterator[str]:
     """Where something is cut at the given input, what of it is image, and which sizes or padding would fit."""
     if found.refused:
+        near: dict[str, list[str]] = {}
         for (axis, valid), n in zip(found.valid_sizes.items(), network.image.sizes, strict=True):
             if valid is not None and isinstance(n, int) and n not in valid:
-                yield f"nearest {axis} that is accepted: {_either(valid.nearest(n))}"
+                near.setdefault(_either(valid.nearest(n)), []).append(axis)
+        yield from (f"nearest {', '.join(axes)} accepted: {sizes}" for sizes, axes in near.items())
         return
     if not found.misfits:
         return
@@ -225,7 +264,7 @@ def _apart(network: Network, found: Analysis) -> Iterator[str]:
     """The smallest sizes at which branches differ, where only that is in the way."""
     first: dict[tuple[int, str], list[str]] = {}
     for axis, valid in found.valid_sizes.items():
-        if valid is not None and (each := disagreement(network, axis)):
+        if valid is not None and (each := first_mismatch(network, axis)):
             first.setdefault(each, []).append(axis)
     for (n, merge), axes in first.items():
         yield f"at {', '.join(axes)} = {n} every window fits, but the branches of {merge} differ"
@@ -261,7 +300,7 @@ def _proofs(network: Network, found: Analysis) -> Iterator[str]:
     from convproof.check.fits import prove_sizes
     from convproof.proof import proof_term
 
-    for axis, valid in found.valid_sizes.items():
+    for axis in found.valid_sizes:
         try:
             decisions = prove_sizes(network, axis)
         except Undecided as error:
@@ -270,9 +309,8 @@ def _proofs(network: Network, found: Analysis) -> Iterator[str]:
         for decision in decisions:
             recheck.check(json.loads(json.dumps(proof_term(decision.theorem))))
         exact = decisions[1].sizes
-        assert valid == decisions[0].sizes  # else prove_sizes had raised
         yield (
-            f"proved and rechecked: {axis} fits for {decisions[0].sizes.shown(axis)}; "
+            f"proved and rechecked: {axis} is accepted for {decisions[0].sizes.shown(axis)}; "
             f"without remainder for {exact.shown(axis)}"
         )
 

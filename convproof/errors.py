@@ -7,7 +7,8 @@
     ├── DtypeError (ValueError)              an array of numbers that an operation cannot work on
     ├── InputError (ValueError)              a file, a name or an option that cannot be used
     ├── Undecided (ValueError)               a question outside what can be decided, with the reason
-    └── MissingRule (NotImplementedError)    a concern that has no rule for a layer kind
+    ├── MissingRule (NotImplementedError)    a concern that has no rule for a layer kind
+    └── Disagreement                         two ways to the same result differ: a mistake in convproof
 
 Every message is one line that names the place, the offending value and what to do about it.
 """
@@ -45,6 +46,10 @@ class InputError(ConvproofError, ValueError):
 
 class Undecided(ConvproofError, ValueError):
     """A question that lies outside what the program can decide; the message says why."""
+
+
+class Disagreement(ConvproofError):
+    """Two independent ways to the same result differ, so one of them is wrong: a mistake in convproof."""
 
 
 class MissingRule(ConvproofError, NotImplementedError):

@@ -1,6 +1,7 @@
 """The command line as people use it: output, exit status, and one line for every mistake."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -69,15 +70,15 @@ def test_a_network_that_fits_nowhere_is_a_finding():
     ("args", "lines"),
     [
         (["unet", "--input", "572x571x1"],
-         ["counted are 26 of 50 layers",
+         ["counted are only 26 of 50 layers",
           "does not fit, concat1: Concat: branches have shapes (512, 71, 71) and (512, 70, 70), which differ on axis 1",
           "accepts H, W that are multiples of 16; nothing is ever cut",
-          "nearest H that is accepted: 560 and 576"]),
+          "nearest H, W accepted: 560 and 576"]),
         (["INPUT[5x8x3] -> CONV(K=8, F=7) -> RELU", "--prove"],
          ["does not fit, conv1: Conv, spatial axis 1: a window spans 7 positions but the padded input has only 5 "
           "(size 5, padding 0+0); give it 7 or more, or pad by 2 more",
-          "proved and rechecked: W fits for all W >= 7; without remainder for all W >= 7",
-          "nearest W that is accepted: 7"]),
+          "proved and rechecked: W is accepted for all W >= 7; without remainder for all W >= 7",
+          "nearest W accepted: 7"]),
     ],
     ids=["branches", "window"],
 )  # fmt: skip
@@ -100,10 +101,10 @@ def test_an_input_that_is_not_taken_is_a_finding(args, lines):
         (["net", "vgg61"], "no classic is named 'vgg61'; did you mean vgg19, vgg16, vgg13? Or write the network in notation"),
         (["net", "model.onnx"], "model.onnx: there is no such file"),
         (["net", "vgg16", "--input", "224"], "--input '224' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
-        (["net", "vgg16", "--input", "224x3"], "--input has 1 spatial axes, the network 2; write it like 224x224x3"),
+        (["net", "vgg16", "--input", "224x3"], "--input has 1 spatial axis, the network 2; write it like 224x224x3"),
         (["net", "vgg16", "--input", "-1x5x3"], "--input '-1x5x3' is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3"),
         (["net", "no_such_module:thing"], "cannot import no_such_module:thing: ModuleNotFoundError: No module named 'no_such_module'"),
-        (["net", "os:sep.join"], "os:sep.join is a builtin_function_or_method; it must be a convproof.Network, notation text or a torch.nn.Module"),
+        (["net", "os:sep.join"], "os:sep.join is of type builtin_function_or_method; it must be a convproof.Network, notation text or a torch.nn.Module"),
         (["net"], "Missing argument 'SPEC...'. (see convproof --help)"),
         (["net", "vgg16", "--format", "yaml"], "Invalid value for '--format': 'yaml' is not one of 'text', 'json', 'markdown'. (see convproof --help)"),
         (["report", "--cases", "0"], "Invalid value for '--cases': 0 is not in the range 1<=x<=100000. (see convproof --help)"),
@@ -119,6 +120,86 @@ def test_a_mistake_is_one_line_and_status_2(args, message):
     done = convproof(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"convproof: {message}\n"
+
+
+MODULES = """
+import torch
+from torch import nn
+
+trunk = [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2)]
+whole = nn.Sequential(*trunk, nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
+unknown = nn.Sequential(*trunk, nn.Fold((4, 4), 2))
+up = nn.Sequential(*trunk, nn.Upsample((30, 30)))
+family = "INPUT[WxWx3] -> [CONV3-8 -> POOL2]*M"
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 4, 5)
+
+    def forward(self, x):
+        return {"a": self.a(x), "b": self.b(x)}
+
+
+two = Two()
+"""
+
+
+def test_torch_modules(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
+    (tmp_path / "models.py").write_text(MODULES)
+
+    def net(*args):
+        done = convproof("net", *args, cwd=tmp_path)
+        return done.returncode, done.stdout.splitlines() or done.stderr.splitlines()
+
+    status, lines = net("models:whole")
+    assert status == 0
+    assert "requires 3: 8*(H//2)*(W//2) - 8*(H//2) - 8*(W//2) + 8 = 1568, which is written into the model" in lines
+    assert "accepts H, W >= 4; nothing is cut at even H, W" in lines
+    status, lines = net("models.py:whole", "--input", "30x30x3")
+    assert (status, lines[-1]) == (0, "with the sizes that are written into the model and the other axis as given, H, W: "
+                                      "only 30, 31; nothing is cut at 30")  # fmt: skip
+    status, lines = net("models:whole", "--input", "32x40x3")
+    assert status == 1
+    assert "does not fit, 3: the model has 1568 values, not 2280" in lines
+    status, lines = net("models:unknown", "--prove")
+    assert status == 1
+    assert "counted are only 4 of 5 layers" in lines
+    reason = "3: nothing is known about the operation Fold"
+    assert [line for line in lines if "nothing" in line] == [f"not proved: {reason}", f"undecided: {reason}"]
+    assert any(line.endswith("give input_shape in numbers") for line in net("models:up")[1])
+    assert net("models:up", "--input", "32x32x3")[0] == 0
+    assert net("models:two") == (2, ["convproof: Two: its forward returns 2 tensors (a, b); name one of them "
+                                     "(output=, or --tensor)"])  # fmt: skip
+    assert net("models:two", "--tensor", "b")[1][2].split()[:2] == ["b", "Conv"]
+    assert net("models:nn.Conv2d")[1] == [
+        "convproof: models:nn.Conv2d is a class; it must be a convproof.Network, notation text or a torch.nn.Module"
+    ]
+    assert net("models:family", "--input", "WxWx1")[1][2] == "jump 2**M"
+    assert net("models:family", "--prove")[0] == 2
+
+
+def test_onnx_files(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed; `pip install '.[onnx]'` brings it")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    weights = [("w", (4, 3, 3, 3)), ("v", (400, 10))]
+    stored = [helper.make_tensor(n, kinds.FLOAT, s, b"\0" * 4 * s[0] * math.prod(s[1:]), raw=True) for n, s in weights]
+    nodes = [
+        helper.make_node(*each)
+        for each in (("Conv", ["x", "w"], ["c"]), ("Flatten", ["c"], ["f"]), ("Gemm", ["f", "v"], ["y"]))
+    ]
+    image, vector = (
+        helper.make_tensor_value_info(n, kinds.FLOAT, s) for n, s in (("x", (1, 3, "H", "W")), ("y", (1, 10)))
+    )
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [image], [vector], stored)), tmp_path / "m.onnx")
+    done = convproof("net", "m.onnx", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "requires f: 4*H*W - 8*H - 8*W + 16 = 400, which is written into the model" in done.stdout
+    document = json.loads(convproof("net", "m.onnx", "--input", "12x12x3", "--format", "json", cwd=tmp_path).stdout)
+    assert document["written_sizes"]["H"]["valid"] == {"below": [12], "from": 13, "modulus": 1, "residues": []}
+    assert convproof("net", "m.onnx", "--input", "12x13x3", cwd=tmp_path).returncode == 1
 
 
 def test_modules_are_imported_from_the_current_folder(tmp_path):

@@ -17,7 +17,7 @@ from convproof.spec.classics import ENTRIES
 from convproof.spec.network import Builder
 from convproof.spec.notation import network
 from convproof.symbolic import output_shapes, size_sets
-from convproof.symbolic.conditions import disagreement
+from convproof.symbolic.conditions import first_mismatch
 
 SIZES = range(1, 601)
 
@@ -182,7 +182,7 @@ def test_the_first_size_at_which_branches_differ():
     named = 0
     for net in map(drawn, range(150)):
         try:
-            found = disagreement(net, 0)
+            found = first_mismatch(net, 0)
         except ShapeError:
             continue
         if found is not None:

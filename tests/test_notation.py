@@ -13,7 +13,7 @@ from convproof.errors import NotationError, SpecError
 from convproof.spec import SAME_LOWER, SAME_UPPER, Input, Network, Node
 from convproof.spec.layers import is_letter
 from convproof.spec.notation import WORDS, Branches, Chain, Optional, Repeat, built, network, parse
-from convproof.spec.printing import write
+from convproof.spec.printing import to_notation
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ def test_errors_name_the_column(text, column, problem):
 def test_what_nests_as_deep_as_may_be_is_built():
     deepest = "[" * 25 + "RELU" + "]*1" * 25
     assert len(network(f"INPUT[8x8x3] -> {deepest}")) == 2
-    assert write(parse(deepest)) == deepest
+    assert to_notation(parse(deepest)) == deepest
 
 
 # --- what is written is read again ------------------------------------------------------------------------------------
@@ -206,15 +206,15 @@ def items(leaves, patterns):
 
 @given(layers)
 def test_layers_are_read_again(layer):
-    assert parse(write(layer)) == Chain((layer,))
+    assert parse(to_notation(layer)) == Chain((layer,))
 
 
 @given(chains(items(layers, patterns=True)))
 @settings(deadline=None)
 def test_trees_are_read_again(tree):
-    text = write(tree)
+    text = to_notation(tree)
     assert parse(text) == tree
-    assert write(parse(text)) == text
+    assert to_notation(parse(text)) == text
 
 
 def unfolded(net, name=None):
@@ -230,13 +230,13 @@ plain = st.sampled_from([spec.ReLU(), spec.Flatten(), spec.Softmax()])
 @settings(deadline=None)
 def test_networks_are_read_again(tree, random):
     net = built(Chain((Input(3, (8, 8)), tree)))
-    again = network(write(net))
+    again = network(to_notation(net))
     assert again == net  # layer by layer, in the same places
     nodes = [Node(f"n{random.random()} {n.name}", n.layer, n.operands) for n in net]
     named = {node.name.split()[1]: node.name for node in nodes}
     nodes = [Node(n.name, n.layer, tuple(named[each] for each in n.operands)) for n in nodes]
     random.shuffle(nodes)
-    other = network(write(Network(nodes)))
+    other = network(to_notation(Network(nodes)))
     assert unfolded(other) == unfolded(net)
     assert len(other) == len(net)
 
@@ -244,7 +244,7 @@ def test_networks_are_read_again(tree, random):
 @pytest.mark.parametrize("kind", set(LAYERS) - set(spec.MERGES), ids=lambda kind: kind.__name__)
 def test_a_layer_of_every_kind_is_read_again(kind):
     layer, _ = LAYERS[kind]
-    assert parse(write(layer)) == Chain((layer,))
+    assert parse(to_notation(layer)) == Chain((layer,))
 
 
 # --- how it is written ------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_layer_of_every_kind_is_read_again(kind):
     ],
 )
 def test_the_shortest_form_is_written(text, written):
-    assert write(parse(text)) == written
+    assert to_notation(parse(text)) == written
 
 
 @pytest.mark.parametrize(
@@ -286,18 +286,18 @@ def test_the_shortest_form_is_written(text, written):
     ],
 )
 def test_repetition_is_written_as_such(text):
-    assert write(network(text)) == text
+    assert to_notation(network(text)) == text
 
 
 def test_long_networks_are_written():
-    assert write(network("INPUT[8x8x3] -> [RELU -> SIGMOID]*9000")) == "INPUT[8x8x3] -> [RELU -> SIGMOID]*9000"
+    assert to_notation(network("INPUT[8x8x3] -> [RELU -> SIGMOID]*9000")) == "INPUT[8x8x3] -> [RELU -> SIGMOID]*9000"
 
 
 @pytest.mark.parametrize(("length", "found"), [(64, True), (65, False)])
 def test_blocks_are_looked_for_up_to_a_length(length, found):
     block = " -> ".join(f"FC-{n}" for n in range(1, length + 1))
     text = f"INPUT[8x8x3] -> [{block}]*2"
-    assert (write(network(text)) == text) == found
+    assert (to_notation(network(text)) == text) == found
 
 
 X, RELU, ADD = Input(3, (8, 8)), spec.ReLU(), spec.Add()
@@ -346,7 +346,7 @@ def nested(wrap, item=RELU):
 )  # fmt: skip
 def test_what_has_no_notation_is_refused(build, problem):
     with pytest.raises(SpecError) as caught:
-        write(build())
+        to_notation(build())
     assert problem in str(caught.value)
 
 
@@ -359,4 +359,4 @@ def test_branches_that_nest_too_deep_are_refused():
         nodes.append(Node(f"a{level}", ADD, (f"x{level}", last)))
         last = f"a{level}"
     with pytest.raises(SpecError, match="its branches nest deeper than 50"):
-        write(Network(nodes))
+        to_notation(Network(nodes))

@@ -924,7 +924,7 @@ def test_numbers_written_into_the_file_are_told_apart_from_the_layers(imported):
     for h, w in ((h, w) for h in range(2, 14) for w in range(2, 14)):
         conflicts = found.conflicts(output_shapes(with_sizes(found.network, h, w)))
         values = 4 * (h // 2) * (w // 2)
-        assert conflicts == ([] if (h, w) in accepted else [f"y: the file has 48 values, not {values}"])
+        assert conflicts == ([] if (h, w) in accepted else [f"y: the model has 48 values, not {values}"])
 
 
 @pytest.mark.parametrize("mode", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
@@ -1066,7 +1066,9 @@ def test_one_output_is_taken_and_what_it_does_not_need_is_left(imported):
         [node("Conv", "x w", "a"), node("Nonsense", "a", "b"), node("Relu", "a", "c")], {"w": integers(2, 4, 1, 1)}
     )
     whole.graph.output.append(oh.make_tensor_value_info("a", TensorProto.FLOAT, None))
-    with pytest.raises(InputError, match=r"model.onnx: it has 2 outputs \(c, a\); name one of them as output"):
+    with pytest.raises(
+        InputError, match=r"model.onnx: it has 2 outputs \(c, a\); name one of them \(output=, or --tensor\)"
+    ):
         imported(whole)
     assert [each.name for each in imported(whole, output="c").network] == ["x", "a", "c"]
     assert [each.name for each in imported(whole, output="a").network] == ["x", "a"]

@@ -101,6 +101,8 @@ REFUSALS = {
         lambda: ag.take(X, [4], 2),
         "take: index 4 is out of bounds for axis 2 with size 4, the shape is (1, 2, 4, 4)",
     ),
+    "take, nested": (lambda: ag.take(X, [[0], [1]], 2), "take: places=[[0], [1]] must be a list of whole numbers"),
+    "take, halves": (lambda: ag.take(X, [0.5], 2), "take: places=[0.5] must be a list of whole numbers"),
     "take, axis": (
         lambda: ag.take(X, [0], 4),
         "take: axis 4 is out of bounds for array of dimension 4, the shape is (1, 2, 4, 4)",

@@ -159,6 +159,14 @@ NETWORKS = [
     ("INPUT[26x26x2] -> POOL(F=3, S=2, P={x}) -> CONV(K=2, F=4, S=2)", "P"),
     ("INPUT[9x9x2] -> {{ CONV3-{x} | CONV1-8 }} ADD -> CONV(K=8, F=3, G=4, P=1)", "K"),
     ("INPUT[9x9x2] -> CONV3-{x} -> CONV(K=6, F=3, G=3)", "K"),
+    ("INPUT[9x9x2] -> CONV1-{x} -> SHUFFLE(G=3)", "K"),
+    ("INPUT[9x9x2] -> CONV1-{x} -> GN(G=4) -> SLICE(FROM=2, TO=9)", "K"),
+    ("INPUT[9x9x2] -> CONV1-{x} -> PIXELSHUFFLE(S=2) -> POOL(F=3, S=3)", "K"),
+    ("INPUT[9x9x6] -> {{ CONV1-{x} | ID }} MUL", "K"),
+    ("INPUT[9x9x6] -> {{ ID | GLOBALAVGPOOL -> CONV1-{x} }} SCALE", "K"),
+    ("INPUT[9x9x6] -> SLICE(FROM=2, TO={x})", "K"),
+    ("INPUT[{x}x{x}x2] -> PIXELUNSHUFFLE(S=3) -> POOL2", "W"),
+    ("INPUT[{x}x{x}x2] -> {{ POOL(F=3, S=2) | ID }} RESIZE -> ADAPTIVEAVGPOOL(O=5) -> CONV(K=2, F=3, S=2)", "W"),
     ("INPUT[9x9x2] -> {{ CONV3-{x} | CONV3-3 }} CONCAT -> CONV(K=10, F=3, G=5) -> CONV3-{x}", "K"),
 ]
 
@@ -243,6 +251,10 @@ def test_questions_that_are_none(question, asked, message):
         ),
         ("INPUT[WxWx3] -> CONV(K=1, F=3, S=7919) -> POOL(F=7907)", {}, "200000 is the limit"),
         ("CONV(K=4, F=3, G=G)", {"size": 9}, "known only in numbers"),
+        ("INPUT[8x8x12] -> PIXELSHUFFLE(S=S)", {}, "known only in numbers"),
+        ("INPUT[8x8x12] -> PIXELUNSHUFFLE(S=S)", {}, "known only in numbers"),
+        ("INPUT[8x8x12] -> GN(G=G)", {}, "known only in numbers"),
+        ("INPUT[8x8x12] -> SHUFFLE(G=G)", {}, "known only in numbers"),
         ("INPUT[9x9x4] -> CONV(K=4, F=1, S=S) -> CONV(K=4, F=1, P=S)", {}, "of S alone"),
     ],
 )

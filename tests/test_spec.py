@@ -168,7 +168,7 @@ def test_notation_of_networks():
         ("INPUT[3x3x3] -> conv3-64", 17, "unknown layer 'conv3-64'; did you mean CONV3-64?"),
         ("INPUT[3x3x3] -> CONV4-64", 17, "padding (F-1)/2 is not a whole number for F=4; write CONV(K=..., F=4, P=...)"),
         ("INPUT[3x3x3] -> CONV", 17, "CONV needs its numbers: CONV(K=..., F=...)"),
-        ("INPUT[3x3x3] -> CONV(K=4)", 17, "CONV needs F, as in CONV(F=3)"),
+        ("INPUT[3x3x3] -> CONV(K=4)", 17, "CONV needs F, as in CONV(K=3, F=3)"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, Q=1)", 17, "CONV has no argument Q; it takes K, F, S, P, D, G, B"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, F=3)", 17, "CONV is given F twice"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, G=3)", 17, "Conv: out_channels=4 is not divisible by groups=3"),

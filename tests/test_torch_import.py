@@ -88,7 +88,7 @@ Both = namedtuple("Both", "out auxiliary")
 def test_one_of_several_outputs_is_taken(returned, listed, second):
     module = Pair(returned)
     assert load(module, output=second).network == load(Pair()).network
-    message = f"Pair: its forward returns 2 tensors ({listed}); name one of them as output"
+    message = f"Pair: its forward returns 2 tensors ({listed}); name one of them (output=, or --tensor)"
     with pytest.raises(InputError) as error:
         load(module)
     assert str(error.value) == message
@@ -115,7 +115,7 @@ def test_numbers_written_into_the_module_are_told_apart_from_the_layers():
     assert kinds(imported.network) == "Conv Flatten Linear"
     assert imported.fixed == {"1.view": (144,)}
     assert imported.conflicts({"1.view": (144,)}) == []
-    assert imported.conflicts({"1.view": (196,)}) == ["1.view: the file has 144 values, not 196"]
+    assert imported.conflicts({"1.view": (196,)}) == ["1.view: the model has 144 values, not 196"]
     assert load(nn.Sequential(nn.Flatten(), nn.Linear(144, 5)), (1, 12, 13)).fixed == {"0": (144,)}
     assert kinds(load(nn.Sequential(nn.Conv2d(3, 5, 3), module)).network) == "Conv Unknown:view Linear"
 

@@ -375,7 +375,7 @@ def test_what_depends_on_the_size_is_read_at_the_given_one(name):
     assert shapes[imported.network.output.name] == tuple(module(torch.empty(1, 12, *sizes)).shape[1:])
     assert imported.notes["0"] == "what follows depends on its size, and is read for the given image"
     assert imported.conflicts(shapes) == []
-    assert imported.conflicts(output_shapes(on(imported.network, 40, 41)))[0].startswith("0: the file has ")
+    assert imported.conflicts(output_shapes(on(imported.network, 40, 41)))[0].startswith("0: the model has ")
 
 
 @pytest.mark.parametrize("name", [name for name in AT_ONE_SIZE if "computed" not in name and "branch" not in name])

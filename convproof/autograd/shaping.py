@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,10 +194,17 @@ def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) ->
 def take(x: Any, places: Sequence[int], axis: int) -> Tensor:
     """The entries of x at `places` along `axis`, which may come several times, or not at all.
 
+    x of shape (..., n, ...) becomes (..., len(places), ...). Raises `ShapeError` for a place or an axis that x has not,
+    and for what is no flat list of whole numbers.
+
     >>> take([[1, 2, 3]], [0, 0, 2], 1).numpy().tolist()
     [[1, 1, 3]]
     """
     x = operand(x, "take")
+    try:
+        places = [operator.index(place) for place in places]
+    except TypeError:
+        raise ShapeError(f"take: places={places!r} must be a list of whole numbers") from None
     try:
         value = np.take(x.value, places, axis)
     except (IndexError, np.exceptions.AxisError) as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
-from convproof.errors import ConvproofError, Undecided
+from convproof.errors import Disagreement, Undecided
 from convproof.proof import Decision, Refused, decide
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import term
@@ -23,10 +23,6 @@ from convproof.symbolic.shapes import Shape, output_shape
 
 MOST_LAYERS = 2_000
 """The longest network that is stated as one theorem."""
-
-
-class Disagreement(ConvproofError):
-    """The kernel and the symbolic wing found different sets: one of the two is wrong."""
 
 
 def prove_sizes(network: Network, axis: int | str) -> tuple[Decision, Decision]:
@@ -53,7 +49,7 @@ def prove_sizes(network: Network, axis: int | str) -> tuple[Decision, Decision]:
         raise Undecided(f"sizes of {letter} are not proved: {error}") from None
     for decision, sizes in zip((valid, exact), found, strict=True):
         if decision.sizes != sizes:
-            raise Disagreement(f"{letter}: the kernel finds {decision.sizes}, the symbolic wing {sizes}")
+            raise Disagreement(f"sizes of {letter}: the kernel finds {decision.sizes}, the symbolic wing {sizes}.")
     return valid, exact
 
 

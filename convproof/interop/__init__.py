@@ -1,1 +1,15 @@
-"""Files of other programs become spec Networks. Nothing is imported until a file is read: `convproof.interop.onnx`."""
+"""Files and modules of others become spec Networks: `convproof.interop.onnx.load` and `convproof.interop.torch.load`.
+
+Neither onnx nor torch is imported until something is read.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("onnx", "torch"):
+        return import_module(f"convproof.interop.{name}")
+    raise AttributeError(f"module 'convproof.interop' has no attribute {name!r}")

@@ -20,7 +20,7 @@ _CHAIN = 50
 
 @dataclass(frozen=True)
 class Imported:
-    """A network from a file, and where in the file its layers come from.
+    """A network from a file or a module, and where in it its layers come from.
 
     `tensors` names the tensor that a layer makes, `parameters` the stored tensors that it learns (scale and shift of a
     BatchNorm, not the running statistics), whose shapes are in `stored`. A tensor that several layers use stands
@@ -42,12 +42,14 @@ class Imported:
         return sum(prod(self.stored[name]) for name in {name for used in self.parameters.values() for name in used})
 
     def conflicts(self, shapes: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Where `shapes` (of outputs, by layer) are not those that are written into the file, in words; letters may be.
+        """Where `shapes` (of outputs, by layer) are not those that are written into the model, in words.
+
+        Letters may be.
 
         >>> from convproof.spec import Conv, Flatten, Input
         >>> network = Network.chain([Input(3, (8, 8)), Conv(2, 3), Flatten()])
         >>> Imported(network, {}, {}, {}, {"flatten1": (98,)}, {}).conflicts({"flatten1": (72,)})
-        ['flatten1: the file has 98 values, not 72']
+        ['flatten1: the model has 98 values, not 72']
         """
         found = []
         for layer, written in self.fixed.items():
@@ -55,7 +57,7 @@ class Imported:
                 here, there = (
                     "x".join("?" if n is None else str(n) for n in each) for each in (written, shapes[layer])
                 )
-                found.append(f"{layer}: the file has {here} values, not {there}")
+                found.append(f"{layer}: the model has {here} values, not {there}")
         return found
 
 
@@ -238,6 +240,3 @@ def _numbered(node: Node, letters: Mapping[str, int]) -> Node:
         return node
     channels, *sizes = (letters.get(n, n) for n in (node.layer.channels, *node.layer.sizes))
     return Node(node.name, Input(channels, tuple(sizes)))
-
-
-# --- what a file declares ---------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class _Import:
         if output is None:
             if len(names) != 1:
                 listed = ", ".join(map(shown, names[:10])) or "none"
-                raise InputError(f"it has {len(names)} outputs ({listed}); name one of them as output")
+                raise InputError(f"it has {len(names)} outputs ({listed}); name one of them (output=, or --tensor)")
             return names[0]
         if output not in self.makers and output not in self.inputs:
             raise InputError(f"it has no tensor {shown(output)!r}; its outputs are {', '.join(map(shown, names[:10]))}")

@@ -284,7 +284,9 @@ class _Import:
         if not found:
             raise InputError("what its forward returns does not depend on the image")
         if output is None and len(found) > 1:
-            raise InputError(f"its forward returns {len(found)} tensors ({listed}); name one of them as output")
+            raise InputError(
+                f"its forward returns {len(found)} tensors ({listed}); name one of them (output=, or --tensor)"
+            )
         if output is not None and output not in found:
             raise InputError(f"its forward returns no tensor {shown(output)!r}; there are {listed}")
         return found[output] if output is not None else next(iter(found.values()))

@@ -247,8 +247,8 @@ def _upsample(call: Call) -> Flow:
 
 def _aligned(call: Call, made: Flow) -> Flow:
     """What is made; that it is made of other positions is noted."""
-    if call.get("align_corners"):
-        kind = type(call.graph.nodes[made.layer].layer).__name__
+    kind = type(call.graph.nodes[made.layer].layer).__name__
+    if call.get("align_corners") or (call.get("mode") == "nearest-exact" and kind == "Resize"):
         call.note(made, f"takes its values at other positions than {kind}: sizes and costs are the same")
     return made
 

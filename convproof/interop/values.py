@@ -78,7 +78,9 @@ def short_pads(pairs: Sequence[tuple[int, int]]) -> Any:
 
 
 def axis_of(axis: Any, rank: int) -> int:
-    """`axis`, counted from 0; negative ones count from the end. Raises `InputError` where there is none such."""
+    """`axis`, counted from 0; negative ones count from the end. Raises `InputError` where there is none such, and
+    `Inexpressible` for one that is no number.
+    """
     if not isinstance(axis, int):
         raise Inexpressible("its axes are computed")
     if not -rank <= axis < rank:

@@ -1,8 +1,9 @@
 """Networks that have a name, in notation, with the figures that were published about them.
 
 Where sources disagree about a network, each of its forms has a name of its own, and `notes` says what they disagree
-about. The plain name is the form of the paper, except that `lenet5` and `unet` are what is built under these names
-today; the papers' own are `lenet5_1998` and `unet_2015`.
+about. The plain name is the form of the paper, with four exceptions: `lenet5` and `unet` are what is built under these
+names today (the papers' own are `lenet5_1998` and `unet_2015`), and `resnet18` and `resnet34` have shortcuts with
+convolutions, as torchvision's.
 """
 
 from __future__ import annotations

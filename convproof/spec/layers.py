@@ -411,7 +411,9 @@ class GroupNorm(_Checked):
 
 @dataclass(frozen=True)
 class InstanceNorm(_Checked):
-    """Normalisation of each image channel by channel, as `torch.nn.InstanceNorm2d`."""
+    """Normalisation of each image channel by channel, as `torch.nn.InstanceNorm2d`; with a learned scale and shift per
+    channel if `affine`, which there is False by default.
+    """
 
     eps: float = 1e-5
     affine: bool = True

@@ -85,6 +85,11 @@ def walk(item: Item) -> Iterator[Item]:
         yield from walk(part)
 
 
+def is_family(item: Item) -> bool:
+    """Whether a tree has repetitions by letters or optional layers."""
+    return any(isinstance(i, Optional) or (isinstance(i, Repeat) and isinstance(i.count, str)) for i in walk(item))
+
+
 def nesting(item: Item) -> int:
     """How deep repetitions by letters nest."""
     own = isinstance(item, Repeat) and isinstance(item.count, str)
@@ -416,7 +421,8 @@ def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
         given[name] = token
     missing = [name for name in known.required if name not in given]
     if missing:
-        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({', '.join(f'{m}=3' for m in missing)})")
+        example = ", ".join(f"{name}=3" for name in known.required)
+        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({example})")
     values = {known.arguments[name]: _read(known.arguments[name], token, word, name) for name, token in given.items()}
     layer: Layer = known.kind(**known.preset | values)
     return layer

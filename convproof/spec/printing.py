@@ -34,14 +34,14 @@ MAX_BLOCK = 64
 """The longest block of layers that is looked for again right behind itself."""
 
 
-def write(item: Item | Network) -> str:
+def to_notation(item: Item | Network) -> str:
     """The notation of a tree, or of a network whose branches all join again; runs of equal blocks become `[...]*n`.
 
     `parse` gives a written tree back. `network` gives a written network's layers back, in order, under names of its
     own. Raises `SpecError` for what the notation cannot say: branches that share layers, expressions for sizes.
 
     >>> from convproof.spec.notation import network
-    >>> write(network("INPUT[8x8x3] -> CONV3-8 -> RELU -> CONV3-8 -> RELU -> { ID | CONV3-8 } ADD"))
+    >>> to_notation(network("INPUT[8x8x3] -> CONV3-8 -> RELU -> CONV3-8 -> RELU -> { ID | CONV3-8 } ADD"))
     'INPUT[8x8x3] -> [CONV3-8 -> RELU]*2 -> { ID | CONV3-8 } ADD'
     """
     tree = _tree(item) if isinstance(item, Network) else item

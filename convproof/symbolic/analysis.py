@@ -12,6 +12,7 @@ import sympy
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import (
     MERGES,
+    Activation,
     ChannelShuffle,
     Conv,
     ConvTranspose,
@@ -95,11 +96,11 @@ class Analysis:
         return not (self.misfits or self.refused or nowhere)
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `convproof net --format json`."""
+        """What `convproof net --format json` says of any network."""
         return {
             "schema": "convproof/1",
-            "layers": [{f.name: _plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows],
-            "totals": {f.name: _plain(getattr(self.totals, f.name)) for f in fields(self.totals)},
+            "layers": [{f.name: plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows],
+            "totals": {f.name: plain(getattr(self.totals, f.name)) for f in fields(self.totals)},
             "valid_sizes": {axis: found and found.to_json() for axis, found in self.valid_sizes.items()},
             "exact_sizes": {axis: found and found.to_json() for axis, found in self.exact_sizes.items()},
             "misfits": list(self.misfits),
@@ -212,7 +213,9 @@ def _row(node: Node, shapes: dict[str, Shape], seen: Fields | None, cost: Callab
 
 
 def _op(layer: Layer) -> str:
-    """The kind of a layer, or the name of the operation that is no kind."""
+    """The kind of a layer, the name of an activation function, or that of the operation that is no kind."""
+    if isinstance(layer, Activation):
+        return layer.name
     return layer.op if isinstance(layer, Unknown) else type(layer).__name__
 
 
@@ -266,10 +269,10 @@ def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) 
                     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON: numbers as numbers (fractions as floats), expressions as strings."""
     if isinstance(value, tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, sympy.Rational):
         return float(value)
     return str(value) if isinstance(value, sympy.Expr) else value

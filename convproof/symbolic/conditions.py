@@ -158,13 +158,13 @@ def _where(wanted: Iterable[tuple[str, Size]], letter: Any) -> SizeSet:
     return found
 
 
-def disagreement(network: Network, axis: int | str) -> tuple[int, str] | None:
+def first_mismatch(network: Network, axis: int | str) -> tuple[int, str] | None:
     """The smallest size along an axis at which every window fits but branches differ, and the first merge of them.
 
     None where branches agree at all sizes. Raises as `size_sets`.
 
     >>> from convproof.spec.notation import network
-    >>> disagreement(network("INPUT[WxWx3] -> { ID | POOL2 -> UPSAMPLE2 } ADD"), "W")
+    >>> first_mismatch(network("INPUT[WxWx3] -> { ID | POOL2 -> UPSAMPLE2 } ADD"), "W")
     (3, 'add1')
     """
     letter, shapes, axis = _along(network, axis)

@@ -1,7 +1,8 @@
 """What a layer costs: weights, parameters, multiply-adds, activation values.
 
 Conventions: `weights` leaves biases out and `parameters` counts them. A multiply-add counts once (one MAC, two FLOPs),
-and taps on padding count. ReLU, dropout and flatten work in place and keep no values of their own. 4 bytes a value.
+and taps on padding count. ReLU, dropout, flatten and other functions of single elements work in place and keep no
+values of their own. 4 bytes a value.
 """
 
 from __future__ import annotations

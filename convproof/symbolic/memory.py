@@ -56,6 +56,9 @@ class Peak:
 def retained(network: Network) -> Size:
     """The values that training keeps for the backward pass: every layer's output, apart from those made in place.
 
+    That functions of single elements work in place is the convention of `costs.values`; where their backward pass
+    needs what they overwrite, as that of GELU does, a framework keeps it as well.
+
     >>> from convproof.spec.notation import network
     >>> retained(network("INPUT[WxWx3] -> CONV3-8 -> RELU -> CONV3-8"))
     19*W**2

@@ -26,7 +26,7 @@ import sympy
 from convproof.errors import SpecError, Undecided
 from convproof.spec import MERGES, Input, Layer, Network, notation
 from convproof.spec.notation import Branches, Chain, Item, Optional, Repeat
-from convproof.spec.printing import write
+from convproof.spec.printing import to_notation
 from convproof.symbolic import costs
 from convproof.symbolic.field import Field, Fields, receptive_field
 from convproof.symbolic.floordiv import FloorDiv, Size, collect, floordiv, normal, size, symbol
@@ -49,7 +49,7 @@ class Family:
     tree: Chain
 
     def __str__(self) -> str:
-        return write(self.tree)
+        return to_notation(self.tree)
 
     def at(self, *number: int, **counts: int) -> Network:
         """The network with numbers for the letters that count, wherever they stand: `at(3)`, or `at(N=3, M=2)`."""

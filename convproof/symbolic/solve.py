@@ -29,6 +29,9 @@ from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_ze
 MOST_TRIED, MOST_DESIGNS = 2_000, 100_000
 """How many numbers are tried for a letter, and how many designs for a table."""
 
+_DIVISORS = ("groups", "upscale_factor", "downscale_factor")
+"""Fields that must divide channels or sizes."""
+
 _FAR = 10**12  # more than any size that is tried
 _DEPTH = symbol("depth of the image")  # a name that no letter can have
 
@@ -141,7 +144,7 @@ def _works(network: Network, letter: sympy.Symbol, number: int, want: Want, exac
 
 
 def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: bool) -> Iterator[tuple[str, Size]]:
-    """What is asked of the sizes, as `analysis` puts it, of the channels and of the output."""
+    """What is asked of the sizes, as `conditions` puts it, of the channels and of the output."""
     for node in network:
         inputs = tuple(shapes[name] for name in node.operands)
         for axis in range(len(axis_names(network))):
@@ -158,7 +161,7 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
             yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
         elif isinstance(node.layer, spec.PixelShuffle) and isinstance(block := block_size(node.layer, inputs[0]), int):
             yield "channels", normal(depths[0] - block * floordiv(depths[0], block))
-        elif isinstance(node.layer, spec.GroupNorm) and isinstance(node.layer.groups, int):
+        elif isinstance(node.layer, (spec.GroupNorm, spec.ChannelShuffle)) and isinstance(node.layer.groups, int):
             yield "channels", normal(depths[0] - node.layer.groups * floordiv(depths[0], node.layer.groups))
         elif isinstance(node.layer, spec.Slice):
             yield "fits", normal(depths[0] - as_size(node.layer.stop))
@@ -177,7 +180,7 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
 def _by_period(network: Network, letter: sympy.Symbol, want: Want, exact: bool) -> SizeSet:
     """The numbers that meet all conditions, each decided for all numbers. Raises `Undecided` where one is not."""
     for node in network:
-        tested = ("kernel_size", "stride", "padding", "dilation") if needs_image(node.layer) else ("groups",)
+        tested = ("kernel_size", "stride", "padding", "dilation") if needs_image(node.layer) else _DIVISORS
         if isinstance(node.layer, spec.ConvTranspose) and node.layer.output_padding != 0:
             tested = ("groups", "stride", "dilation", "output_padding")
         if any(letter.name in names for field, names in _letters(node.layer).items() if field in tested):
