@@ -188,6 +188,8 @@ def _padding(axis: Axis, n: int) -> tuple[int, int]:
 @lower.register
 def _(layer: Pad, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
     (x,) = operands
+    if layer.mode != "zeros":
+        raise MissingRule(f"numeric run with mode {layer.mode}", layer)
     y = ag.pad(x, tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2)))
     if 0 in y.shape[2:]:
         raise ShapeError(f"pad: padding={layer.padding} leaves nothing of shape {x.shape}; crop less")
@@ -196,7 +198,7 @@ def _(layer: Pad, operands: list[Tensor], parameter: LayerParameters, algorithm:
 
 @lower.register
 def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+    (x,) = _planes(operands)
     if layer.mode != "nearest":
         raise MissingRule(f"numeric run with mode {layer.mode}", layer)
     for place, axis in enumerate(layer.axes(x.ndim - 2), start=2):
@@ -208,7 +210,7 @@ def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algor
 
 @lower.register
 def _(layer: PixelShuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+    (x,) = _planes(operands)
     factor, sizes = layer.upscale_factor, x.shape[2:]
     if x.shape[1] % factor ** len(sizes):
         raise ShapeError(f"pixel_shuffle: blocks of {factor ** len(sizes)} do not divide the {x.shape[1]} channels")
@@ -220,7 +222,7 @@ def _(layer: PixelShuffle, operands: list[Tensor], parameter: LayerParameters, a
 
 @lower.register
 def _(layer: PixelUnshuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+    (x,) = _planes(operands)
     factor, sizes = layer.downscale_factor, x.shape[2:]
     if any(n % factor for n in sizes):
         raise ShapeError(f"pixel_unshuffle: blocks of {factor} do not fill {sizes}")
@@ -261,7 +263,7 @@ def _(layer: LpPool, operands: list[Tensor], parameter: LayerParameters, algorit
 
 @lower.register
 def _(layer: AdaptivePool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+    (x,) = _planes(operands)
     pool = ag.adaptive_avg_pool if layer.kind == "avg" else ag.adaptive_max_pool
     found: Tensor = pool(x, tuple(layer.sizes(x.ndim - 2)))
     return found
@@ -383,16 +385,24 @@ def _(layer: Scale, operands: list[Tensor], parameter: LayerParameters, algorith
     return ag.multiply(x, ag.reshape(factors, per_channel))
 
 
+def _planes(operands: list[Tensor]) -> list[Tensor]:
+    """The operands, which must have as many spatial axes as one another, and some."""
+    shapes = [each.shape for each in operands]
+    if len({len(shape) for shape in shapes}) > 1 or len(shapes[0]) < 3:
+        raise ShapeError(f"shapes {', '.join(map(str, shapes))} must have equal numbers of spatial axes, at least one")
+    return operands
+
+
 @lower.register
 def _(layer: PadTo, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    x, like = operands
+    x, like = _planes(operands)
     missing = [m - n for n, m in zip(x.shape[2:], like.shape[2:], strict=True)]
     return ag.pad(x, tuple((n // 2, n - n // 2) for n in missing))
 
 
 @lower.register
 def _(layer: Resize, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    x, like = operands
+    x, like = _planes(operands)
     if layer.mode != "nearest":
         raise MissingRule(f"numeric run with mode {layer.mode}", layer)
     for axis, m in enumerate(like.shape[2:], start=2):

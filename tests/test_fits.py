@@ -162,6 +162,17 @@ def test_drawn_graphs(block):
                 recheck.check(json.loads(json.dumps(proof_term(each.theorem))))
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_dilated_windows_under_same_padding(seed):
+    """Their taps may lie on both sides of a small image."""
+    rng = random.Random(seed)
+    k, d, same = rng.randint(1, 4), rng.randint(1, 5), rng.choice([SAME_UPPER, SAME_LOWER])
+    s = rng.randint(1, k)
+    net = Network.chain([Input(2, ("W",)), Conv(2, rng.randint(1, 2), rng.randint(1, 2)), spec.MaxPool(k, s, same, d)])
+    derived = agrees(net, range(1, 30))
+    assert tuple(each.sizes for each in prove_sizes(net, 0)) == derived
+
+
 @pytest.mark.parametrize(
     "text",
     [

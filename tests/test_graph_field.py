@@ -191,6 +191,10 @@ def test_blocks_of_positions(seed, kind):
         assert list(reached(net, "W", position)) == [int(o) for o in np.flatnonzero(rows[:, position])]
 
 
+def test_a_single_position_is_no_factor():
+    assert reached(network("INPUT[1x1] -> PAD(P=0:2)"), "W", 0) == (0,)
+
+
 def test_bilinear_resizing_reads_the_positions_around():
     """As torch's bilinear interpolation does: 4 positions become 6, and 6 become 4."""
     for n, m, expected in (

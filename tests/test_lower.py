@@ -205,3 +205,12 @@ def test_what_is_refused(call, message):
 def test_sizes_may_be_letters():
     activations, _ = lower.run(network("INPUT[WxHxC] -> POOL2"), X)
     assert activations["maxpool1"].shape == (2, 2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{ FLATTEN | ID } RESIZE", "{ ID | FLATTEN } RESIZE", "{ ID | FLATTEN } PADTO", "FC-8 -> PIXELSHUFFLE(S=2)"],
+)
+def test_vectors_have_no_planes(text):
+    with pytest.raises(ShapeError, match="spatial axes"):
+        lower.run(network(f"INPUT[4x4x2] -> {text}"), np.ones((1, 2, 4, 4)), draw=np.ones)

@@ -91,7 +91,7 @@ def test_branches_may_join_in_what_is_unknown():
         ("CONV(K=3, F=3, P=-1:0)", 1, "Conv: padding=-1 is too small; it must be at least 0"),
         ("CONV(K=3, F=3, P=same)", 1, "Conv: padding='same' is no letter; use a number or a name such as 'W'"),
         ("CONV(K=3, F=3, S=SAME)", 1, "Conv: stride='SAME' is no letter; use a number or a name such as 'W'"),
-        ("UPSAMPLE(S=2, MODE=CUBIC)", 1, "Upsample: mode='cubic' must be 'nearest' or 'bilinear'"),
+        ("UPSAMPLE(S=2, MODE=CUBIC)", 1, "Upsample: mode='cubic' must be 'nearest', 'bilinear' or 'other'"),
         ("AFFINE(SCALE=0, SHIFT=0)", 1, "Affine: scale and shift must be True or False, and not both False"),
         ("RELU -> PAD", 9, "PAD needs its numbers: PAD(P=...)"),
         ("POOL2(S=1)", 1, "POOL2 takes no arguments"),

@@ -612,11 +612,14 @@ UNKNOWN = {
     "padded channels": ([node("Pad", "x p", "y")], {"p": ints(0, 1, 0, 0, 0, 0, 0, 0)}, "the batch or the channels"),
     "not whole": ([oh.make_node("Resize", ["x", "", "s"], ["y"])], {"s": np.float32([1, 1, 1.5, 2])}, "not whole"),
     "smaller": ([oh.make_node("Resize", ["x", "", "s"], ["y"])], {"s": np.float32([1, 1, 0.5, 1])}, "not whole"),
-    "cubic": (
-        [oh.make_node("Resize", ["x", "", "s"], ["y"], mode="cubic")],
-        {"s": np.float32([1, 1, 2, 2])},
-        "by cubic",
+    "batch too": ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p", "y")], {}, "the batch too"),
+    "statistics of the batch": (
+        [oh.make_node("BatchNormalization", ["x", *"gggg"], ["y"], training_mode=1)],
+        {"g": integers(4)},
+        "by the statistics",
     ),
+    "slopes of other channels": ([node("PRelu", "x s", "y")], {"s": integers(3, 1, 1)}, "or one for each channel"),
+    "nothing": ([node("Slice", "x s e a", "y")], {"s": ints(2), "e": ints(2), "a": ints(1)}, "an empty tensor"),
     "transposed, too short": (
         *transposed((4, 5, 1, 2), auto_pad="SAME_UPPER", strides=[2, 2]),
         "larger than its windows",
@@ -662,22 +665,7 @@ def test_a_branch_on_a_condition_is_unknown_and_reads_what_its_graphs_read(impor
 @pytest.mark.parametrize(
     ("nodes", "weights", "text"),
     [
-        (*single("Pad", "x p", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, mode="reflect"), "pads by reflect"),
         (*single("Pad", "x p v", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "v": np.float32(2)}), "another number than 0"),
-        (
-            [
-                oh.make_node(
-                    "Resize", ["x", "", "s"], ["y"], mode="linear", coordinate_transformation_mode="align_corners"
-                )
-            ],
-            {"s": np.float32([1, 1, 2, 2])},
-            "other positions",
-        ),
-        (
-            [oh.make_node("Resize", ["x", "", "s"], ["y"], coordinate_transformation_mode="asymmetric")],
-            {"s": np.float32([1, 1, 3, 3])},
-            "other positions",
-        ),
         (*single("PRelu", "x s", {"s": integers(4, 1, 1)}), "4 learned slopes"),
         (*single("MaxPool", kernel_shape=[3, 2], strides=[2, 3], ceil_mode=1, auto_pad="VALID"), "rounds up"),
     ],
@@ -846,7 +834,11 @@ def test_reshapes(name, imported):
         ([node("Flatten", "x", "y", axis=0)], {}, 17, FLAT),
         ([node("Flatten", "x", "y", axis=-3)], {}, 17, FLAT),
         ([node("Flatten", "x", "f"), node("Flatten", "f", "y")], {}, 17, FLAT),
-        ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p", "y")], {}, 17, [spec.GlobalPool("max"), *FLAT]),
+        *(([oh.make_node("Resize", ["x", "", "s"], ["y"], **more)], {"s": np.float32([1, 1, 2, 2])}, 18, [spec.Upsample(2, "other")])
+          for more in ({"mode": "cubic"}, {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, {"mode": "linear", "antialias": 1},
+                       {"coordinate_transformation_mode": "asymmetric"})),
+        *(([node("Pad", "x p", "y", mode=mode)], {"p": ints(0, 0, 1, 2, 0, 0, 1, 0)}, 19, [spec.Pad(((1, 1), (2, 0)), ours)])
+          for mode, ours in (("reflect", "reflect"), ("edge", "replicate"), ("wrap", "circular"))),
         ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p a", "y")], {"a": ints(3)}, 17, [spec.GlobalPool("max"), spec.Unknown("Squeeze")]),
         ([node("Concat", "x", "c", axis=1), node("Sum", "c", "s"), node("Relu", "s", "y")], {}, 17, [spec.ReLU()]),
         ([node("Flatten", "x", "f"), node("Gemm", "f w b", "y")], {"w": integers(504, 5), "b": integers(1, 5)}, 17, [*FLAT, spec.Linear(5)]),

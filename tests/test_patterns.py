@@ -321,3 +321,9 @@ def test_every_letter_is_told_from_others():
     assert family.output_shape[1] == FloorDiv(n1 + 2 * n2, 2**N) - 2 * n2
     with pytest.raises(ConvproofError):
         pattern("INPUT[WxWx3] -> [RELU]*n0'")
+
+
+@pytest.mark.parametrize("text", ["{ FLATTEN | ID } RESIZE", "{ ID | FLATTEN } PADTO", "FC-4 -> ADAPTIVEAVGPOOL(O=1)"])
+def test_what_does_not_go_together_in_a_family_is_said(text):
+    with pytest.raises(ShapeError):
+        pattern(f"INPUT[WxWx3] -> {text} -> [RELU]*N").output_shape  # noqa: B018

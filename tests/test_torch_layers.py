@@ -25,7 +25,7 @@ from convproof.spec import (
     Pad,
     Upsample,
 )
-from convproof.symbolic import output_shapes
+from convproof.symbolic import analyze, output_shapes, size_sets
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 from torchmodules import Does, kinds, on  # noqa: E402
@@ -84,6 +84,7 @@ DOES = {
     "global average": (lambda s, x: F.adaptive_avg_pool2d(x, 1), {}, "GlobalPool:avg"),
     "global maximum": (lambda s, x: F.adaptive_max_pool2d(x, (1, 1)), {}, "GlobalPool:max"),
     "mean": (lambda s, x: x.mean([2, 3]), {}, "GlobalPool:avg Flatten"),
+    "mean, as in NumPy": (lambda s, x: x.mean(axis=(2, 3), keepdims=True), {}, "GlobalPool:avg"),
     "mean, axes kept": (lambda s, x: torch.mean(x, dim=(-1, -2), keepdim=True), {}, "GlobalPool:avg"),
     "maximum": (lambda s, x: x.amax((2, 3)), {}, "GlobalPool:max Flatten"),
     "average of all": (lambda s, x: F.avg_pool2d(x, x.size()[2:]), {}, "GlobalPool:avg"),
@@ -246,7 +247,7 @@ def test_a_function_at_many_sizes(name):
 MODULES = {
     "Conv1d": (lambda: nn.Conv1d(12, 6, 4, padding="same"), 1, "Conv"),
     "Conv2d": (lambda: nn.Conv2d(12, 6, (3, 2), (2, 1), (1, 0), (1, 2), 3, bias=False), 2, "Conv"),
-    "Conv3d": (lambda: nn.Conv3d(12, 6, (1, 2, 3), 2, padding=1, padding_mode="circular"), 3, "Conv"),
+    "Conv3d": (lambda: nn.Conv3d(12, 6, (1, 2, 3), 2, padding=1, padding_mode="circular"), 3, "Pad Conv"),
     "ConvTranspose1d": (lambda: nn.ConvTranspose1d(12, 6, 3, 2, output_padding=1), 1, "ConvTranspose"),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(12, 6, (3, 4), 2, (0, 1), 1, 2, False, 2), 2, "ConvTranspose"),
     "ConvTranspose3d": (lambda: nn.ConvTranspose3d(12, 6, 2, 2), 3, "ConvTranspose"),
@@ -284,6 +285,8 @@ MODULES = {
     "InstanceNorm2d": (lambda: nn.InstanceNorm2d(12, affine=True, track_running_stats=True), 2, "BatchNorm"),
     "Identity": (lambda: nn.Sequential(nn.Identity(), nn.Sequential(nn.ReLU(), nn.Sequential())), 2, "ReLU"),
     "Flatten": (lambda: nn.Flatten(), 3, "Flatten"),
+    "bicubic": (lambda: nn.Upsample(scale_factor=2, mode="bicubic"), 2, "Upsample"),
+    "corners": (lambda: nn.UpsamplingBilinear2d(scale_factor=2), 2, "Upsample"),
     "Unflatten": (lambda: nn.Sequential(nn.Unflatten(1, (3, 4)), nn.Flatten(2, -1), nn.Flatten()), 1, "Flatten"),
 }  # fmt: skip
 
@@ -409,6 +412,60 @@ def test_where_the_module_does_not_run_the_size_is_not_known():
     assert why == "not understood: the size of 0 is not known, as torch does not tell it"
 
 
+@pytest.mark.parametrize(
+    ("padded", "least"),
+    [
+        (lambda: nn.ReflectionPad2d((3, 1, 0, 2)), 3),
+        (lambda: nn.ReplicationPad2d(2), 1),
+        (lambda: nn.CircularPad2d((0, 0, 4, 1)), 4),
+        (lambda: nn.Conv2d(12, 3, 3, padding=2, padding_mode="reflect"), 3),
+        (lambda: nn.Conv2d(12, 3, (1, 5), padding=(1, 2), padding_mode="circular"), 1),
+    ],
+)
+def test_padding_by_the_image_itself(padded, least):
+    """It takes as many rows as torch does; what it reads at the border is undecided."""
+    module = nn.Sequential(padded()).to("meta")
+    network = load(module, (12, "H", "W")).network
+    valid, _ = size_sets(network, 0)
+    for n in range(1, 12):
+        try:
+            shape = tuple(module(torch.empty(1, 12, n, 9, device="meta")).shape[1:])
+        except RuntimeError:
+            shape = None
+        assert (n in valid) == (shape is not None)
+        assert shape is None or output_shapes(on(network, n, 9))[network.output.name] == shape
+    assert next(iter(valid)) == least
+    assert any("at the border reads the image again" in each for each in analyze(network).undecided)
+
+
+def test_sizes_asked_of_layers_that_are_left_out_fix_the_image():
+    module = Does(lambda s, x: F.adaptive_avg_pool2d(x, s.d(x).shape[2:]), d=nn.Conv2d(4, 8, 1, 4))
+    imported = load(module, (4, 24, 20))
+    assert imported.fixed == {"input": (None, 24, 20)}
+    assert load(Does(lambda s, x: F.interpolate(x, size=(24, 24))), (4, 12, 12)).fixed == {"input": (None, 12, 12)}
+
+
+@pytest.mark.parametrize("change", ["hook", "hook before", "forward", "another class"])
+def test_what_a_module_does_instead_of_its_class_is_not_overlooked(change):
+    class Strided(nn.Conv2d):
+        def _conv_forward(self, x, weight, bias):
+            return F.conv2d(x, weight, bias, 2)
+
+    conv = Strided(3, 8, 3) if change == "another class" else nn.Conv2d(3, 8, 3)
+    if change == "hook":
+        conv.register_forward_hook(lambda module, inputs, y: F.max_pool2d(y, 2))
+    if change == "hook before":
+        conv.register_forward_pre_hook(lambda module, inputs: (F.pad(inputs[0], (1, 1, 1, 1)),))
+    if change == "forward":
+        conv.forward = lambda x: F.conv2d(x, conv.weight, conv.bias, 2)
+    module = nn.Sequential(conv)
+    network = load(module, (3, "H", "W")).network
+    if change != "another class":
+        assert kinds(network) == "Unknown:another Conv2d"
+        return
+    assert output_shapes(on(network, 13, 12))[network.output.name] == tuple(module(torch.zeros(1, 3, 13, 12)).shape[1:])
+
+
 # --- what no layer kind describes -------------------------------------------------------------------------------------
 
 
@@ -442,7 +499,14 @@ UNKNOWN = {
     "other axis": (lambda x: torch.cat([x, x], 2), "cat", "it joins along another axis than the channels"),
     "softmax over rows": (nn.Softmax(2), "Softmax", "it runs over another axis than the channels"),
     "mean over rows": (lambda x: x.mean(2), "mean", "it reduces other axes than all spatial ones"),
-    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), "Upsample", "it interpolates by bicubic"),
+    "statistics of the batch": (nn.BatchNorm2d(12, track_running_stats=False), "BatchNorm2d",
+                                "it normalizes by the statistics of what it reads"),
+    "statistics of the batch, function": (lambda x: F.batch_norm(x, None, None, training=True), "batch_norm",
+                                          "it normalizes by the statistics of what it reads"),
+    "several numbers": (lambda x: torch.clamp(x[:, :1], min=torch.ones(8, 1, 1)), "clamp", "it reads several numbers"),
+    "part changed in place": (lambda x: x.chunk(2, 1)[0].add_(1), "add_", "it changes another tensor too"),
+    "result elsewhere": (lambda x: torch.add(x, 1, out=torch.empty(1)), "add", "it changes another tensor too"),
+    "gate of fewer axes": (lambda x: x * x.mean((2, 3)).unsqueeze(-1), "mul", "its operands have different numbers of axes"),
     "by 1.5": (nn.Upsample(scale_factor=1.5), "Upsample", "its factors are not whole numbers"),
     "more channels": (lambda x: F.pad(x, (0, 0, 0, 0, 1, 1)), "pad", "it pads the channels or the batch"),
     "fewer channels": (lambda x: x[:, ::2], "getitem", "it takes a part of what it reads"),
@@ -475,22 +539,9 @@ def test_what_no_layer_kind_describes_is_unknown_and_the_rest_goes_on(name):
 
 TAKEN = {
     "divisor": (nn.AvgPool2d(2, divisor_override=3), "divides by a number of its own: sizes and costs are the same"),
-    "reflection": (nn.ReflectionPad2d(1), "pads by reflection, which is taken as zeros: sizes and costs are the same"),
-    "replication": (
-        lambda x: F.pad(x, (1, 1, 1, 1), mode="replicate"),
-        "pads by replicate, which is taken as zeros: sizes and costs are the same",
-    ),
     "ones": (
         nn.ConstantPad2d(1, 1.0),
         "pads by another number than 0, which is taken as zeros: sizes and costs are the same",
-    ),
-    "circular": (
-        nn.Conv2d(12, 3, 3, padding=1, padding_mode="circular"),
-        "pads by circular, which is taken as zeros: sizes and costs are the same",
-    ),
-    "corners": (
-        nn.UpsamplingBilinear2d(scale_factor=2),
-        "takes its values at other positions than Upsample: sizes and costs are the same",
     ),
     "weighted sum": (lambda x: torch.add(x, F.relu(x), alpha=0.5), "multiplies one of the branches by a number"),
     "slopes": (nn.PReLU(12), "learns 1.part.weight, which this layer kind does not count"),

@@ -194,6 +194,12 @@ class Graph:
         if any(n is not None for n in written):
             self.fixed[x.layer] = tuple(written)
 
+    @property
+    def rank(self) -> int:
+        """The number of axes of the image, with the batch."""
+        image: Any = next(iter(self.nodes.values())).layer
+        return 2 + len(image.sizes)
+
     def _is_single(self, x: Flow) -> bool:
         """Whether x has one position, whatever the size of the image."""
         return x.shape is not None and len(x.shape) > 2 and all(n == 1 for n in x.shape[2:])

@@ -228,7 +228,7 @@ class _Import:
         if flows:
             made = _layer(call, graph, flows)
             if isinstance(made, tuple):
-                self.values |= zip(node.output, made, strict=True)
+                self.values |= {name: each for name, each in zip(node.output, made, strict=True) if name}
                 return
             self.values[tensors[0]] = made
             why = "no layer kind has a second output"

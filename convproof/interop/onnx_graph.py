@@ -75,7 +75,7 @@ class OnnxGraph(Graph):
         """x with the bias, where x is a fully connected layer without one that nothing else reads; else None."""
         layer, tensor = self.nodes[x.layer].layer, self.tensors.get(x.layer, "")
         units = layer.out_features if isinstance(layer, spec.Linear) and not layer.bias else None
-        if bias.shape is None or bias.shape[-1:] != (units,) or bias.size != units:
+        if bias.shape is None or bias.shape[-1:] != (units,) or bias.size != units or len(bias.shape) > 2:
             return None
         if tensor not in call.node.input or self.uses[tensor] != 1:
             return None

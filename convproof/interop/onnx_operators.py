@@ -69,6 +69,8 @@ def _activation(name: str) -> Rule:
 
 def _prelu(call: Call, graph: OnnxGraph) -> Flow:
     x, slopes = call.flow(), call.constant(1).size
+    if slopes != 1 and slopes != graph.channels(x):
+        raise Inexpressible("its slopes are not one, or one for each channel")
     made = graph.elementwise(call, spec.Activation("prelu"), x)
     graph.note(made, f"has {slopes} learned slopes, which are not counted")
     return made
@@ -137,6 +139,8 @@ def _batch_norm(call: Call, graph: OnnxGraph) -> Flow:
     x, gamma, beta = call.flow(), call.constant(1), call.constant(2)
     if not call.integer("spatial", 1):
         raise Inexpressible("it normalises each position on its own")
+    if call.integer("training_mode", 0):
+        raise Inexpressible("it normalises by the statistics of what it reads")
     if gamma.shape is None or len(gamma.shape) != 1 or gamma.shape != beta.shape:
         raise InputError(f"scale and shift have shapes {gamma.shape} and {beta.shape}, not one number for each channel")
     if x.shape is not None:
@@ -215,8 +219,10 @@ def _split(call: Call, graph: OnnxGraph) -> tuple[Flow, ...]:
     each = -(-channels // parts)
     sizes = call.numbers(1) if call.given(1) is not None else list(call.integers("split", None, ()))
     sizes = sizes or [min(each, channels - each * k) for k in range(parts)]
-    if len(sizes) != parts or sum(sizes) != channels or min(sizes) < 1:
+    if len(sizes) != parts or sum(sizes) != channels:
         raise InputError(f"it splits {channels} channels into {parts} of {sizes}")
+    if min(sizes) < 1:
+        raise Inexpressible("it makes an empty tensor")
     stops = list(accumulate(sizes))
     names = zip(call.node.output, sizes, stops, strict=True)
     return tuple(
@@ -252,7 +258,7 @@ def _slice(call: Call, graph: OnnxGraph) -> Flow:
     for start, end in ((start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis == 1):
         first, stop, _ = slice(start, end).indices(_channels(call, graph, x, 1))
         if first >= stop:
-            raise InputError(f"it takes the channels from {start} to {end} of {shape[1]}, which are none")
+            raise Inexpressible("it makes an empty tensor")
         if stop - first < shape[1]:
             x = graph.add(call, spec.Slice(first, stop), [x], (stop - first, *shape[2:]), part="channels" * bool(pads))
     if not any(map(any, pads.values())):
@@ -288,6 +294,8 @@ def _flattened(call: Call, graph: OnnxGraph, x: Flow, features: int | None) -> F
 def _squeeze(call: Call, graph: OnnxGraph) -> Flow:
     x = call.flow()
     shape = graph.shape(x)
+    if graph.batch == 1 and not call.has("axes") and call.given(1) is None:
+        raise Inexpressible("it takes away the batch too")
     ones = [axis for axis, n in enumerate(shape) if n == 1 and axis > 0]
     axes = sorted(call.axes(1, len(shape), ones))
     if axes != list(range(2, len(shape))) or not axes:
@@ -300,7 +308,7 @@ def _unsqueeze(call: Call, graph: OnnxGraph) -> Flow:
     """A vector's values as channels; what nothing else describes."""
     x = call.flow()
     rank = len(graph.shape(x)) + (len(call.integers("axes")) if call.has("axes") else len(call.numbers(1)))
-    if sorted(call.axes(1, rank)) == list(range(2, rank)) and len(graph.shape(x)) == 2:
+    if sorted(call.axes(1, rank)) == list(range(2, rank)) and len(graph.shape(x)) == 2 and rank == graph.rank:
         graph.vectors[call.node.output[0]] = x
     raise Inexpressible("it adds axes")
 
@@ -346,7 +354,7 @@ def _reshape(call: Call, graph: OnnxGraph) -> Flow:
         return x
     if (
         len(shape) == 2
-        and len(target) > 2
+        and len(target) == graph.rank
         and set(target[2:]) == {1}
         and _written(target[:2], shape, graph) is not None
     ):

@@ -196,11 +196,13 @@ def _pad(call: Call, graph: OnnxGraph) -> Value:
     if not any(any(pair) for pair in pairs.values()):
         return x
     padding = short_pads([pairs.get(axis, (0, 0)) for axis in range(2, len(shape))])
-    made = graph.add(call, spec.Pad(padding), [x], (shape[1], *(None for _ in shape[2:])))
-    mode = call.text("mode", "constant")
-    if mode != "constant":
-        graph.note(made, f"pads by {mode[:20]}, which is taken as zeros: sizes and costs are the same")
-    elif not _pads_zeros(call):
+    mode = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(
+        text := call.text("mode", "constant")
+    )
+    if mode is None:
+        raise Inexpressible(f"it pads by {text[:20]}")
+    made = graph.add(call, spec.Pad(padding, mode), [x], (shape[1], *(None for _ in shape[2:])))
+    if mode == "zeros" and not _pads_zeros(call):
         graph.note(made, "pads with another number than 0, which is taken as zeros: sizes and costs are the same")
     return made
 
@@ -215,26 +217,16 @@ def _pads_zeros(call: Call) -> bool:
 def _resize(call: Call, graph: OnnxGraph) -> Value:
     x = call.flow()
     shape, mode = graph.shape(x), call.text("mode", "nearest")
-    if mode not in ("nearest", "linear"):
-        raise Inexpressible(f"it interpolates by {mode[:20]}")
     if like := _like(call, graph, shape):
-        layer: spec.Layer = spec.Resize("nearest" if mode == "nearest" else "bilinear")
-        return _noted(call, graph, mode, graph.add(call, layer, [x, like], (shape[1], *graph.shape(like)[2:])))
+        resize = spec.Resize(_kind_of(call, mode, whole=False))
+        return graph.add(call, resize, [x, like], (shape[1], *graph.shape(like)[2:]))
     batch, channels, *factors = _factors(call, graph, shape)
     if (batch, channels) != (1, 1):
         raise Inexpressible("it resizes the batch or the channels")
     if set(factors) == {1}:
         return x
-    layer = spec.Upsample(short(factors), "nearest" if mode == "nearest" else "bilinear")
-    return _noted(call, graph, mode, graph.add(call, layer, [x], (shape[1], *(None for _ in factors))))
-
-
-def _noted(call: Call, graph: OnnxGraph, mode: str, made: Flow) -> Flow:
-    """What is made; that it is made of other positions is noted."""
-    if not _as_upsample(call, mode):
-        kind = type(graph.nodes[made.layer].layer).__name__
-        graph.note(made, f"takes its values at other positions than {kind}: sizes and costs are the same")
-    return made
+    upsample = spec.Upsample(short(factors), _kind_of(call, mode, whole=True))
+    return graph.add(call, upsample, [x], (shape[1], *(None for _ in factors)))
 
 
 def _like(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> Flow | None:
@@ -248,15 +240,19 @@ def _like(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> Flow | None:
     return like if like is not None and wanted[1] == shape[1] and tuple(wanted[2:]) != shape[2:] else None
 
 
-def _as_upsample(call: Call, mode: str) -> bool:
-    """Whether a whole factor repeats each position, or interpolates with half-pixel centres."""
+def _kind_of(call: Call, mode: str, whole: bool) -> str:
+    """The mode of `Upsample` or `Resize` that reads the same positions; `whole` factors are rounded in several ways."""
     old = call.op == "Upsample" or call.opset < 11  # these take every position o/factor, rounded down
     coordinates = "asymmetric" if old else call.text("coordinate_transformation_mode", "half_pixel")
     rounding = "floor" if old else call.text("nearest_mode", "round_prefer_floor")
-    if mode == "nearest" and coordinates == "asymmetric":
-        return rounding == "floor"
     half_pixel = coordinates in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
-    return half_pixel and (mode == "linear" or rounding.startswith("round"))
+    if not old and call.integer("antialias", 0):
+        return "other"
+    if mode == "nearest" and coordinates == "asymmetric" and rounding == "floor":
+        return "nearest"
+    if mode == "nearest" and whole and half_pixel and rounding.startswith("round"):
+        return "nearest"
+    return "bilinear" if mode == "linear" and half_pixel else "other"
 
 
 def _factors(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> list[int]:

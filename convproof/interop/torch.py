@@ -26,6 +26,12 @@ from convproof.interop.torch_shapes import SIZES
 from convproof.interop.torch_values import Computed, Formula, Product, Size, times
 from convproof.interop.values import Constant, Extent, Flow, Inexpressible, shown
 
+_VIEWS = (
+    "chunk", "contiguous", "detach", "expand", "flatten", "getitem", "narrow", "permute", "reshape", "select", "split",
+    "squeeze", "swapaxes", "transpose", "unbind", "unflatten", "unsqueeze", "view",
+)  # fmt: skip
+"""Functions whose results may share their elements with what they read."""
+
 _ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.neg)
 
 
@@ -215,9 +221,15 @@ class _Import:
             return self._folded(call, rule)
         if rule is None:
             raise Inexpressible("no layer kind does what it does")
+        if "out" in call.kwargs or (call.in_place and self._is_part(call.node.all_input_nodes)):
+            raise Inexpressible("it changes another tensor too")
         if call.module is not None and len(call.args) + len(call.kwargs) != 1:
             raise Inexpressible("it is called with more than its input")
         return rule(call)
+
+    def _is_part(self, read: Sequence[Any]) -> bool:
+        """Whether the first that a node reads is a view of something, or was made by a function that may be one."""
+        return bool(read) and read[0].op != "call_module" and self._op(read[0]).rstrip("_") in _VIEWS
 
     def _folded(self, call: Call, rule: Rule | None) -> Any:
         """What a node makes that reads no activation."""
@@ -374,16 +386,15 @@ def _tracer(torch: Any, of: _Import) -> Any:
 
 
 def _kind(module: Any) -> str:
-    """The class of torch.nn with a rule whose forward the module has; else its own class."""
-    kinds: tuple[Any, ...] = type(module).__mro__
+    """The class of torch.nn with a rule whose forward the module has; else its own class, by another name."""
+    own = type(module)
+    hooked = "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks
+    kinds: tuple[Any, ...] = () if hooked else own.__mro__
     for kind in kinds:
-        if (
-            kind.__name__ in MODULES
-            and kind.__module__.startswith("torch.nn.")
-            and kind.forward is type(module).forward
-        ):
+        same = all(getattr(kind, name, None) is getattr(own, name, None) for name in ("forward", "_conv_forward"))
+        if same and kind.__name__ in MODULES and kind.__module__.startswith("torch.nn."):
             return str(kind.__name__)
-    return type(module).__name__
+    return f"another {own.__name__}" if own.__name__ in MODULES else own.__name__
 
 
 def _named(value: Any, name: str = "") -> Iterator[tuple[str, Flow]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from convproof import spec
-from convproof.interop.graph import Graph
+from convproof.interop.graph import Graph, Imported
 from convproof.interop.torch_values import Computed, Formula, Product, Size, View, leaves, own_axes, parts
 from convproof.interop.values import Constant, Extent, Flow, Inexpressible, short, shown
 from convproof.spec import Layer
@@ -77,9 +77,8 @@ class TorchGraph(Graph):
             if each == self.batch:
                 raise Inexpressible("it must not depend on the size of the batch")
             shape = self.shape_made(each.layer)
-            if each.layer != IMAGE:
-                wanted = (n if axis == each.axis else None for axis, n in enumerate(shape))
-                self.fix(self.flows[each.layer], tuple(wanted)[1:])
+            wanted = (n if axis == each.axis else None for axis, n in enumerate(shape))
+            self.fix(self.flows[each.layer], tuple(wanted)[1:])
             self.remark(each.layer, "what follows depends on its size, and is read for the given image")
             found *= shape[each.axis]
         return found
@@ -112,7 +111,16 @@ class TorchGraph(Graph):
         """The vector whose values are the channels of x, with a single position, if it is that."""
         view = self.views.get(x.layer)
         alone = view is not None and view.axes[:2] == view.own and not any(view.axes[2:])
+        alone = alone and view is not None and len(view.axes) == self.rank
         return view.x if view is not None and alone else None
+
+    def imported(self, output: Flow) -> Imported:
+        """The network up to an output; where a size was asked of a layer that is left out, the image is fixed."""
+        kept = {node.name for node in self._needed(output)}
+        if any(name not in kept for name in self.fixed):
+            self.fix(self.flows[IMAGE], (None, *self.image_shape[1:]))
+            self.remark(IMAGE, "what follows depends on its size, and is read for the given image")
+        return super().imported(output)
 
     def viewed(self, x: Flow) -> View:
         """The elements of x as those of a layer that is known."""

@@ -17,6 +17,8 @@ def _of_each(call: Call, name: str) -> Flow:
     """A function of each element of what it reads."""
     if len(call.flows) > 1:
         raise Inexpressible("it reads two activations")
+    if any(c.size != 1 for c in call.reads(Constant)) and name not in (*_ARITHMETIC.values(), "prelu"):
+        raise Inexpressible("it reads several numbers")
     made = call.elementwise(spec.ReLU() if name == "relu" else spec.Activation(name), call.flows[0])
     if call.learned:
         call.note(made, f"learns {', '.join(call.learned)}, which this layer kind does not count")
@@ -84,9 +86,10 @@ def _with_constant(call: Call, name: str, x: Flow, c: Constant) -> Flow:
     aligned = (*(1 for _ in shape[len(c.shape) :]), *c.shape)
     if c.size != 1 and (aligned[1] != c.size or shape[1] == 1):
         raise Inexpressible(f"a constant of shape {c.shape} is neither one number nor one for each channel")
+    if c.size != 1:
+        call.graph.need(x, len(shape), c.size)
     if c.size == 1 or not c.sources:
         return _of_each(call, name)
-    call.graph.need(x, len(shape), c.size)
     return call.like(spec.Affine(name in ("mul", "div"), name in ("add", "sub")), x)
 
 
@@ -105,6 +108,12 @@ def _linear(call: Call) -> Flow:
 
 def _batch_norm(call: Call) -> Flow:
     x = call.x
+    if call.module is not None:
+        of_batch = call.module.running_mean is None
+    else:
+        of_batch = call.raw("running_mean") is None or call.get("training", False)
+    if of_batch:
+        raise Inexpressible("it normalizes by the statistics of what it reads")
     if not call.learned:
         made = call.elementwise(spec.Activation("batch_norm"), x)
         call.note(made, "learns nothing; it is taken as a fixed function of each element")
@@ -142,7 +151,7 @@ def _kept(build: Callable[[Call], Layer]) -> Rule:
 
 
 def _softmax(call: Call) -> Flow:
-    x, axis = call.x, call.get("dim")
+    x, axis = call.x, call.get("dim", call.get("axis"))
     rank = len(call.graph.extents(x))
     if axis is None:
         axis = 0 if rank == 3 and call.op != "Softmax2d" else 1  # as torch chooses

@@ -6,6 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from convproof import spec
@@ -56,12 +57,18 @@ def _conv(call: Call) -> Flow:
     call.graph.need(call.x, call.rank + 2, channels)
     strides, dilations, groups = call.per_axis("stride", 1), call.per_axis("dilation", 1), call.get("groups", 1)
     layer = spec.Conv(out, short(kernel), strides, padding, dilations, groups, call.has_bias)
-    return _zeros(call, with_weight(call, call.windows(layer, call.x, out)), call.get("padding_mode", "zeros"))
-
-
-def _zeros(call: Call, made: Flow, mode: str) -> Flow:
+    x, mode = call.x, call.get("padding_mode", "zeros")
     if mode != "zeros":
-        call.note(made, f"pads by {mode}, which is taken as zeros: sizes and costs are the same")
+        if padding == spec.SAME_UPPER:
+            raise Inexpressible(f"it pads by {mode}, as much as keeps the size")
+        x = call.add(spec.Pad(padding, mode), [x], x.shape and (x.shape[1], *(None for _ in x.shape[2:])), ".pad")
+        layer = replace(layer, padding=0)
+    return with_weight(call, call.windows(layer, x, out))
+
+
+def _zeros(call: Call, made: Flow) -> Flow:
+    if call.get("value"):
+        call.note(made, "pads by another number than 0, which is taken as zeros: sizes and costs are the same")
     return made
 
 
@@ -94,6 +101,8 @@ def _pool(kind: str) -> Rule:
         if kind != "lp" and padding == 0 and _covers_all(call):
             return _over_all(call, x, kind)
         kernel, stride = call.per_axis("kernel_size"), call.per_axis("stride")
+        if any(2 * p > k for p, k in zip(call.spread(padding, call.rank), call.spread(kernel, call.rank), strict=True)):
+            raise InputError(f"padding={padding} is more than half of kernel_size={kernel}")
         if kind == "max":
             return call.windows(spec.MaxPool(kernel, stride, padding, call.per_axis("dilation", 1), ceil_mode), x)
         if kind == "lp":
@@ -137,12 +146,12 @@ def _adaptive_pool(kind: str) -> Rule:
 
 def _reduce(kind: str) -> Rule:
     def rule(call: Call) -> Flow:
-        x, axes = call.x, call.get("dim", ())
+        x, axes = call.x, call.get("dim", call.get("axis", ()))
         rank = len(call.graph.extents(x))
         over = sorted(axis_of(axis, rank) for axis in (axes if isinstance(axes, tuple | list) else [axes]))
         if rank < 3 or over != list(range(2, rank)):
             raise Inexpressible("it reduces other axes than all spatial ones")
-        if call.get("keepdim", False):
+        if call.get("keepdim", call.get("keepdims", False)):
             return _over_all(call, x, kind)
         pooled = _over_all(call, x, kind, ".pool")
         return call.add(spec.Flatten(), [pooled], x.shape and x.shape[1:2])
@@ -158,7 +167,7 @@ def _pad(call: Call) -> Flow:
     x, rank = call.x, len(call.graph.extents(call.x)) - 2
     if (like := _padded_to(call, x)) is not None and call.get("mode", "constant") == "constant":
         made = call.add(spec.PadTo(), [x, like], (call.graph.shape(x)[1], *call.graph.shape(like)[2:]))
-        return _zeros(call, made, "another number than 0" if call.get("value") else "zeros")
+        return _zeros(call, made)
     given = call.get("pad", call.get("padding"))
     numbers = call.spread(given, 2 * rank)
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
@@ -167,11 +176,10 @@ def _pad(call: Call) -> Flow:
     pairs += [(0, 0)] * (rank - len(pairs))
     if not any(map(any, pairs)):
         return x
-    made = call.windows(spec.Pad(short_pads(pairs[:rank][::-1])), x)
     mode = call.get("mode", re.sub(r"Pad\dd$", "", call.op).lower())
-    if mode in ("zero", "constant"):
-        mode = "zeros" if not call.get("value") else "another number than 0"
-    return _zeros(call, made, mode)
+    mode = {"zero": "zeros", "constant": "zeros", "reflection": "reflect", "replication": "replicate"}.get(mode, mode)
+    made = call.windows(spec.Pad(short_pads(pairs[:rank][::-1]), mode), x)
+    return _zeros(call, made)
 
 
 def _padded_to(call: Call, x: Flow) -> Flow | None:
@@ -229,28 +237,19 @@ _MODES = {
 
 def _upsample(call: Call) -> Flow:
     x, mode = call.x, call.get("mode", "nearest")
-    if mode not in _MODES:
-        raise Inexpressible(f"it interpolates by {mode}")
+    mode = "other" if call.get("align_corners") or call.get("antialias") else _MODES.get(mode, "other")
     have = call.graph.extents(x)[2:]
     size = call.raw("size")
     like = None if size is None else call.graph.like(list(call.spread(size, len(have))))
     if like is not None and tuple(call.spread(size, len(have))) != have:
-        made = call.add(spec.Resize(_MODES[mode]), [x, like], (call.graph.shape(x)[1], *size))
-        return _aligned(call, made)
+        mode = "other" if call.get("mode") == "nearest-exact" else mode
+        return call.add(spec.Resize(mode), [x, like], (call.graph.shape(x)[1], *size))
     factors = _factors(call, have)
     if any(n != int(n) or n < 1 for n in factors):
         raise Inexpressible("its factors are not whole numbers")
     if set(factors) == {1}:
         return x
-    return _aligned(call, call.windows(spec.Upsample(short([int(n) for n in factors]), _MODES[mode]), x))
-
-
-def _aligned(call: Call, made: Flow) -> Flow:
-    """What is made; that it is made of other positions is noted."""
-    kind = type(call.graph.nodes[made.layer].layer).__name__
-    if call.get("align_corners") or (call.get("mode") == "nearest-exact" and kind == "Resize"):
-        call.note(made, f"takes its values at other positions than {kind}: sizes and costs are the same")
-    return made
+    return call.windows(spec.Upsample(short([int(n) for n in factors]), mode), x)
 
 
 def _factors(call: Call, have: Sequence[Size]) -> tuple[Any, ...]:
@@ -281,6 +280,8 @@ def _shuffled(kind: Callable[[int], spec.Layer], name: str) -> Rule:
         x, layer = call.x, kind(call.get(name))
         if x.shape is None:
             return call.add(layer, [x], None)
+        if len(x.shape) != 4:
+            raise Inexpressible("it works on the last three of other than four axes")
         factor, channels = call.get(name) ** (len(x.shape) - 2), x.shape[1]
         if isinstance(channels, int):
             channels = channels * factor if kind is spec.PixelUnshuffle else channels // factor
@@ -296,7 +297,7 @@ MODULES: dict[str, Rule] = {
 }
 FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "amax": (_reduce("max"), "input dim keepdim"),
-    "interpolate": (_upsample, "input size scale_factor mode align_corners"),
+    "interpolate": (_upsample, "input size scale_factor mode align_corners recompute_scale_factor antialias"),
     "mean": (_reduce("avg"), "input dim keepdim"),
     "pixel_shuffle": (MODULES["PixelShuffle"], "input upscale_factor"),
     "pixel_unshuffle": (MODULES["PixelUnshuffle"], "input downscale_factor"),

@@ -214,10 +214,18 @@ class ConvTranspose(_Window):
 
 @dataclass(frozen=True)
 class Pad(_Checked):
-    """Zeros around the image, as `torch.nn.ZeroPad2d`; a negative number crops."""
+    """Zeros around the image, as `torch.nn.ZeroPad2d`, or (`mode`) the image again, `"reflect"`ed, its ends repeated
+    (`"replicate"`), or going round (`"circular"`); a negative number crops.
+    """
 
     padding: Value
+    mode: str = "zeros"
     _least: ClassVar[dict[str, int]] = {"padding": -(10**9)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in ("zeros", "reflect", "replicate", "circular"):
+            raise SpecError(f"Pad: mode={self.mode!r} must be 'zeros', 'reflect', 'replicate' or 'circular'")
 
     def axes(self, rank: int) -> tuple[Axis, ...]:
         """Windows of one element on the padded image, one `Axis` for each of `rank` spatial axes."""
@@ -225,14 +233,14 @@ class Pad(_Checked):
 
 
 def _check_mode(layer: Upsample | Resize) -> None:
-    if layer.mode not in ("nearest", "bilinear"):
-        raise SpecError(f"{type(layer).__name__}: mode={layer.mode!r} must be 'nearest' or 'bilinear'")
+    if layer.mode not in ("nearest", "bilinear", "other"):
+        raise SpecError(f"{type(layer).__name__}: mode={layer.mode!r} must be 'nearest', 'bilinear' or 'other'")
 
 
 @dataclass(frozen=True)
 class Upsample(_Checked):
-    """Every position repeated (`"nearest"`) or interpolated (`"bilinear"`, with half-pixel centres), as
-    `torch.nn.Upsample`; `scale_factor` is one whole number, or one per axis.
+    """Every position repeated (`"nearest"`) or interpolated (`"bilinear"`, with half-pixel centres; `"other"`, of which
+    nothing is known), as `torch.nn.Upsample`; `scale_factor` is one whole number, or one per axis.
     """
 
     scale_factor: Value
@@ -486,7 +494,8 @@ class Scale:
 @dataclass(frozen=True)
 class Resize(_Checked):
     """The first branch at the size of the second, as `torch.nn.functional.interpolate` with `size`: each position from
-    the nearest one (`"nearest"`), or interpolated (`"bilinear"`, with half-pixel centres).
+    the nearest one (`"nearest"`), or interpolated (`"bilinear"`, with half-pixel centres; `"other"`, of which nothing
+    is known).
     """
 
     mode: str = "nearest"

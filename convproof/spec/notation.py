@@ -331,7 +331,7 @@ WORDS: dict[str, Word] = {
     "UPSAMPLE": Word(spec.Upsample, {"S": "scale_factor", "MODE": "mode"}),
     "PIXELSHUFFLE": Word(spec.PixelShuffle, {"S": "upscale_factor"}),
     "PIXELUNSHUFFLE": Word(spec.PixelUnshuffle, {"S": "downscale_factor"}),
-    "PAD": Word(spec.Pad, {"P": "padding"}),
+    "PAD": Word(spec.Pad, {"P": "padding", "MODE": "mode"}),
     "FC": Word(spec.Linear, {"K": "out_features", "B": "bias"}),
     "RELU": Word(spec.ReLU, {}),
     "LRN": Word(spec.LocalResponseNorm, {"N": "size", "ALPHA": "alpha", "BETA": "beta", "K": "k"}),

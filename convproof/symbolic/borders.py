@@ -25,6 +25,7 @@ from convproof.spec import (
     PadTo,
     PixelShuffle,
     Resize,
+    Scale,
     Upsample,
 )
 from convproof.symbolic import window
@@ -127,8 +128,8 @@ Pixels = tuple[int, ...]
 def unseen(network: Network) -> dict[str, tuple[int, ...]]:
     """The rows and columns of the image that no output depends on, by axis: dropped at the end, or between windows.
 
-    What an activation or a maximum happens to ignore is not meant. Raises `Undecided` for letters, and for unknown
-    operations.
+    What an activation, a maximum or a slice of the channels happens to ignore is not meant. Raises `Undecided` for
+    letters, and for unknown operations.
 
     >>> from convproof.spec.notation import network
     >>> unseen(network("INPUT[12x13x3] -> CONV(K=8, F=3, S=2) -> POOL2"))
@@ -196,10 +197,14 @@ def _add(pixels: Pixels, products: list[Pixels]) -> None:
 
 def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], needed: Pixels) -> Pixels:
     """The positions of an input of these extents that the needed ones of so many outputs of one layer read."""
+    if getattr(layer, "mode", "") == "other":
+        raise Undecided(f"{type(layer).__name__}: which positions its interpolation reads is not known")
     if isinstance(layer, AdaptivePool):
         return tuple(_spread(*each) for each in zip(extents, outputs, needed, strict=True))
     if isinstance(layer, SIZED_LIKE):
         return tuple(_fitted(layer, *each) for each in zip(extents, outputs, needed, strict=True))
+    if isinstance(layer, Scale) and extents != outputs:  # the one factor of all outputs
+        return tuple(int(wanted > 0) for wanted in needed)
     if isinstance(layer, (ConvTranspose, Upsample, PixelShuffle)):
         made = [_made(layer, axis) for axis in layer.axes(len(extents))]
         return tuple(
@@ -238,8 +243,6 @@ def _fitted(layer: Layer, n: int, m: int, wanted: int) -> int:
 
 def _covered(windows: _Windows, n: int, wanted: int) -> int:
     """The positions 0..n-1 that the wanted windows read."""
-    if windows == _Windows(1, 0, 1) and n == 1:  # as the one factor of all outputs, too
-        return int(wanted > 0)
     if windows == _Windows(1, 0, 1):
         return wanted & _all(n)
     return reduce(or_, (windows.at(output, n) for output in _members(wanted)), 0)

@@ -11,6 +11,8 @@ from typing import Any
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.spec import (
     MERGES,
+    SAME_LOWER,
+    SAME_UPPER,
     SIZED_LIKE,
     AvgPool,
     Axis,
@@ -32,7 +34,7 @@ from convproof.spec import (
 )
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol
-from convproof.symbolic.shapes import Shape, needs_image, output_shape, placed_axes
+from convproof.symbolic.shapes import Shape, needs_image, output_shape, pad_room, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
@@ -213,7 +215,12 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
         ceil_mode = getattr(layer, "ceil_mode", False)
         yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
         yield "exact", window.remainder(along, n)
-        if needs_image(layer) and window.in_numbers(along):
+        if isinstance(layer, Pad):
+            yield "fits", pad_room(layer, along, n)
+        raw = layer.axes(len(inputs[0]) - 1)[axis]
+        if needs_image(layer) and raw.before in (SAME_UPPER, SAME_LOWER):
+            yield from _jumps_over(raw, n, ceil_mode)
+        elif needs_image(layer) and window.in_numbers(along):
             yield from _reads_image(along, n, ceil_mode)
     elif isinstance(layer, ConvTranspose):
         yield "fits", normal(output[1 + axis] - 1)
@@ -241,10 +248,19 @@ def _reads_image(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Si
         yield "fits", -1
     if axis.after >= span:
         yield "fits", normal(n - 1 - window.last_start(axis, n, ceil_mode))
+    yield from _jumps_over(axis, n, ceil_mode)
+
+
+def _jumps_over(axis: Axis, n: Size, ceil_mode: bool) -> Iterator[tuple[str, Size]]:
+    """That taps do not lie on both sides of a small image. With SAME padding every window begins before its end, and
+    none ends before its beginning, so this is all that can happen there.
+    """
+    if not all(isinstance(each, int) for each in (axis.kernel, axis.stride, axis.dilation)):
+        raise Undecided("whether windows read padding alone hangs on the letters")
     if axis.dilation > window.MOST_WINDOWS:
         raise Undecided(
             f"a dilation of {axis.dilation} can jump over too many sizes; {window.MOST_WINDOWS} is the limit"
         )
     for small in range(1, axis.dilation):
-        if window.hidden(axis, small, ceil_mode):
+        if window.hidden(window.placed(axis, small), small, ceil_mode):
             yield "differs", normal(n - small)

@@ -133,6 +133,8 @@ def _(layer: Input, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 @receptive_field.register
 def _(layer: Conv | MaxPool | AvgPool | LpPool | Pad, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    if isinstance(layer, Pad) and layer.mode != "zeros":
+        raise Undecided(f"Pad: what {layer.mode} puts at the border reads the image again")
     return tuple(
         field.through(window.position(axis, 0, 0), window.span(axis), size(axis.stride))
         for field, axis in zip(fields[0], placed_axes(layer, shapes[0]), strict=True)
@@ -151,6 +153,11 @@ def _(layer: ConvTranspose, fields: list[Fields], shapes: list[Shape]) -> Fields
 def _(layer: AdaptivePool, fields: list[Fields], shapes: list[Shape]) -> Fields:
     pairs = zip(shapes[0][1:], map(size, layer.sizes(len(fields[0]))), strict=True)
     return tuple(field.through(*_adaptive(*pair)) for field, pair in zip(fields[0], pairs, strict=True))
+
+
+def _require_known(layer: Upsample | Resize) -> None:
+    if layer.mode == "other":
+        raise Undecided(f"{type(layer).__name__}: which positions its interpolation reads is not known")
 
 
 def _adaptive(n: Size, m: Size) -> tuple[Size, Size, Size]:
@@ -177,6 +184,7 @@ def _(layer: PixelShuffle, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 @receptive_field.register
 def _(layer: Upsample, fields: list[Fields], shapes: list[Shape]) -> Fields:
+    _require_known(layer)
     reach = window.transposed_reach if layer.mode == "nearest" else window.interpolated_reach
     return tuple(_between(f, axis, reach(axis)) for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True))
 
@@ -229,6 +237,7 @@ def _(layer: Resize, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 def _resized(layer: Resize, n: Size, m: Size) -> tuple[Size, Size, Size]:
     """first, count and step of m positions that are made of n."""
+    _require_known(layer)
     if not (isinstance(n, int) and isinstance(m, int)):
         raise Undecided(f"Resize: how far the outputs lie apart, {n} to {m}, is known only in numbers")
     step = sympy.Rational(n, m)

@@ -159,11 +159,12 @@ def _through(item: Item, state: State) -> State:
 def _behind(layer: Layer, branches: list[State], before: State) -> State:
     """The state behind a layer that reads branches, all of which read what stands `before`."""
     shapes = [branch.shape for branch in branches]
+    output = output_shape(layer, *shapes)
     own = _tried(lambda: receptive_field(layer, [_decided(branch.fields) for branch in branches], shapes))
     parts = {name: [each.costs[name] for each in (before, *branches)] for name in COSTS}
     spent = {name: _tried(_total, *parts[name], rule(layer, *shapes)) for name, rule in COSTS.items()}
     apart = [each for branch in (before, *branches) for each in branch.apart] + _differences(layer, shapes)
-    return State(output_shape(layer, *shapes), _tried(_seen, before.fields, own), spent, tuple(apart))
+    return State(output, _tried(_seen, before.fields, own), spent, tuple(apart))
 
 
 def _differences(layer: Layer, shapes: list[Shape]) -> list[Size]:
