@@ -90,6 +90,8 @@ class Described:
     apart: tuple[str, ...] = ()
     shifted: str = ""
     proofs: tuple[str, ...] = ()
+    proved: bool = True
+    """Whether all that was asked to be proved is."""
     remarks: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     """Where the sizes that are written into a model are others than those at the given input."""
@@ -101,8 +103,12 @@ class Described:
     @property
     def fits(self) -> bool:
         """Whether the given input fits, what is written into a model is met, and nothing is unknown or unproved."""
-        refuted = any(line.startswith("not proved") for line in self.proofs)
-        return self.found.fits and not (self.conflicts or refuted or any(row.output is None for row in self.found.rows))
+        return self.found.fits and self.proved and not self.conflicts and self.counted == len(self.found.rows)
+
+    @property
+    def counted(self) -> int:
+        """How many layers are known."""
+        return sum(row.output is not None for row in self.found.rows)
 
     def words(self) -> Iterator[str]:
         """What to know about the network, a sentence a line."""
@@ -125,8 +131,7 @@ class Described:
 
     def totals(self) -> tuple[str, ...]:
         """The sums, in words."""
-        sums, counted = self.found.totals, sum(row.output is not None for row in self.found.rows)
-        layers = len(self.found.rows)
+        sums, counted, layers = self.found.totals, self.counted, len(self.found.rows)
         return (
             *([f"counted are only {counted} of {layers} layers"] if counted < layers else []),
             f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
@@ -150,7 +155,7 @@ class Described:
         if self.written:
             sets = {axis: {"valid": valid.to_json(), "exact": exact.to_json()} for axis, valid, exact in self.written}
             more |= {"written_sizes": sets, "conflicts": list(self.conflicts)}
-        more["counted_layers"] = sum(row.output is not None for row in self.found.rows)
+        more["counted_layers"] = self.counted
         return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
 
 
@@ -177,8 +182,10 @@ def described(
     """
     found = analyze(network, imported.parameters if imported else None, strict=False)
     sized = of_any_size(network) if found.refused else network
-    fixed = imported if imported is not None and imported.fixed and not (found.refused or _unknown(found)) else None
+    known = all(row.output is not None for row in found.rows)
+    fixed = imported if imported is not None and imported.fixed and known else None
     shapes = output_shapes(network) if fixed else {}
+    proofs = dict.fromkeys(_proofs(sized, found) if prove else ())
     return Described(
         name,
         found,
@@ -187,16 +194,13 @@ def described(
         _memory(network),
         tuple(_apart(sized, found)),
         _shifted(network, found),
-        tuple(dict.fromkeys(_proofs(sized, found))) if prove else (),
+        tuple(text for _, text in proofs),
+        all(proved for proved, _ in proofs),
         tuple(remarks),
         tuple(fixed.conflicts(shapes)) if fixed else (),
         tuple(_written(network, fixed)) if fixed else (),
         tuple(_demands(shapes, fixed)) if fixed else (),
     )
-
-
-def _unknown(found: Analysis) -> bool:
-    return any(row.output is None for row in found.rows)
 
 
 def _written(network: Network, imported: Imported) -> Iterator[tuple[str, SizeSet, SizeSet]]:
@@ -264,8 +268,9 @@ def _apart(network: Network, found: Analysis) -> Iterator[str]:
     """The smallest sizes at which branches differ, where only that is in the way."""
     first: dict[tuple[int, str], list[str]] = {}
     for axis, valid in found.valid_sizes.items():
-        if valid is not None and (each := first_mismatch(network, axis)):
-            first.setdefault(each, []).append(axis)
+        with suppress(Undecided):
+            if valid is not None and (each := first_mismatch(network, axis)):
+                first.setdefault(each, []).append(axis)
     for (n, merge), axes in first.items():
         yield f"at {', '.join(axes)} = {n} every window fits, but the branches of {merge} differ"
 
@@ -292,8 +297,8 @@ def _memory(network: Network) -> str:
         return ""
 
 
-def _proofs(network: Network, found: Analysis) -> Iterator[str]:
-    """What the kernel proves of the sizes along each axis, and the second checker holds to be proved."""
+def _proofs(network: Network, found: Analysis) -> Iterator[tuple[bool, str]]:
+    """What the kernel proves of the sizes along each axis, and the second checker holds to be proved, or why not."""
     import json
 
     from convproof import recheck
@@ -304,14 +309,15 @@ def _proofs(network: Network, found: Analysis) -> Iterator[str]:
         try:
             decisions = prove_sizes(network, axis)
         except Undecided as error:
-            yield f"not proved: {error}"
+            yield False, f"not proved: {error}"
             continue
         for decision in decisions:
             recheck.check(json.loads(json.dumps(proof_term(decision.theorem))))
         exact = decisions[1].sizes
         yield (
+            True,
             f"proved and rechecked: {axis} is accepted for {decisions[0].sizes.shown(axis)}; "
-            f"without remainder for {exact.shown(axis)}"
+            f"without remainder for {exact.shown(axis)}",
         )
 
 

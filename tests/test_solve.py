@@ -165,6 +165,7 @@ NETWORKS = [
     ("INPUT[9x9x6] -> {{ CONV1-{x} | ID }} MUL", "K"),
     ("INPUT[9x9x6] -> {{ ID | GLOBALAVGPOOL -> CONV1-{x} }} SCALE", "K"),
     ("INPUT[9x9x6] -> SLICE(FROM=2, TO={x})", "K"),
+    ("INPUT[9x9x2] -> {{ PAD(P={x}) | PAD(P={x}) }} ADD -> CONV(K=2, F=3, S=2)", "P"),
     ("INPUT[{x}x{x}x2] -> PIXELUNSHUFFLE(S=3) -> POOL2", "W"),
     ("INPUT[{x}x{x}x2] -> {{ POOL(F=3, S=2) | ID }} RESIZE -> ADAPTIVEAVGPOOL(O=5) -> CONV(K=2, F=3, S=2)", "W"),
     ("INPUT[9x9x2] -> {{ CONV3-{x} | CONV3-3 }} CONCAT -> CONV(K=10, F=3, G=5) -> CONV3-{x}", "K"),
@@ -176,6 +177,13 @@ NETWORKS = [
 def test_networks(template, letter, exact):
     for want in (None, 1, 4, 5, 7):
         check(template, letter, want, exact, tried=34, p=2)
+
+
+def test_padding_by_the_image_itself_is_bounded():
+    """Fewer than 9 positions can be reflected, and no more than 9 go round."""
+    for mode, most in (("REFLECT", 8), ("CIRCULAR", 9)):
+        answer = solve(f"INPUT[9x9x2] -> PAD(P=P, MODE={mode}) -> POOL(F=3, S=1)", unknown="P")
+        assert [n for n in range(40) if n in answer.found] == list(range(most + 1))
 
 
 def test_alexnets_stride_within_the_network():

@@ -438,7 +438,14 @@ def test_padding_by_the_image_itself(padded, least):
     assert any("at the border reads the image again" in each for each in analyze(network).undecided)
 
 
+def test_lines_are_resized_like_others():
+    module = Does(lambda s, x: F.interpolate(F.max_pool1d(x, 3), size=x.shape[2]))
+    assert kinds(load(module, (4, "W")).network) == "MaxPool Resize"
+
+
 def test_sizes_asked_of_layers_that_are_left_out_fix_the_image():
+    unread = Does(lambda s, x: (s.d(s.e(x)), F.relu(x))[1], d=nn.Conv2d(8, 8, 1), e=nn.Conv2d(4, 8, 1))
+    assert load(unread, (4, "H", "W")).fixed == {}
     module = Does(lambda s, x: F.adaptive_avg_pool2d(x, s.d(x).shape[2:]), d=nn.Conv2d(4, 8, 1, 4))
     imported = load(module, (4, 24, 20))
     assert imported.fixed == {"input": (None, 24, 20)}

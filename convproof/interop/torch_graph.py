@@ -117,7 +117,7 @@ class TorchGraph(Graph):
     def imported(self, output: Flow) -> Imported:
         """The network up to an output; where a size was asked of a layer that is left out, the image is fixed."""
         kept = {node.name for node in self._needed(output)}
-        if any(name not in kept for name in self.fixed):
+        if self.in_numbers and any(name not in kept and {*fixed[1:]} - {None} for name, fixed in self.fixed.items()):
             self.fix(self.flows[IMAGE], (None, *self.image_shape[1:]))
             self.remark(IMAGE, "what follows depends on its size, and is read for the given image")
         return super().imported(output)

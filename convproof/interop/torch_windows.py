@@ -239,9 +239,9 @@ def _upsample(call: Call) -> Flow:
     x, mode = call.x, call.get("mode", "nearest")
     mode = "other" if call.get("align_corners") or call.get("antialias") else _MODES.get(mode, "other")
     have = call.graph.extents(x)[2:]
-    size = call.raw("size")
-    like = None if size is None else call.graph.like(list(call.spread(size, len(have))))
-    if like is not None and tuple(call.spread(size, len(have))) != have:
+    size = () if call.raw("size") is None else tuple(call.spread(call.raw("size"), len(have)))
+    like = call.graph.like(size) if size else None
+    if like is not None and size != have:
         mode = "other" if call.get("mode") == "nearest-exact" else mode
         return call.add(spec.Resize(mode), [x, like], (call.graph.shape(x)[1], *size))
     factors = _factors(call, have)
@@ -282,10 +282,10 @@ def _shuffled(kind: Callable[[int], spec.Layer], name: str) -> Rule:
             return call.add(layer, [x], None)
         if len(x.shape) != 4:
             raise Inexpressible("it works on the last three of other than four axes")
-        factor, channels = call.get(name) ** (len(x.shape) - 2), x.shape[1]
-        if isinstance(channels, int):
-            channels = channels * factor if kind is spec.PixelUnshuffle else channels // factor
-        return call.add(layer, [x], (channels if isinstance(channels, int) else None, *(None for _ in x.shape[2:])))
+        block, channels = call.get(name) ** 2, None
+        if isinstance(x.shape[1], int):
+            channels = x.shape[1] * block if kind is spec.PixelUnshuffle else x.shape[1] // block
+        return call.add(layer, [x], (channels, None, None))
 
     return rule
 

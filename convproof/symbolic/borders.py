@@ -30,7 +30,7 @@ from convproof.spec import (
 )
 from convproof.symbolic import window
 from convproof.symbolic.conditions import WINDOWED, axis_names, of_any_size, output_shapes, size_sets
-from convproof.symbolic.field import Field, operands_seen, receptive_field
+from convproof.symbolic.field import Field, operands_seen, receptive_field, require_known
 from convproof.symbolic.floordiv import floordiv, size
 from convproof.symbolic.shapes import Shape, placed_axes
 
@@ -197,8 +197,8 @@ def _add(pixels: Pixels, products: list[Pixels]) -> None:
 
 def _read(layer: Layer, extents: tuple[int, ...], outputs: tuple[int, ...], needed: Pixels) -> Pixels:
     """The positions of an input of these extents that the needed ones of so many outputs of one layer read."""
-    if getattr(layer, "mode", "") == "other":
-        raise Undecided(f"{type(layer).__name__}: which positions its interpolation reads is not known")
+    if isinstance(layer, (Upsample, Resize)):
+        require_known(layer)
     if isinstance(layer, AdaptivePool):
         return tuple(_spread(*each) for each in zip(extents, outputs, needed, strict=True))
     if isinstance(layer, SIZED_LIKE):

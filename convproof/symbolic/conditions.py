@@ -34,7 +34,7 @@ from convproof.spec import (
 )
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol
-from convproof.symbolic.shapes import Shape, needs_image, output_shape, pad_room, placed_axes
+from convproof.symbolic.shapes import Shape, needs_image, output_shape, pad_rooms, placed_axes
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 WINDOWED = (Conv, MaxPool, AvgPool, LpPool, Pad)
@@ -216,7 +216,7 @@ def _conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: in
         yield "fits", normal(output[1 + axis] - 1) if ceil_mode else window.slack(along, n)
         yield "exact", window.remainder(along, n)
         if isinstance(layer, Pad):
-            yield "fits", pad_room(layer, along, n)
+            yield from (("fits", room) for room in pad_rooms(layer, along, n))
         raw = layer.axes(len(inputs[0]) - 1)[axis]
         if needs_image(layer) and raw.before in (SAME_UPPER, SAME_LOWER):
             yield from _jumps_over(raw, n, ceil_mode)

@@ -155,7 +155,8 @@ def _(layer: AdaptivePool, fields: list[Fields], shapes: list[Shape]) -> Fields:
     return tuple(field.through(*_adaptive(*pair)) for field, pair in zip(fields[0], pairs, strict=True))
 
 
-def _require_known(layer: Upsample | Resize) -> None:
+def require_known(layer: Upsample | Resize) -> None:
+    """Raises `Undecided` for an interpolation of which nothing is known."""
     if layer.mode == "other":
         raise Undecided(f"{type(layer).__name__}: which positions its interpolation reads is not known")
 
@@ -184,7 +185,7 @@ def _(layer: PixelShuffle, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 @receptive_field.register
 def _(layer: Upsample, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    _require_known(layer)
+    require_known(layer)
     reach = window.transposed_reach if layer.mode == "nearest" else window.interpolated_reach
     return tuple(_between(f, axis, reach(axis)) for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True))
 
@@ -237,7 +238,7 @@ def _(layer: Resize, fields: list[Fields], shapes: list[Shape]) -> Fields:
 
 def _resized(layer: Resize, n: Size, m: Size) -> tuple[Size, Size, Size]:
     """first, count and step of m positions that are made of n."""
-    _require_known(layer)
+    require_known(layer)
     if not (isinstance(n, int) and isinstance(m, int)):
         raise Undecided(f"Resize: how far the outputs lie apart, {n} to {m}, is known only in numbers")
     step = sympy.Rational(n, m)

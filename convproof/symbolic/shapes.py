@@ -253,8 +253,12 @@ def _windows(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
     ceil_mode = getattr(layer, "ceil_mode", False)
     for number, (axis, n) in enumerate(zip(placed_axes(layer, x), map(size, x[1:]), strict=True)):
         out = window.count(axis, n, ceil_mode)
-        if isinstance(layer, Pad) and isinstance(room := pad_room(layer, axis, n), int) and room < 0:
-            raise ShapeError(f"Pad, spatial axis {number}: {layer.mode} takes {n - room} positions or more, not {n}")
+        if isinstance(layer, Pad):
+            lacking = [room for room in pad_rooms(layer, axis, n) if isinstance(room, int) and room < 0]
+            if lacking:
+                raise ShapeError(
+                    f"Pad, spatial axis {number}: {layer.mode} needs {n - min(lacking)} positions, not {n}"
+                )
         if not ceil_mode or (isinstance(out, int) and out < 1):
             window.require_window(axis, n, f"{type(layer).__name__}, spatial axis {number}")
         if needs_image(layer) and isinstance(n, int) and window.in_numbers(axis) and window.hidden(axis, n, ceil_mode):
@@ -272,12 +276,10 @@ def placed_axes(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> tup
     return tuple(window.placed(axis, size(n)) for axis, n in zip(layer.axes(_rank(layer, x)), x[1:], strict=True))
 
 
-def pad_room(layer: Pad, axis: Axis, n: Size) -> Size:
-    """How many positions more there are than padding by the image itself needs."""
+def pad_rooms(layer: Pad, axis: Axis, n: Size) -> tuple[Size, ...]:
+    """How many positions more there are than padding by the image itself needs, on either side."""
     needed = {"reflect": 1, "circular": 0}.get(layer.mode)
-    if needed is None or not (isinstance(axis.before, int) and isinstance(axis.after, int)):
-        return 0
-    return normal(n - needed - max(axis.before, axis.after)) if max(axis.before, axis.after) > 0 else 0
+    return () if needed is None else tuple(normal(n - needed - size(pad)) for pad in (axis.before, axis.after))
 
 
 def needs_image(layer: Layer) -> bool:
