@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.peers import Run
 from benchmarks.subjects import Subject, alone, growing
-from convproof.spec import Conv
+from convproof.architecture import Conv
 
 Found = dict[str, Any]
 """`value` is the figure of the table, and `seconds` or `bytes` what it was made from."""

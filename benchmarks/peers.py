@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks import subjects
 from benchmarks.subjects import Subject
 from convproof import autograd as ag
-from convproof import lower
-from convproof.spec import Add, AvgPool, BatchNorm, Conv, GlobalPool, Layer, Linear, MaxPool, ReLU
+from convproof import execute
+from convproof.architecture import Add, AvgPool, BatchNorm, Conv, GlobalPool, Layer, Linear, MaxPool, ReLU
 
 Run = Callable[[], list[Any]]
 CHAIN = 1000
@@ -33,7 +33,7 @@ def threads() -> int:
 
 
 def with_convproof(subject: Subject, backward: bool) -> Run:
-    """convproof, by `lower.run`."""
+    """convproof, by `execute.run`."""
     net, x = subject.network, subjects.image(subject)
     held = {
         layer: {field: ag.tensor(array) for field, array in own.items()}
@@ -43,7 +43,7 @@ def with_convproof(subject: Subject, backward: bool) -> Run:
 
     def run() -> list[Any]:
         image = ag.tensor(x)
-        y = lower.run(net, image, held)[0][net.output.name]
+        y = execute.run(net, image, held)[0][net.output.name]
         if not backward:
             return [y.numpy()]
         wanted = [t for own in held.values() for t in own.values()]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convproof.spec import (
+from convproof.architecture import (
     AvgPool,
     BatchNorm,
     Conv,
@@ -26,14 +26,14 @@ from convproof.spec import (
     Node,
     ReLU,
 )
-from convproof.spec.classics import CLASSICS
-from convproof.spec.notation import network
+from convproof.architecture.notation import network
+from convproof.architecture.zoo import CLASSICS
 from convproof.symbolic.analysis import analyze
 from convproof.symbolic.shapes import output_shape
 
 Array = Any
 Parameters = dict[str, dict[str, Array]]
-"""{layer name: {"weight": ..., "bias": ...}}, as `lower.run` takes them."""
+"""{layer name: {"weight": ..., "bias": ...}}, as `execute.run` takes them."""
 
 
 @dataclass(frozen=True)

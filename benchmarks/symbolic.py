@@ -26,9 +26,9 @@ import numpy as np
 
 from benchmarks import autograd, measuring, peers
 from benchmarks.measuring import Disagreement, Effort, Found
-from convproof.spec import Add, BatchNorm, Conv, GlobalPool, Input, Layer, Linear, MaxPool, Network, ReLU
-from convproof.spec.classics import CLASSICS
-from convproof.spec.notation import network
+from convproof.architecture import Add, BatchNorm, Conv, GlobalPool, Input, Layer, Linear, MaxPool, Network, ReLU
+from convproof.architecture.notation import network
+from convproof.architecture.zoo import CLASSICS
 from convproof.symbolic import analyze, output_shapes, size
 
 PROGRAM = "benchmarks.symbolic"

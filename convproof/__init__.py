@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "convproof.spec": (
+    "convproof.architecture": (
         "Activation",
         "AdaptivePool",
         "Add",
@@ -68,8 +68,8 @@ _HOMES = {
         "Unknown",
         "Upsample",
     ),
-    "convproof.spec.notation": ("network",),
-    "convproof.spec.printing": ("to_notation",),
+    "convproof.architecture.notation": ("network",),
+    "convproof.architecture.printing": ("to_notation",),
     "convproof.symbolic": (
         "FloorDiv",
         "SizeSet",
@@ -87,11 +87,11 @@ _HOMES = {
     "convproof.symbolic.memory": ("peak", "retained"),
     "convproof.symbolic.patterns": ("pattern", "variants"),
     "convproof.symbolic.solve": ("designs", "solve"),
-    "convproof.check.fits": ("prove_sizes",),
-    "convproof.lower": ("run",),
+    "convproof.proof.sizes": ("prove_sizes",),
+    "convproof.execute": ("run",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("autograd", "check", "interop", "lower", "report", "spec", "symbolic")
+_ROOMS = ("architecture", "autograd", "crosscheck", "execute", "importers", "proof", "report", "symbolic")
 
 __all__ = [
     "ConvproofError",

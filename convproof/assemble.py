@@ -9,7 +9,7 @@ from typing import Any
 
 import convproof
 from convproof import theory
-from convproof.check import RELATIONS, Evidence, examine
+from convproof.crosscheck import RELATIONS, Evidence, examine
 from convproof.report import Report, Table, Text
 from convproof.theory import Judgement, Theory
 from convproof.verdicts import MEANING, Verdict

@@ -18,8 +18,8 @@ import convproof
 from convproof.errors import ConvproofError, Disagreement, InputError
 
 if TYPE_CHECKING:
-    from convproof.describe import Described, Pattern
     from convproof.report import Result
+    from convproof.summary import Described, Pattern
     from convproof.theory import Proof, Theory
 
 _NETWORK_HELP = """
@@ -88,7 +88,7 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
     status 1: a statement of the report itself is refuted, or formulas and running code disagree.
     """
     from convproof import assemble, theory
-    from convproof.check import RELATIONS
+    from convproof.crosscheck import RELATIONS
     from convproof.report import prepare_folder, to_json, write_report
 
     prepare_folder(output)
@@ -169,8 +169,8 @@ def net(
     specs: tuple[str, ...], image: str | None, tensor: str | None, prove: bool, form: str, output: Path | None
 ) -> None:
     """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
-    from convproof.describe import Described, Pattern, described, patterns
-    from convproof.sources import read_image, source
+    from convproof.resolve import read_image, source
+    from convproof.summary import Described, Pattern, described, patterns
 
     wanted, found = None if image is None else read_image(image), list[Described | Pattern]()
     with _Progress(len(specs) if len(specs) > 1 or prove else 0) as progress:
@@ -219,8 +219,8 @@ def _fail(message: str, status: int = 2) -> NoReturn:
 
 def _networks(found: list[Described | Pattern], form: str, to_file: bool) -> str:
     """One or several networks in a format; several in JSON stand in a list."""
-    from convproof.describe import Pattern
     from convproof.report import Report, to_markdown
+    from convproof.summary import Pattern
 
     if form == "markdown":
         sections = tuple(each.section() for each in found)

@@ -19,7 +19,7 @@ from typing import Any
 import sympy
 
 from convproof import recheck
-from convproof.check import Evidence, Relation, examine
+from convproof.crosscheck import Evidence, Relation, examine
 from convproof.errors import InputError
 from convproof.proof import Refused, Theorem, axioms, proof_term
 from convproof.proof.algebra import free

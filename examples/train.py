@@ -20,9 +20,9 @@ import click
 import numpy as np
 
 from convproof import autograd as ag
-from convproof import lower
+from convproof import execute
+from convproof.architecture import Dropout, Network, Softmax, notation
 from convproof.errors import ConvproofError, InputError
-from convproof.spec import Dropout, Network, Softmax, notation
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Parameters = dict[tuple[str, str], Array]
@@ -75,7 +75,7 @@ def initial(network: Network, rng: np.random.Generator) -> Parameters:
     Source: K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers" (2015), section 2.2.
     """
     image = np.zeros((1, network.image.channels, *network.image.sizes), np.float32)
-    activations, found = lower.run(network, image, draw=np.zeros)
+    activations, found = execute.run(network, image, draw=np.zeros)
     output = activations[network.output.name].shape[1:]
     if output != (CLASSES,):
         raise InputError(f"--network: an image's output has shape {output}; it must be ({CLASSES},), so end in FC-10")
@@ -93,10 +93,10 @@ def initial(network: Network, rng: np.random.Generator) -> Parameters:
 
 def scores(network: Network, parameters: dict[tuple[str, str], Any], images: Array) -> ag.Tensor:
     """What the network makes of images (N, C, H, W): (N, classes)."""
-    tree: lower.Parameters = {}
+    tree: execute.Parameters = {}
     for (layer, field), value in parameters.items():
         tree.setdefault(layer, {})[field] = value
-    return lower.run(network, images, tree)[0][network.output.name]
+    return execute.run(network, images, tree)[0][network.output.name]
 
 
 def step(

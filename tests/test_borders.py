@@ -9,11 +9,11 @@ import pytest
 
 from cases import VGG16
 from convproof import autograd as ag
-from convproof import lower, spec
-from convproof.check import oracle
+from convproof import execute
+from convproof.architecture import Network, Node, layers
+from convproof.architecture.notation import network
+from convproof.crosscheck import oracle
 from convproof.errors import ConvproofError, Undecided
-from convproof.spec import Network, Node
-from convproof.spec.notation import network
 from convproof.symbolic import borders as module
 from convproof.symbolic.borders import Border, Fit, borders, fits, unseen
 
@@ -22,7 +22,7 @@ def gradient(net, sizes):
     """What the sum of all outputs depends on, (*spatial): positive numbers, so that nothing cancels."""
     numbers = np.random.default_rng(1)
     x = numbers.uniform(0.5, 1.5, (1, net.image.channels, *sizes))
-    activations, _ = lower.run(net, x, draw=lambda shape: numbers.uniform(0.5, 1.5, shape))
+    activations, _ = execute.run(net, x, draw=lambda shape: numbers.uniform(0.5, 1.5, shape))
     x, y = activations[net.input.name], activations[net.output.name]
     return ag.grad(y, [x], np.ones(y.shape))[0].numpy()[0].sum(axis=0)
 
@@ -45,7 +45,7 @@ def test_what_lies_after_the_last_window(kernel, stride, pads, dilation):
         if not walked:
             continue
         after = range(walked[-1][-1] + 1, n + pads[1])
-        found = borders(Network.chain([spec.Input(1, (n,)), spec.Conv(1, kernel, stride, (pads,), dilation)]))
+        found = borders(Network.chain([layers.Input(1, (n,)), layers.Conv(1, kernel, stride, (pads,), dilation)]))
         if not after:
             assert found == ()
             continue
@@ -65,7 +65,7 @@ def test_what_lies_after_the_last_window(kernel, stride, pads, dilation):
 def test_ceil_mode_reads_some_of_it():
     """torch's windows may stick out at the end: where they do, the remainder is read after all."""
     for kernel, stride, n in itertools.product((2, 3), (2, 3, 4, 5), range(3, 16)):
-        net = Network.chain([spec.Input(1, (n,)), spec.AvgPool(kernel, stride, ceil_mode=True)])
+        net = Network.chain([layers.Input(1, (n,)), layers.AvgPool(kernel, stride, ceil_mode=True)])
         unread = np.flatnonzero(gradient(net, (n,)) == 0)
         last = np.flatnonzero(gradient(net, (n,)))[-1]
         for border in borders(net):
@@ -74,7 +74,7 @@ def test_ceil_mode_reads_some_of_it():
 
 
 def random_net(rng, rank):
-    nodes = [Node("input", spec.Input(1, tuple(rng.randint(5, 13) for _ in range(rank))))]
+    nodes = [Node("input", layers.Input(1, tuple(rng.randint(5, 13) for _ in range(rank))))]
 
     def axis(low, high):
         return tuple(rng.randint(low, high) for _ in range(rank))
@@ -83,15 +83,15 @@ def random_net(rng, rank):
         pads = tuple((rng.randint(0, 2), rng.randint(0, 2)) for _ in range(rank))
         return rng.choice(
             [
-                spec.Conv(2, axis(1, 3), axis(1, 4), pads, axis(1, 3)),
-                spec.Conv(2, axis(1, 3), axis(1, 3)),
-                spec.AvgPool(axis(1, 3), axis(1, 4), ceil_mode=rng.random() < 0.4),
-                spec.ConvTranspose(2, axis(1, 3), axis(1, 3), 0),
-                spec.ConvTranspose(2, axis(2, 4), axis(1, 2), 1),
-                spec.Pad(tuple((rng.randint(-2, 2), rng.randint(-2, 2)) for _ in range(rank))),
-                spec.Upsample(axis(1, 2)),
-                spec.ReLU(),
-                spec.Conv(2, 2, axis(1, 3), rng.choice([spec.SAME_UPPER, spec.SAME_LOWER])),
+                layers.Conv(2, axis(1, 3), axis(1, 4), pads, axis(1, 3)),
+                layers.Conv(2, axis(1, 3), axis(1, 3)),
+                layers.AvgPool(axis(1, 3), axis(1, 4), ceil_mode=rng.random() < 0.4),
+                layers.ConvTranspose(2, axis(1, 3), axis(1, 3), 0),
+                layers.ConvTranspose(2, axis(2, 4), axis(1, 2), 1),
+                layers.Pad(tuple((rng.randint(-2, 2), rng.randint(-2, 2)) for _ in range(rank))),
+                layers.Upsample(axis(1, 2)),
+                layers.ReLU(),
+                layers.Conv(2, 2, axis(1, 3), rng.choice([layers.SAME_UPPER, layers.SAME_LOWER])),
             ]
         )
 
@@ -104,12 +104,12 @@ def random_net(rng, rank):
         for branch in range(2):
             kernel = axis(1, 2)
             pads = tuple((b, k - 1 - b) for k in kernel for b in [rng.randint(0, k - 1)])
-            nodes.append(Node(f"branch{branch}", spec.Conv(2, kernel, strides, pads), (last,)))
+            nodes.append(Node(f"branch{branch}", layers.Conv(2, kernel, strides, pads), (last,)))
             ends.append(nodes[-1].name)
-        nodes.append(Node("sum", spec.Add(), tuple(ends)))
+        nodes.append(Node("sum", layers.Add(), tuple(ends)))
         last = "sum"
     if rng.random() < 0.2:
-        nodes.append(Node("end", rng.choice([spec.GlobalPool(), spec.Linear(3)]), (last,)))
+        nodes.append(Node("end", rng.choice([layers.GlobalPool(), layers.Linear(3)]), (last,)))
     return Network(nodes)
 
 
@@ -134,11 +134,11 @@ def test_pixels_that_make_no_rectangle():
     left out, and of the image every other one.
     """
     nodes = [
-        Node("input", spec.Input(1, (11, 11))),
-        Node("half", spec.Conv(1, 1, 2), ("input",)),
-        Node("column", spec.Conv(1, (6, 1), (1, 6)), ("half",)),
-        Node("row", spec.Conv(1, (1, 6), (6, 1)), ("half",)),
-        Node("sum", spec.Add(), ("column", "row")),
+        Node("input", layers.Input(1, (11, 11))),
+        Node("half", layers.Conv(1, 1, 2), ("input",)),
+        Node("column", layers.Conv(1, (6, 1), (1, 6)), ("half",)),
+        Node("row", layers.Conv(1, (1, 6), (6, 1)), ("half",)),
+        Node("sum", layers.Add(), ("column", "row")),
     ]
     net = Network(nodes)
     odd = (1, 3, 5, 7, 9)
@@ -149,19 +149,19 @@ def test_a_window_of_one_axis_in_padding_voids_the_other():
     """What lies in padding along one axis reads nothing along the other: sets of rows alone would not do."""
     pads = ((0, 0), (2, 0))
     nodes = [
-        Node("input", spec.Input(1, (5, 4))),
-        Node("all", spec.Conv(1, (5, 1), (1, 1), pads), ("input",)),  # its first two columns read nothing
-        Node("cut", spec.Pad(((0, 0), (0, -4))), ("all",)),
-        Node("row", spec.Conv(1, (1, 3), (5, 2)), ("input",)),
-        Node("even", spec.Pad(((0, 0), (0, 1))), ("row",)),
-        Node("sum", spec.Add(), ("cut", "even")),
+        Node("input", layers.Input(1, (5, 4))),
+        Node("all", layers.Conv(1, (5, 1), (1, 1), pads), ("input",)),  # its first two columns read nothing
+        Node("cut", layers.Pad(((0, 0), (0, -4))), ("all",)),
+        Node("row", layers.Conv(1, (1, 3), (5, 2)), ("input",)),
+        Node("even", layers.Pad(((0, 0), (0, 1))), ("row",)),
+        Node("sum", layers.Add(), ("cut", "even")),
     ]
     net = Network(nodes)
     assert unseen(net) == without_influence(net, (5, 4)) == {"H": (1, 2, 3, 4), "W": (3,)}
 
 
 def test_windows_wholly_in_padding_read_nothing():
-    net = Network.chain([spec.Input(1, (3, 4)), spec.Conv(1, (1, 1), (9, 1), ((1, 0), (0, 0)))])
+    net = Network.chain([layers.Input(1, (3, 4)), layers.Conv(1, (1, 1), (9, 1), ((1, 0), (0, 0)))])
     assert unseen(net) == without_influence(net, (3, 4)) == {"H": (0, 1, 2), "W": (0, 1, 2, 3)}
 
 
@@ -172,11 +172,11 @@ def fits_walked(net, sizes, axis):
     """Whether every window of the network fits without remainder along an axis, by running it and walking windows."""
     x = np.ones((1, net.image.channels, *sizes))
     try:
-        activations, _ = lower.run(net.with_input(spec.Input(net.image.channels, sizes)), x, draw=np.ones)
+        activations, _ = execute.run(net.with_input(layers.Input(net.image.channels, sizes)), x, draw=np.ones)
     except ConvproofError:
         return False
     for node in net:
-        if isinstance(node.layer, (spec.Conv, spec.AvgPool, spec.MaxPool)):
+        if isinstance(node.layer, (layers.Conv, layers.AvgPool, layers.MaxPool)):
             n = activations[node.operands[0]].shape[2 + axis]
             along = node.layer.axes(len(sizes))[axis]
             pads = (along.before, along.after)
@@ -234,7 +234,9 @@ def test_vgg16_drops_nothing_and_near_it_what_the_pools_leave():
 
 
 def test_what_no_size_and_no_padding_fits():
-    net = Network.chain([spec.Input(1, (10,)), spec.MaxPool(2), spec.ConvTranspose(1, 2, 2), spec.Conv(1, 3, 2)])
+    net = Network.chain(
+        [layers.Input(1, (10,)), layers.MaxPool(2), layers.ConvTranspose(1, 2, 2), layers.Conv(1, 3, 2)]
+    )
     assert fits(net)["W"] == Fit(False, None, None, None, None)
     net = network("INPUT[10x9x1] -> { POOL2 -> GLOBALAVGPOOL | GLOBALAVGPOOL } ADD")
     assert fits(net) == {"H": Fit(False, 8, 10, 1, None), "W": Fit(True, 10, 10, 0, 0)}
@@ -251,25 +253,25 @@ def test_letters_are_refused():
         with pytest.raises(Undecided):
             question(network("INPUT[3x3x3] -> CONV(K=8, F=3, S=S)"))
     with pytest.raises(Undecided, match="Einsum"):
-        unseen(Network.chain([spec.Input(3, (8, 8)), spec.Unknown("Einsum")]))
+        unseen(Network.chain([layers.Input(3, (8, 8)), layers.Unknown("Einsum")]))
 
 
 @pytest.mark.parametrize(
     "layer",
     [
-        spec.Conv(1, 3, padding=10**9),
-        spec.Conv(1, 10**9, padding=10**9),
-        spec.Conv(1, 2, 10**12, 10**12),
-        spec.ConvTranspose(1, 2, 10**9),
-        spec.Conv(1, 2, dilation=10**9, padding=10**9),
-        spec.Upsample(10**9),
+        layers.Conv(1, 3, padding=10**9),
+        layers.Conv(1, 10**9, padding=10**9),
+        layers.Conv(1, 2, 10**12, 10**12),
+        layers.ConvTranspose(1, 2, 10**9),
+        layers.Conv(1, 2, dilation=10**9, padding=10**9),
+        layers.Upsample(10**9),
     ],
     ids=str,
 )
 def test_huge_windows_end_in_a_moment(layer):
     started = time.perf_counter()
-    net = Network.chain([spec.Input(1, (8,)), layer])
-    if isinstance(layer, spec.Conv) and layer.stride > 1:
+    net = Network.chain([layers.Input(1, (8,)), layer])
+    if isinstance(layer, layers.Conv) and layer.stride > 1:
         assert unseen(net) == {"W": (2, 3, 4, 5, 6, 7)}
     else:
         with pytest.raises(Undecided, match=r"^[^\n]* (limit|along an axis)$"):
@@ -278,9 +280,9 @@ def test_huge_windows_end_in_a_moment(layer):
 
 
 def test_sets_of_many_rectangles_are_bounded(monkeypatch):
-    layers = [("column", spec.Conv(1, (5, 1), (1, 5))), ("row", spec.Conv(1, (1, 5), (5, 1)))]
-    ends = [Node(name, layer, ("input",)) for name, layer in layers]
-    net = Network([Node("input", spec.Input(1, (5, 5))), *ends, Node("sum", spec.Add(), ("column", "row"))])
+    pair = [("column", layers.Conv(1, (5, 1), (1, 5))), ("row", layers.Conv(1, (1, 5), (5, 1)))]
+    ends = [Node(name, layer, ("input",)) for name, layer in pair]
+    net = Network([Node("input", layers.Input(1, (5, 5))), *ends, Node("sum", layers.Add(), ("column", "row"))])
     monkeypatch.setattr(module, "MOST_PRODUCTS", 2)
     assert unseen(net) == {"H": (), "W": ()}
     monkeypatch.setattr(module, "MOST_PRODUCTS", 1)

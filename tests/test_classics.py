@@ -5,10 +5,10 @@ from functools import cache
 
 import pytest
 
-from convproof.spec import Concat, Conv, Flatten, GlobalPool, Linear
-from convproof.spec.classics import CLASSICS, ENTRIES
-from convproof.spec.notation import network
-from convproof.spec.printing import to_notation
+from convproof.architecture import Concat, Conv, Flatten, GlobalPool, Linear
+from convproof.architecture.notation import network
+from convproof.architecture.printing import to_notation
+from convproof.architecture.zoo import CLASSICS, ENTRIES
 from convproof.symbolic import analyze
 
 # (parameters, multiply-adds in units of the last digit shown, receptive field, jump, least input), typed from the

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from cases import VGG16
-from convproof.spec.notation import MERGE_WORDS, WORDS
+from convproof.architecture.notation import MERGE_WORDS, WORDS
 
 
 def convproof(*args, cwd=None, **options):

@@ -5,7 +5,8 @@ import pytest
 
 from cases import LAYERS
 from convproof import autograd as ag
-from convproof import lower, spec
+from convproof import execute
+from convproof.architecture import layers
 from convproof.errors import MissingRule, Undecided
 from convproof.symbolic import costs, field, shapes
 
@@ -18,17 +19,17 @@ CONCERNS = {
     "receptive field": lambda layer, inputs: field.receptive_field(
         layer, [(field.Field(), field.Field())] * len(inputs), list(inputs)
     ),
-    "numeric run": lambda layer, inputs: lower.lower(
+    "numeric run": lambda layer, inputs: execute.execute(
         layer,
         [ag.tensor(np.ones((1, *shape))) for shape in inputs or [(4, 8, 8)]],
-        lower.LayerParameters({}, np.ones),
+        execute.LayerParameters({}, np.ones),
         "auto",
     ),
 }
 
 
 def test_the_cases_name_every_kind():
-    assert set(LAYERS) == set(spec.KINDS) - {spec.Unknown}
+    assert set(LAYERS) == set(layers.KINDS) - {layers.Unknown}
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
@@ -41,7 +42,7 @@ def test_every_kind_has_a_rule(concern, kind):
 @pytest.mark.parametrize("concern", CONCERNS)
 def test_what_is_unknown_stays_so_by_name(concern):
     with pytest.raises((Undecided, MissingRule), match="Einsum"):
-        CONCERNS[concern](spec.Unknown("Einsum"), [(4, 8, 8)])
+        CONCERNS[concern](layers.Unknown("Einsum"), [(4, 8, 8)])
 
 
 class Unheard:

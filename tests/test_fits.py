@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from convproof import autograd as ag
-from convproof import lower, recheck, spec
-from convproof.check.fits import prove_sizes
+from convproof import execute, recheck
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Activation, BatchNorm, Conv, Input, Network, ReLU, layers
+from convproof.architecture.graph import Builder
+from convproof.architecture.notation import network
+from convproof.architecture.zoo import ENTRIES
 from convproof.errors import ShapeError
 from convproof.proof import proof_term
-from convproof.spec import SAME_LOWER, SAME_UPPER, Activation, BatchNorm, Conv, Input, Network, ReLU
-from convproof.spec.classics import ENTRIES
-from convproof.spec.network import Builder
-from convproof.spec.notation import network
+from convproof.proof.sizes import prove_sizes
 from convproof.symbolic import output_shapes, size_sets
 from convproof.symbolic.conditions import first_mismatch
 
@@ -33,7 +33,7 @@ def run(net, size):
     """The activations' shapes by name, of a batch of no images, whose sizes are `size` on every axis; None if it fails."""
     image = zeros((0, net.image.channels, *(size for _ in net.image.sizes)))
     try:
-        return {name: t.shape for name, t in lower.run(net, ag.tensor(image), draw=zeros)[0].items()}
+        return {name: t.shape for name, t in execute.run(net, ag.tensor(image), draw=zeros)[0].items()}
     except ShapeError:
         return None
 
@@ -41,7 +41,7 @@ def run(net, size):
 def is_exact(net, shapes, axis):
     """Whether on every layer the last window ends where the padded input does, by laying them out one by one."""
     for node in net:
-        if not isinstance(node.layer, (spec.Conv, spec.MaxPool, spec.AvgPool, spec.LpPool)):
+        if not isinstance(node.layer, (layers.Conv, layers.MaxPool, layers.AvgPool, layers.LpPool)):
             continue
         along, n = node.layer.axes(len(shapes[node.name]) - 2)[axis], shapes[node.operands[0]][2 + axis]
         before, after, reach = along.before, along.after, along.dilation * (along.kernel - 1)
@@ -86,22 +86,22 @@ def drawn(seed):
             padding = rng.choice([(pads,), (pads,), SAME_UPPER, SAME_LOWER]) if k >= s else (pads,)
             return Conv(2, k, s, padding, d, rng.choice([1, 2]), bias=False)
         if kind < 6:
-            return spec.MaxPool(k, s, pads[0], d, ceil_mode=rng.random() < 0.4)
+            return layers.MaxPool(k, s, pads[0], d, ceil_mode=rng.random() < 0.4)
         if kind < 8:
-            return spec.AvgPool(k, s, pads[0], rng.random() < 0.4, rng.random() < 0.5)
+            return layers.AvgPool(k, s, pads[0], rng.random() < 0.4, rng.random() < 0.5)
         if kind < 9:
-            return spec.LpPool(2, k, s, rng.random() < 0.4)
+            return layers.LpPool(2, k, s, rng.random() < 0.4)
         if kind < 10:
-            return spec.ConvTranspose(2, k, s, 0, rng.randrange(s), bias=False)
+            return layers.ConvTranspose(2, k, s, 0, rng.randrange(s), bias=False)
         if kind < 11:
-            return spec.Pad(((rng.randint(-2, 2), rng.randint(-2, 2)),))
-        return spec.Upsample(rng.randint(1, 2))
+            return layers.Pad(((rng.randint(-2, 2), rng.randint(-2, 2)),))
+        return layers.Upsample(rng.randint(1, 2))
 
     def grow(count, branch=False):
         for _ in range(count):
             builder.add(window(branch))
             if rng.random() < 0.3:
-                builder.add(spec.ReLU())
+                builder.add(layers.ReLU())
 
     grow(rng.randint(1, 3))
     for _ in range(rng.randint(0, 2)):
@@ -117,30 +117,30 @@ def drawn(seed):
                     builder.add(Conv(2, 2, 1, (rng.choice([(0, 1), (1, 0), (0, 0)]),), bias=False))
                     builder.add(Conv(2, 2, 1, (rng.choice([(0, 1), (1, 0), (0, 1)]),), bias=False))
             ends.append(builder.last)
-        builder.add(rng.choice([spec.Add(), spec.Multiply()]), ends)
+        builder.add(rng.choice([layers.Add(), layers.Multiply()]), ends)
         grow(rng.randint(0, 1))
     if rng.random() < 0.3:  # halves of the channels, swapped
         split, ends = builder.last, []
         for start in (1, 0):
             builder.last = split
-            ends.append(builder.add(spec.Slice(start, start + 1)))
-        builder.add(spec.Concat(), ends)
+            ends.append(builder.add(layers.Slice(start, start + 1)))
+        builder.add(layers.Concat(), ends)
     if rng.random() < 0.3:  # what is smaller, or larger, fitted to what stands before it
         split = builder.last
         builder.add(window(True))
-        fitted = builder.add(rng.choice([spec.Resize(), spec.PadTo()]), [builder.last, split])
-        builder.add(spec.Add(), [split, fitted])
+        fitted = builder.add(rng.choice([layers.Resize(), layers.PadTo()]), [builder.last, split])
+        builder.add(layers.Add(), [split, fitted])
     if rng.random() < 0.2:
-        builder.add(spec.AdaptivePool(rng.randint(1, 7), rng.choice(["avg", "max"])))
+        builder.add(layers.AdaptivePool(rng.randint(1, 7), rng.choice(["avg", "max"])))
     if rng.random() < 0.3:  # blocks of positions become channels, and channels blocks again
         block = rng.choice([2, 3])
-        builder.add(spec.PixelUnshuffle(block))
-        builder.add(spec.MaxPool(rng.randint(1, 3), 1))
-        builder.add(spec.PixelShuffle(block))
+        builder.add(layers.PixelUnshuffle(block))
+        builder.add(layers.MaxPool(rng.randint(1, 3), 1))
+        builder.add(layers.PixelShuffle(block))
     if rng.random() < 0.3:  # a gate, which may have one position at some sizes only
         split = builder.last
-        builder.add(rng.choice([spec.GlobalPool(), spec.MaxPool(rng.randint(2, 9), ceil_mode=rng.random() < 0.5)]))
-        builder.add(spec.Scale(), [split, builder.add(Conv(2, 1))])
+        builder.add(rng.choice([layers.GlobalPool(), layers.MaxPool(rng.randint(2, 9), ceil_mode=rng.random() < 0.5)]))
+        builder.add(layers.Scale(), [split, builder.add(Conv(2, 1))])
     return builder.network()
 
 
@@ -168,7 +168,9 @@ def test_dilated_windows_under_same_padding(seed):
     rng = random.Random(seed)
     k, d, same = rng.randint(1, 4), rng.randint(1, 5), rng.choice([SAME_UPPER, SAME_LOWER])
     s = rng.randint(1, k)
-    net = Network.chain([Input(2, ("W",)), Conv(2, rng.randint(1, 2), rng.randint(1, 2)), spec.MaxPool(k, s, same, d)])
+    net = Network.chain(
+        [Input(2, ("W",)), Conv(2, rng.randint(1, 2), rng.randint(1, 2)), layers.MaxPool(k, s, same, d)]
+    )
     derived = agrees(net, range(1, 30))
     assert tuple(each.sizes for each in prove_sizes(net, 0)) == derived
 
@@ -208,7 +210,7 @@ def test_the_first_size_at_which_branches_differ():
 def stopped_at(net, size):
     """The layer at which a run stops, and why."""
     try:
-        lower.run(net, np.ones((1, 2, size)), draw=np.ones)
+        execute.run(net, np.ones((1, 2, size)), draw=np.ones)
     except ShapeError as error:
         name, _, why = str(error).partition(": ")
         return name, why

@@ -13,10 +13,10 @@ import sympy
 
 from cases import VGG16
 from convproof import autograd as ag
-from convproof import lower, spec
+from convproof import execute
+from convproof.architecture import Network, Node, layers
+from convproof.architecture.notation import network
 from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.spec import Network, Node
-from convproof.spec.notation import network
 from convproof.symbolic import Field, FloorDiv, output_shapes, receptive_field, symbols
 from convproof.symbolic.borders import reached
 from convproof.symbolic.field import alignment
@@ -32,7 +32,7 @@ def dependence(net, sizes, name=None):
     """reads[o][i]: whether output o of a layer reads input i, positions as in the arrays without batch and channels."""
     numbers = np.random.default_rng(0)
     x = numbers.uniform(0.5, 1.5, (1, net.image.channels, *sizes))
-    activations, _ = lower.run(net, x, draw=lambda shape: numbers.uniform(0.5, 1.5, shape))
+    activations, _ = execute.run(net, x, draw=lambda shape: numbers.uniform(0.5, 1.5, shape))
     x, y = activations[net.input.name], activations[name or net.output.name]
     reads = {}
     for o in np.ndindex(y.shape[2:]):
@@ -48,16 +48,16 @@ def random_window(rng, keep=None):
         kernel, dilation = rng.randint(1, 4), rng.randint(1, 3)
         pads = ((rng.randint(0, 2), rng.randint(0, 2)),)
         if rng.random() < 0.2:
-            return spec.AvgPool(kernel, rng.randint(1, 3))
-        return spec.Conv(2, kernel, rng.randint(1, 3), pads, dilation)
+            return layers.AvgPool(kernel, rng.randint(1, 3))
+        return layers.Conv(2, kernel, rng.randint(1, 3), pads, dilation)
     kernel, dilation = rng.choice([1, 2, 3, 5]), rng.randint(1, 3)
     before = rng.randint(0, dilation * (kernel - 1))
-    return spec.Conv(2, kernel, keep, ((before, dilation * (kernel - 1) - before),), dilation)
+    return layers.Conv(2, kernel, keep, ((before, dilation * (kernel - 1) - before),), dilation)
 
 
 def random_graph(rng, size):
     """Windows in sequence and in branches of one pace, which ADD or CONCAT joins; branches may nest in sequence."""
-    nodes = [Node("input", spec.Input(1, (size,)))]
+    nodes = [Node("input", layers.Input(1, (size,)))]
 
     def add(layer, *operands):
         nodes.append(Node(f"layer{len(nodes)}", layer, operands))
@@ -73,9 +73,9 @@ def random_graph(rng, size):
             last = split
             for stride in strides:
                 last = add(random_window(rng, stride), last)
-                last = add(spec.ReLU(), last) if rng.random() < 0.3 else last
+                last = add(layers.ReLU(), last) if rng.random() < 0.3 else last
             ends.append(last)
-        last = add(rng.choice([spec.Add(), spec.Multiply(), spec.Concat()]), *ends)
+        last = add(rng.choice([layers.Add(), layers.Multiply(), layers.Concat()]), *ends)
     return Network(nodes)
 
 
@@ -122,15 +122,15 @@ def test_a_position_reaches_what_depends_on_it(seed):
 def test_behind_a_gate_every_output_sees_what_the_gate_sees(seed):
     """And what comes behind sees no more; a sum with what stands before the gate does not move either."""
     rng, size = random.Random(seed), 30
-    nodes = [Node("input", spec.Input(1, (size,))), Node("x", random_window(rng), ("input",))]
+    nodes = [Node("input", layers.Input(1, (size,))), Node("x", random_window(rng), ("input",))]
     gate = "x" if rng.random() < 0.7 else "input"
-    nodes += [Node("pool", spec.GlobalPool(), (gate,)), Node("gate", spec.Conv(2, 1), ("pool",))]
-    nodes += [Node("channels", spec.Conv(2, 1), ("x",)), Node("scale", spec.Scale(), ("channels", "gate"))]
-    norm = rng.choice([spec.GroupNorm(2), spec.InstanceNorm(), spec.ReLU()])
+    nodes += [Node("pool", layers.GlobalPool(), (gate,)), Node("gate", layers.Conv(2, 1), ("pool",))]
+    nodes += [Node("channels", layers.Conv(2, 1), ("x",)), Node("scale", layers.Scale(), ("channels", "gate"))]
+    norm = rng.choice([layers.GroupNorm(2), layers.InstanceNorm(), layers.ReLU()])
     nodes += [
         Node("norm", norm, ("scale",)),
         Node("after", random_window(rng, 1), ("norm",)),
-        Node("sum", spec.Add(), ("after", "channels")),
+        Node("sum", layers.Add(), ("after", "channels")),
     ]
     net = Network(nodes)
     seen = fields_of(net)
@@ -147,11 +147,11 @@ def test_behind_a_gate_every_output_sees_what_the_gate_sees(seed):
 
 
 @pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("kind", [spec.Resize(), spec.PadTo()], ids=["resize", "pad"])
+@pytest.mark.parametrize("kind", [layers.Resize(), layers.PadTo()], ids=["resize", "pad"])
 def test_what_is_fitted_to_a_size(seed, kind):
     """The interval of the field holds what is read, and no position reaches more outputs, or fewer, than read it."""
     rng, size = random.Random(seed), 40
-    nodes = [Node("input", spec.Input(1, (size,))), Node("x", random_window(rng), ("input",))]
+    nodes = [Node("input", layers.Input(1, (size,))), Node("x", random_window(rng), ("input",))]
     nodes += [Node("like", random_window(rng), ("input",)), Node("fitted", kind, ("x", "like"))]
     net = Network([*nodes, Node("after", random_window(rng, 1), ("fitted",))])
     (field,) = fields_of(net)["after"]
@@ -165,15 +165,15 @@ def test_what_is_fitted_to_a_size(seed, kind):
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("kind", [spec.PixelShuffle(2), spec.PixelUnshuffle(3), spec.AdaptivePool],
+@pytest.mark.parametrize("kind", [layers.PixelShuffle(2), layers.PixelUnshuffle(3), layers.AdaptivePool],
                          ids=["shuffle", "unshuffle", "adaptive"])  # fmt: skip
 def test_blocks_of_positions(seed, kind):
     rng = random.Random(seed)
-    kind = kind(rng.randint(1, 12)) if kind is spec.AdaptivePool else kind
-    layers = [random_window(rng), spec.Conv(2, 1), kind, random_window(rng, 1)]
+    kind = kind(rng.randint(1, 12)) if kind is layers.AdaptivePool else kind
+    several = [random_window(rng), layers.Conv(2, 1), kind, random_window(rng, 1)]
 
     def chain(size):
-        net = Network.chain([spec.Input(1, (size,)), *layers])
+        net = Network.chain([layers.Input(1, (size,)), *several])
         try:
             output_shapes(net)
         except ShapeError:  # the blocks do not fill it
@@ -203,10 +203,10 @@ def test_bilinear_resizing_reads_the_positions_around():
     ):
         net = Network(
             [
-                Node("input", spec.Input(1, (12,))),
-                Node("x", spec.AvgPool(12 // n), ("input",)),
-                Node("like", spec.AvgPool(12 // m), ("input",)),
-                Node("fitted", spec.Resize("bilinear"), ("x", "like")),
+                Node("input", layers.Input(1, (12,))),
+                Node("x", layers.AvgPool(12 // n), ("input",)),
+                Node("like", layers.AvgPool(12 // m), ("input",)),
+                Node("fitted", layers.Resize("bilinear"), ("x", "like")),
             ]
         )
         wide = 12 // n
@@ -238,7 +238,7 @@ def test_gates_see_all_in_letters_too():
 )
 def test_the_projective_field_counts_outputs(text):
     """Where windows have no gaps and stride no further than they see, the interval is exactly what is reached."""
-    image = spec.Input(2, (64,))
+    image = layers.Input(2, (64,))
     net = Network(
         Node(n.name, n.layer if n.operands else image, n.operands) for n in network(f"INPUT[64x64x2] -> {text}")
     )
@@ -252,11 +252,11 @@ def test_the_projective_field_counts_outputs(text):
 def test_two_axes_of_a_graph():
     net = Network(
         [
-            Node("input", spec.Input(1, (14, 12))),
-            Node("a", spec.Conv(2, (3, 1), (2, 1), ((1, 1), (0, 0))), ("input",)),
-            Node("b", spec.Conv(2, (1, 5), (2, 1), ((0, 0), (2, 2))), ("input",)),
-            Node("sum", spec.Add(), ("a", "b")),
-            Node("end", spec.AvgPool((2, 3), (1, 2)), ("sum",)),
+            Node("input", layers.Input(1, (14, 12))),
+            Node("a", layers.Conv(2, (3, 1), (2, 1), ((1, 1), (0, 0))), ("input",)),
+            Node("b", layers.Conv(2, (1, 5), (2, 1), ((0, 0), (2, 2))), ("input",)),
+            Node("sum", layers.Add(), ("a", "b")),
+            Node("end", layers.AvgPool((2, 3), (1, 2)), ("sum",)),
         ]
     )
     reads = dependence(net, (14, 12))
@@ -270,8 +270,13 @@ def test_transposed_layers_reach_too():
     for kernel, stride, padding in itertools.product((1, 2, 3, 4), (1, 2, 3), (0, 1)):
         if kernel <= 2 * padding:
             continue
-        body = [spec.ConvTranspose(2, kernel, stride, padding), spec.Conv(1, 2), spec.Upsample(2), spec.Conv(1, 3, 2)]
-        net = Network.chain([spec.Input(1, (9,)), *body])
+        body = [
+            layers.ConvTranspose(2, kernel, stride, padding),
+            layers.Conv(1, 2),
+            layers.Upsample(2),
+            layers.Conv(1, 3, 2),
+        ]
+        net = Network.chain([layers.Input(1, (9,)), *body])
         reads = dependence(net, (9,))
         for position in range(9):
             assert list(reached(net, "W", position)) == [o for (o,), read in reads.items() if read[position]]
@@ -279,7 +284,7 @@ def test_transposed_layers_reach_too():
 
 @pytest.mark.parametrize("factor", range(1, 6))
 def test_bilinear_upsampling_reaches_what_has_weight(factor):
-    net = Network.chain([spec.Input(1, (7,)), spec.Upsample(factor, "bilinear")])
+    net = Network.chain([layers.Input(1, (7,)), layers.Upsample(factor, "bilinear")])
     for position in range(7):
         one = np.eye(7)[position]
         places = np.clip((np.arange(7 * factor) + 0.5) / factor - 0.5, 0, 6)  # half-pixel centres
@@ -290,7 +295,7 @@ def test_bilinear_upsampling_reaches_what_has_weight(factor):
 
 
 def test_the_projective_field_in_letters():
-    (field,) = receptive_field(spec.Conv(1, "F", "S", "P"), [(Field(),)], [(1, W)])
+    (field,) = receptive_field(layers.Conv(1, "F", "S", "P"), [(Field(),)], [(1, W)])
     first, last = field.reached(i)
     assert last == FloorDiv(P + i, S)
     assert first == -FloorDiv(F - 1 - P - i, S)
@@ -330,9 +335,9 @@ def test_centres_of_all_paths_coincide(seed):
 
 
 def window(layer):
-    if not isinstance(layer, (spec.Conv, spec.AvgPool)):
+    if not isinstance(layer, (layers.Conv, layers.AvgPool)):
         return sympy.Integer(0), 1
-    before = layer.padding[0][0] if isinstance(layer, spec.Conv) else 0
+    before = layer.padding[0][0] if isinstance(layer, layers.Conv) else 0
     dilation = getattr(layer, "dilation", 1)
     return sympy.Rational(dilation * (layer.kernel_size - 1), 2) - before, layer.stride
 
@@ -360,26 +365,26 @@ def test_known_alignments(text, expected):
 
 def two_paths(size, *pairs):
     """A square image, and for every pair a layer and a chain beside it, added."""
-    nodes = [Node("input", spec.Input(1, (size, size)))]
+    nodes = [Node("input", layers.Input(1, (size, size)))]
     for number, (left, right) in enumerate(pairs):
         split = last = nodes[-1].name
         for place, layer in enumerate(right):
             nodes.append(Node(f"right{number}.{place}", layer, (last,)))
             last = nodes[-1].name
-        nodes += [Node(f"left{number}", left, (split,)), Node(f"sum{number}", spec.Add(), (f"left{number}", last))]
+        nodes += [Node(f"left{number}", left, (split,)), Node(f"sum{number}", layers.Add(), (f"left{number}", last))]
     return Network(nodes)
 
 
-SHORT, SHORTER = spec.Conv(1, 1, 4), spec.Conv(1, 1, 2)
-BEFORE, STRIDED, SAME = spec.Pad(((1, 0), (1, 0))), spec.Conv(1, 3, 2), spec.Conv(1, 3, 2, spec.SAME_UPPER)
+SHORT, SHORTER = layers.Conv(1, 1, 4), layers.Conv(1, 1, 2)
+BEFORE, STRIDED, SAME = layers.Pad(((1, 0), (1, 0))), layers.Conv(1, 3, 2), layers.Conv(1, 3, 2, layers.SAME_UPPER)
 
 
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
         (two_paths(8, (SHORT, [BEFORE, STRIDED, SHORTER])), Field(3, 4, -1)),
-        (two_paths(8, (SHORT, [BEFORE, spec.MaxPool(3, 2), spec.MaxPool(1, 2)])), Field(3, 4, -1)),
-        (two_paths(8, (spec.Conv(1, 5, 2, ((2, 1), (2, 1))), [spec.Conv(1, 3), spec.Conv(1, 3)])), None),
+        (two_paths(8, (SHORT, [BEFORE, layers.MaxPool(3, 2), layers.MaxPool(1, 2)])), Field(3, 4, -1)),
+        (two_paths(8, (layers.Conv(1, 5, 2, ((2, 1), (2, 1))), [layers.Conv(1, 3), layers.Conv(1, 3)])), None),
         (two_paths(9, (SHORT, [SAME, SHORTER])), Field(3, 4, -1)),
         (two_paths(8, (SHORT, [SAME, SHORTER])), None),
         (two_paths(16, (SHORT, [BEFORE, STRIDED, SHORTER]), (SHORTER, [BEFORE, STRIDED])), Field(11, 8, -5)),
@@ -404,7 +409,7 @@ def test_published_alignments(net, expected):
 )
 def test_published_fields(text, size, expected):
     """google-research/receptive_field's table: field, effective stride and effective padding of the last pool."""
-    net = network(text, spec.Input(3, (size, size)))
+    net = network(text, layers.Input(3, (size, size)))
     assert fields_of(net)[net.output.name] == (expected, expected)
     assert all(alignment(net, output_shapes(net)).values())
 
@@ -412,17 +417,17 @@ def test_published_fields(text, size, expected):
 def test_a_u_net_is_aligned():
     """Down by a pool, up by repetition or interpolation: the centres meet again half way between two outputs."""
     for up in (
-        spec.Upsample(2),
-        spec.Upsample(2, "bilinear"),
-        spec.ConvTranspose(2, 2, 2),
-        spec.ConvTranspose(2, 4, 2, 1),
+        layers.Upsample(2),
+        layers.Upsample(2, "bilinear"),
+        layers.ConvTranspose(2, 2, 2),
+        layers.ConvTranspose(2, 4, 2, 1),
     ):
         for kernel, expected in ((2, True), (1, False)):
             nodes = [
-                Node("input", spec.Input(2, (16, 16))),
-                Node("down", spec.MaxPool(kernel, 2), ("input",)),
+                Node("input", layers.Input(2, (16, 16))),
+                Node("down", layers.MaxPool(kernel, 2), ("input",)),
                 Node("up", up, ("down",)),
-                Node("join", spec.Concat(), ("up", "input")),
+                Node("join", layers.Concat(), ("up", "input")),
             ]
             net = Network(nodes)
             assert alignment(net, output_shapes(net))["join"] == expected
@@ -444,14 +449,14 @@ def test_alignment_in_letters():
 @pytest.mark.parametrize("size", [20, 21])
 def test_fields_of_a_u_net_join(size):
     """The fields below an upsampling are in fractions, that of the skip is not; together they hold what is read."""
-    up = [Node("up", spec.Upsample(2), ("down",)), Node("even", spec.Pad(((0, size % 2),)), ("up",))]
+    up = [Node("up", layers.Upsample(2), ("down",)), Node("even", layers.Pad(((0, size % 2),)), ("up",))]
     nodes = [
-        Node("input", spec.Input(1, (size,))),
-        Node("first", spec.Conv(2, 3, padding=1), ("input",)),
-        Node("down", spec.AvgPool(2), ("first",)),
+        Node("input", layers.Input(1, (size,))),
+        Node("first", layers.Conv(2, 3, padding=1), ("input",)),
+        Node("down", layers.AvgPool(2), ("first",)),
         *up,
-        Node("join", spec.Concat(), ("even", "first")),
-        Node("last", spec.Conv(2, 3, padding=1), ("join",)),
+        Node("join", layers.Concat(), ("even", "first")),
+        Node("last", layers.Conv(2, 3, padding=1), ("join",)),
     ]
     net = Network(nodes)
     (field,) = fields_of(net)["last"]

@@ -9,29 +9,30 @@ import pytest
 import sympy
 
 from cases import VGG16
-from convproof import spec
+from convproof.architecture import Network, Node, layers
+from convproof.architecture.notation import network
 from convproof.errors import Undecided
-from convproof.spec import Network, Node
-from convproof.spec.notation import network
 from convproof.symbolic import FloorDiv, analyze, memory, output_shapes, symbols
 from convproof.symbolic.memory import peak, retained
 
 C, H, K, W = symbols("C H K W")
 
-IN_PLACE = (spec.ReLU, spec.Activation, spec.Dropout, spec.Flatten)
+IN_PLACE = (layers.ReLU, layers.Activation, layers.Dropout, layers.Flatten)
 
 
 def random_graph(rng, sizes=(1,)):
     """Wide and narrow convs of 1x1 with what works in place, in branches of random length, and one sum at the end."""
-    nodes = [Node("input", spec.Input(rng.randint(1, 4), sizes))]
+    nodes = [Node("input", layers.Input(rng.randint(1, 4), sizes))]
     for number in range(rng.randint(3, 6)):
         layer = rng.choice(
-            [spec.Conv(rng.randint(1, 20), 1), spec.Conv(rng.randint(1, 3), 1), spec.ReLU(), spec.BatchNorm()]
+            [layers.Conv(rng.randint(1, 20), 1), layers.Conv(rng.randint(1, 3), 1), layers.ReLU(), layers.BatchNorm()]
         )
         nodes.append(Node(f"layer{number}", layer, (rng.choice(nodes[-4:]).name,)))
     read = {name for node in nodes for name in node.operands}
-    ends = [Node(f"end{n}", spec.Conv(1, 1), (node.name,)) for n, node in enumerate(nodes) if node.name not in read]
-    return Network([*nodes, *ends, *([Node("sum", spec.Add(), tuple(n.name for n in ends))] if len(ends) > 1 else [])])
+    ends = [Node(f"end{n}", layers.Conv(1, 1), (node.name,)) for n, node in enumerate(nodes) if node.name not in read]
+    return Network(
+        [*nodes, *ends, *([Node("sum", layers.Add(), tuple(n.name for n in ends))] if len(ends) > 1 else [])]
+    )
 
 
 def simulated(net, order):
@@ -84,7 +85,7 @@ def test_in_letters_it_is_that_of_numbers(seed):
 
 def at(net, **sizes):
     image = net.image
-    return net.with_input(spec.Input(image.channels, tuple(sizes.get(n, n) for n in image.sizes)))
+    return net.with_input(layers.Input(image.channels, tuple(sizes.get(n, n) for n in image.sizes)))
 
 
 def evaluated(found, **numbers):
@@ -141,7 +142,7 @@ def test_a_skip_is_held_while_the_block_runs():
 
 
 def test_an_operand_read_twice_is_held_once():
-    net = Network([Node("input", spec.Input(3, (4,))), Node("sum", spec.Add(), ("input", "input"))])
+    net = Network([Node("input", layers.Input(3, (4,))), Node("sum", layers.Add(), ("input", "input"))])
     assert peak(net).values == 24
 
 
@@ -192,7 +193,7 @@ def test_what_cannot_be_compared_is_said():
 
 
 def test_unknown_operations_have_no_memory():
-    net = Network.chain([spec.Input(3, (8, 8)), spec.Unknown("Einsum"), spec.ReLU()])
+    net = Network.chain([layers.Input(3, (8, 8)), layers.Unknown("Einsum"), layers.ReLU()])
     for question in (peak, retained):
         with pytest.raises(Undecided, match="Einsum"):
             question(net)

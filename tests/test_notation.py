@@ -8,53 +8,52 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cases import LAYERS
-from convproof import spec
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Input, Network, Node, layers
+from convproof.architecture.layers import is_letter
+from convproof.architecture.notation import WORDS, Branches, Chain, Optional, Repeat, built, network, parse
+from convproof.architecture.printing import to_notation
 from convproof.errors import NotationError, SpecError
-from convproof.spec import SAME_LOWER, SAME_UPPER, Input, Network, Node
-from convproof.spec.layers import is_letter
-from convproof.spec.notation import WORDS, Branches, Chain, Optional, Repeat, built, network, parse
-from convproof.spec.printing import to_notation
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 READ = [
-    ("CONV(K=8, F=3, B=0)", spec.Conv(8, 3, bias=False)),
-    ("CONV(K=8, F=3, B=1)", spec.Conv(8, 3)),
-    ("CONV(K=8, F=3, P=1x2)", spec.Conv(8, 3, padding=(2, 1))),
-    ("CONV(K=8, F=3, P=1:2x0:3)", spec.Conv(8, 3, padding=((0, 3), (1, 2)))),
-    ("CONV(K=8, F=3, P=1:2xA)", spec.Conv(8, 3, padding=("A", (1, 2)))),
-    ("CONV(K=8, F=3x, P=A:B)", spec.Conv(8, (3,), padding=(("A", "B"),))),
-    ("CONV(K=8, F=3, P=SAME)", spec.Conv(8, 3, padding=SAME_UPPER)),
-    ("POOL(F=3, P=SAME_LOWER)", spec.MaxPool(3, padding=SAME_LOWER)),
-    ("POOL(F=3, S=2, D=2, CEIL=1)", spec.MaxPool(3, 2, dilation=2, ceil_mode=True)),
-    ("AVGPOOL(F=3, S=2, P=1, CEIL=1, PAD=0)", spec.AvgPool(3, 2, 1, True, False)),
-    ("LPPOOL(F=2, S=1)", spec.LpPool(2, 2, 1)),
-    ("LPPOOL(F=2, N=1.5, CEIL=1)", spec.LpPool(1.5, 2, ceil_mode=True)),
-    ("GLOBALMAXPOOL", spec.GlobalPool("max")),
-    ("UPCONV(K=8, F=4, S=2, P=1, D=1, G=2, O=1, B=0)", spec.ConvTranspose(8, 4, 2, 1, 1, 2, False, 1)),
-    ("UPSAMPLE2", spec.Upsample(2)),
-    ("UPSAMPLE(S=2x3, MODE=BILINEAR)", spec.Upsample((3, 2), "bilinear")),
-    ("PAD(P=-1:2x0:-3)", spec.Pad(((0, -3), (-1, 2)))),
-    ("PAD(-4)", spec.Pad(-4)),
-    ("PAD(Ax-1)", spec.Pad((-1, "A"))),
-    ("FC(K=10, B=0)", spec.Linear(10, bias=False)),
-    ("LRN(N=3, ALPHA=0.001, BETA=0.5, K=1)", spec.LocalResponseNorm(3, 0.001, 0.5, 1)),
-    ("BN(EPS=0.001)", spec.BatchNorm(0.001)),
-    ("DROPOUT(0.2)", spec.Dropout(0.2)),
-    ("AFFINE", spec.Affine()),
-    ("AFFINE(SHIFT=0)", spec.Affine(shift=False)),
-    ("PIXELSHUFFLE(S=2)", spec.PixelShuffle(2)),
-    ("PIXELUNSHUFFLE(S=r)", spec.PixelUnshuffle("r")),
-    ("ADAPTIVEAVGPOOL(O=7)", spec.AdaptivePool(7)),
-    ("ADAPTIVEMAXPOOL(O=3x5)", spec.AdaptivePool((5, 3), "max")),
-    ("GN(G=8)", spec.GroupNorm(8)),
-    ("IN(A=0)", spec.InstanceNorm(affine=False)),
-    ("SHUFFLE(G=3)", spec.ChannelShuffle(3)),
-    ("SLICE(FROM=0, TO=3)", spec.Slice(0, 3)),
-    ("SIGMOID", spec.Activation("sigmoid")),
-    ("LEAKY_RELU", spec.Activation("leaky_relu")),
-    ("ACTIVATION(mish)", spec.Activation("mish")),
-    ("UNKNOWN(ai.onnx::Einsum)", spec.Unknown("ai.onnx::Einsum")),
+    ("CONV(K=8, F=3, B=0)", layers.Conv(8, 3, bias=False)),
+    ("CONV(K=8, F=3, B=1)", layers.Conv(8, 3)),
+    ("CONV(K=8, F=3, P=1x2)", layers.Conv(8, 3, padding=(2, 1))),
+    ("CONV(K=8, F=3, P=1:2x0:3)", layers.Conv(8, 3, padding=((0, 3), (1, 2)))),
+    ("CONV(K=8, F=3, P=1:2xA)", layers.Conv(8, 3, padding=("A", (1, 2)))),
+    ("CONV(K=8, F=3x, P=A:B)", layers.Conv(8, (3,), padding=(("A", "B"),))),
+    ("CONV(K=8, F=3, P=SAME)", layers.Conv(8, 3, padding=SAME_UPPER)),
+    ("POOL(F=3, P=SAME_LOWER)", layers.MaxPool(3, padding=SAME_LOWER)),
+    ("POOL(F=3, S=2, D=2, CEIL=1)", layers.MaxPool(3, 2, dilation=2, ceil_mode=True)),
+    ("AVGPOOL(F=3, S=2, P=1, CEIL=1, PAD=0)", layers.AvgPool(3, 2, 1, True, False)),
+    ("LPPOOL(F=2, S=1)", layers.LpPool(2, 2, 1)),
+    ("LPPOOL(F=2, N=1.5, CEIL=1)", layers.LpPool(1.5, 2, ceil_mode=True)),
+    ("GLOBALMAXPOOL", layers.GlobalPool("max")),
+    ("UPCONV(K=8, F=4, S=2, P=1, D=1, G=2, O=1, B=0)", layers.ConvTranspose(8, 4, 2, 1, 1, 2, False, 1)),
+    ("UPSAMPLE2", layers.Upsample(2)),
+    ("UPSAMPLE(S=2x3, MODE=BILINEAR)", layers.Upsample((3, 2), "bilinear")),
+    ("PAD(P=-1:2x0:-3)", layers.Pad(((0, -3), (-1, 2)))),
+    ("PAD(-4)", layers.Pad(-4)),
+    ("PAD(Ax-1)", layers.Pad((-1, "A"))),
+    ("FC(K=10, B=0)", layers.Linear(10, bias=False)),
+    ("LRN(N=3, ALPHA=0.001, BETA=0.5, K=1)", layers.LocalResponseNorm(3, 0.001, 0.5, 1)),
+    ("BN(EPS=0.001)", layers.BatchNorm(0.001)),
+    ("DROPOUT(0.2)", layers.Dropout(0.2)),
+    ("AFFINE", layers.Affine()),
+    ("AFFINE(SHIFT=0)", layers.Affine(shift=False)),
+    ("PIXELSHUFFLE(S=2)", layers.PixelShuffle(2)),
+    ("PIXELUNSHUFFLE(S=r)", layers.PixelUnshuffle("r")),
+    ("ADAPTIVEAVGPOOL(O=7)", layers.AdaptivePool(7)),
+    ("ADAPTIVEMAXPOOL(O=3x5)", layers.AdaptivePool((5, 3), "max")),
+    ("GN(G=8)", layers.GroupNorm(8)),
+    ("IN(A=0)", layers.InstanceNorm(affine=False)),
+    ("SHUFFLE(G=3)", layers.ChannelShuffle(3)),
+    ("SLICE(FROM=0, TO=3)", layers.Slice(0, 3)),
+    ("SIGMOID", layers.Activation("sigmoid")),
+    ("LEAKY_RELU", layers.Activation("leaky_relu")),
+    ("ACTIVATION(mish)", layers.Activation("mish")),
+    ("UNKNOWN(ai.onnx::Einsum)", layers.Unknown("ai.onnx::Einsum")),
 ]
 
 
@@ -64,7 +63,7 @@ def test_words_and_their_arguments(text, layer):
 
 
 def test_every_kind_has_a_word():
-    assert {word.kind for word in WORDS.values()} == set(spec.KINDS) - {spec.Input, *spec.MERGES}
+    assert {word.kind for word in WORDS.values()} == set(layers.KINDS) - {layers.Input, *layers.MERGES}
 
 
 @pytest.mark.parametrize(("text", "padding"), [("P=0:1", ((0, 1), (0, 1))), ("P=0:1x2", (2, (0, 1))), ("P=1", 1)])
@@ -74,7 +73,7 @@ def test_a_single_pair_stands_for_every_axis(text, padding):
 
 def test_branches_may_join_in_what_is_unknown():
     net = network("INPUT[8x8x3] -> { ID | GLOBALAVGPOOL } UNKNOWN(Mul)")
-    assert net.output == Node("unknown1", spec.Unknown("Mul"), ("input", "globalpool1"))
+    assert net.output == Node("unknown1", layers.Unknown("Mul"), ("input", "globalpool1"))
 
 
 @pytest.mark.parametrize(
@@ -150,40 +149,40 @@ def convs(draw, kind, **more):
     return kind(out_channels=channels, groups=groups, **{name: draw(each) for name, each in fields.items()})
 
 
-layers = st.one_of(
-    convs(spec.Conv),
-    convs(spec.ConvTranspose, output_padding=axes(counts(0)), padding=pads()),
-    st.builds(spec.Conv, counts(), st.sampled_from([1, 3, 5]), padding=st.sampled_from([0, 1, 2])),
-    st.builds(spec.Pad, pads(-9)),
-    st.builds(spec.Upsample, axes(counts()), st.sampled_from(["nearest", "bilinear"])),
-    st.builds(spec.MaxPool, dilation=axes(counts()), **pools),
-    st.builds(spec.AvgPool, count_include_pad=flags, **pools),
+several = st.one_of(
+    convs(layers.Conv),
+    convs(layers.ConvTranspose, output_padding=axes(counts(0)), padding=pads()),
+    st.builds(layers.Conv, counts(), st.sampled_from([1, 3, 5]), padding=st.sampled_from([0, 1, 2])),
+    st.builds(layers.Pad, pads(-9)),
+    st.builds(layers.Upsample, axes(counts()), st.sampled_from(["nearest", "bilinear"])),
+    st.builds(layers.MaxPool, dilation=axes(counts()), **pools),
+    st.builds(layers.AvgPool, count_include_pad=flags, **pools),
     st.builds(
-        spec.LpPool,
+        layers.LpPool,
         st.floats(0.1, 9) | st.integers(1, 9),
         pools["kernel_size"],
         pools["stride"],
         ceil_mode=pools["ceil_mode"],
     ),
-    st.builds(spec.AdaptivePool, axes(counts()), st.sampled_from(["avg", "max"])),
-    st.builds(spec.GlobalPool, st.sampled_from(["avg", "max"])),
-    st.builds(spec.Linear, counts(), flags),
-    st.builds(spec.Activation, st.sampled_from(["sigmoid", "tanh", "mish"]) | names),
-    st.builds(spec.Unknown, names),
-    st.builds(spec.Dropout, st.floats(0, 1)),
-    st.builds(spec.BatchNorm, reals),
-    st.builds(spec.GroupNorm, counts(), reals, flags),
-    st.builds(spec.InstanceNorm, reals, flags),
-    st.builds(spec.LocalResponseNorm, counts(), reals, reals, reals),
-    st.builds(spec.Affine, flags) | st.builds(spec.Affine, st.just(True), flags),
-    st.builds(spec.ChannelShuffle, counts()),
-    st.builds(spec.PixelShuffle, counts()) | st.builds(spec.PixelUnshuffle, counts()),
-    st.builds(spec.Slice, letters | st.integers(0, 4), letters | st.integers(5, 9)),
-    st.builds(spec.Input, counts(), st.lists(counts(), min_size=1, max_size=3).map(tuple)),
-    st.sampled_from([spec.ReLU(), spec.Flatten(), spec.Softmax()]),
+    st.builds(layers.AdaptivePool, axes(counts()), st.sampled_from(["avg", "max"])),
+    st.builds(layers.GlobalPool, st.sampled_from(["avg", "max"])),
+    st.builds(layers.Linear, counts(), flags),
+    st.builds(layers.Activation, st.sampled_from(["sigmoid", "tanh", "mish"]) | names),
+    st.builds(layers.Unknown, names),
+    st.builds(layers.Dropout, st.floats(0, 1)),
+    st.builds(layers.BatchNorm, reals),
+    st.builds(layers.GroupNorm, counts(), reals, flags),
+    st.builds(layers.InstanceNorm, reals, flags),
+    st.builds(layers.LocalResponseNorm, counts(), reals, reals, reals),
+    st.builds(layers.Affine, flags) | st.builds(layers.Affine, st.just(True), flags),
+    st.builds(layers.ChannelShuffle, counts()),
+    st.builds(layers.PixelShuffle, counts()) | st.builds(layers.PixelUnshuffle, counts()),
+    st.builds(layers.Slice, letters | st.integers(0, 4), letters | st.integers(5, 9)),
+    st.builds(layers.Input, counts(), st.lists(counts(), min_size=1, max_size=3).map(tuple)),
+    st.sampled_from([layers.ReLU(), layers.Flatten(), layers.Softmax()]),
 )
-merges = st.sampled_from([spec.Add(), spec.Multiply(), spec.Concat(), spec.Unknown("Mul")])
-pairs = st.sampled_from([spec.Scale(), spec.PadTo(), spec.Resize(), spec.Resize("bilinear")])
+merges = st.sampled_from([layers.Add(), layers.Multiply(), layers.Concat(), layers.Unknown("Mul")])
+pairs = st.sampled_from([layers.Scale(), layers.PadTo(), layers.Resize(), layers.Resize("bilinear")])
 
 
 def chains(items):
@@ -204,12 +203,12 @@ def items(leaves, patterns):
     return st.recursive(leaves | st.just(Chain(())), larger, max_leaves=12)
 
 
-@given(layers)
+@given(several)
 def test_layers_are_read_again(layer):
     assert parse(to_notation(layer)) == Chain((layer,))
 
 
-@given(chains(items(layers, patterns=True)))
+@given(chains(items(several, patterns=True)))
 @settings(deadline=None)
 def test_trees_are_read_again(tree):
     text = to_notation(tree)
@@ -223,7 +222,7 @@ def unfolded(net, name=None):
     return (node.layer, *(unfolded(net, each) for each in node.operands))
 
 
-plain = st.sampled_from([spec.ReLU(), spec.Flatten(), spec.Softmax()])
+plain = st.sampled_from([layers.ReLU(), layers.Flatten(), layers.Softmax()])
 
 
 @given(chains(items(plain, patterns=False)), st.randoms())
@@ -241,7 +240,7 @@ def test_networks_are_read_again(tree, random):
     assert len(other) == len(net)
 
 
-@pytest.mark.parametrize("kind", set(LAYERS) - set(spec.MERGES), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", set(LAYERS) - set(layers.MERGES), ids=lambda kind: kind.__name__)
 def test_a_layer_of_every_kind_is_read_again(kind):
     layer, _ = LAYERS[kind]
     assert parse(to_notation(layer)) == Chain((layer,))
@@ -300,7 +299,7 @@ def test_blocks_are_looked_for_up_to_a_length(length, found):
     assert (to_notation(network(text)) == text) == found
 
 
-X, RELU, ADD = Input(3, (8, 8)), spec.ReLU(), spec.Add()
+X, RELU, ADD = Input(3, (8, 8)), layers.ReLU(), layers.Add()
 
 
 def nested(wrap, item=RELU):
@@ -313,14 +312,14 @@ def nested(wrap, item=RELU):
 @pytest.mark.parametrize(
     ("build", "problem"),
     [
-        (lambda: spec.Conv(2 * sympy.Symbol("N"), 3), "has no notation"),
-        (lambda: spec.Conv("Kx", 3), "has no notation"),
-        (lambda: spec.Conv(10**13, 3), "has no notation"),
-        (lambda: spec.Pad(((1, 2, 3), (1, 2, 3))), "has no notation"),
-        (lambda: spec.Dropout(Fraction(1, 3)), "has no notation"),
-        (lambda: spec.BatchNorm(float("nan")), "has no notation"),
-        (lambda: spec.Activation("tanh) -> ACTIVATION(tanh"), "has no notation"),
-        (lambda: spec.Unknown("two words"), "has no notation"),
+        (lambda: layers.Conv(2 * sympy.Symbol("N"), 3), "has no notation"),
+        (lambda: layers.Conv("Kx", 3), "has no notation"),
+        (lambda: layers.Conv(10**13, 3), "has no notation"),
+        (lambda: layers.Pad(((1, 2, 3), (1, 2, 3))), "has no notation"),
+        (lambda: layers.Dropout(Fraction(1, 3)), "has no notation"),
+        (lambda: layers.BatchNorm(float("nan")), "has no notation"),
+        (lambda: layers.Activation("tanh) -> ACTIVATION(tanh"), "has no notation"),
+        (lambda: layers.Unknown("two words"), "has no notation"),
         (lambda: ADD, "has no notation"),
         (lambda: Repeat(RELU, -1), "repetition by -1 has no notation; use a number or a letter"),
         (lambda: Branches((Chain((RELU,)),), ADD), "1 branches joined by Add() have no notation"),
@@ -329,7 +328,7 @@ def nested(wrap, item=RELU):
         (lambda: nested(lambda item: Repeat(item, 2)), "its branches and repetitions nest deeper than 50"),
         (lambda: nested(Optional), "its branches and repetitions nest deeper than 50"),
         (lambda: nested(lambda item: Branches((item, RELU), ADD)), "its branches and repetitions nest deeper than 50"),
-        (lambda: nested(lambda item: Chain((item,)), spec.Conv(8, 4)), "its branches and repetitions nest deeper than 50"),
+        (lambda: nested(lambda item: Chain((item,)), layers.Conv(8, 4)), "its branches and repetitions nest deeper than 50"),
         (lambda: Chain((RELU,) * 20_000), "the network has no notation: the text has 159996 characters; 100000 is the limit"),
         (
             # b is read by c and by d, which join in different places

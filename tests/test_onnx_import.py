@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convproof import lower, spec
+from convproof import execute
+from convproof.architecture import Node, layers
 from convproof.errors import ConvproofError, InputError
-from convproof.interop.onnx import load
+from convproof.importers.onnx import load
 from convproof.symbolic import analyze, output_shapes, parameters, size_sets
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed; `pip install '.[onnx]'` brings it")
@@ -129,7 +130,7 @@ def imported(tmp_path):
 
 
 def with_sizes(network, *sizes):
-    return network.with_input(spec.Input(network.image.channels, sizes))
+    return network.with_input(layers.Input(network.image.channels, sizes))
 
 
 # --- published networks -----------------------------------------------------------------------------------------------
@@ -446,7 +447,7 @@ def case(name, sizes):
 @pytest.mark.parametrize("name", CASES)
 def test_shapes_of_an_operator_at_many_sizes(name, imported):
     found = imported(case(name, ("H", "W")))
-    assert found.network.image == spec.Input(4, ("H", "W"))
+    assert found.network.image == layers.Input(4, ("H", "W"))
     assert not found.notes
     valid = [size_sets(found.network, axis)[0] for axis in (0, 1)]
     verdicts = set()
@@ -474,18 +475,18 @@ NO_NUMERIC_RUN = {
 
 
 def stored_arrays(found, given):
-    """The parameters as `lower.run` takes them."""
+    """The parameters as `execute.run` takes them."""
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in given.graph.initializer}
     made = {}
     for each in found.network:
-        fields = ("bias",) if isinstance(each.layer, spec.Affine) and each.layer.shift else ("weight", "bias")
+        fields = ("bias",) if isinstance(each.layer, layers.Affine) and each.layer.shift else ("weight", "bias")
         names = found.parameters.get(each.name, ())
         made[each.name] = dict(zip(fields, (arrays[name] for name in names), strict=False))
-        if isinstance(each.layer, spec.Linear) and len(made[each.name]["weight"]) != each.layer.out_features:
+        if isinstance(each.layer, layers.Linear) and len(made[each.name]["weight"]) != each.layer.out_features:
             made[each.name]["weight"] = made[each.name]["weight"].T
-        if isinstance(each.layer, spec.Affine):
+        if isinstance(each.layer, layers.Affine):
             made[each.name] = {field: array.reshape(-1) for field, array in made[each.name].items()}
-        if isinstance(each.layer, spec.BatchNorm):
+        if isinstance(each.layer, layers.BatchNorm):
             made[each.name] |= {"running_mean": arrays["m"], "running_var": arrays["v"]}
     return {layer: fields for layer, fields in made.items() if fields}
 
@@ -498,12 +499,12 @@ def test_an_operator_computes_what_onnxruntime_does(name, sizes, imported):
     found = imported(whole)
     sizes = found.network.image.sizes
     x = integers(1, 4, *sizes)
-    activations, _ = lower.run(found.network, x, stored_arrays(found, whole))
+    activations, _ = execute.run(found.network, x, stored_arrays(found, whole))
     first = x.transpose(0, 2, 3, 1) if image_of(whole).type.tensor_type.shape.dim[3].dim_value == 4 else x
     assert np.array_equal(activations[found.network.output.name].numpy(), run(whole, first))
 
 
-def layers(found):
+def layers_of(found):
     return {each.name: each.layer for each in found.network}
 
 
@@ -526,15 +527,15 @@ def layers(found):
 )
 def test_activations(op, name, attributes, imported):
     found = imported(model(*single(op, **attributes), opset=20))
-    assert [each.layer for each in found.network][1:] == [spec.Activation(name)]
+    assert [each.layer for each in found.network][1:] == [layers.Activation(name)]
 
 
 def test_softmax_over_channels(imported):
-    assert layers(imported(model(*single("Softmax", axis=1))))["y"] == spec.Softmax()
+    assert layers_of(imported(model(*single("Softmax", axis=1))))["y"] == layers.Softmax()
     flat = imported(model([node("Flatten", "x", "f"), node("Softmax", "f", "y")]))
-    assert layers(flat)["y"] == spec.Softmax()
+    assert layers_of(flat)["y"] == layers.Softmax()
     log = imported(model(*single("LogSoftmax", axis=-3)))
-    assert [each.layer for each in log.network][1:] == [spec.Softmax(), spec.Activation("log")]
+    assert [each.layer for each in log.network][1:] == [layers.Softmax(), layers.Activation("log")]
 
 
 @pytest.mark.parametrize(
@@ -552,19 +553,19 @@ def test_softmax_over_channels(imported):
 def test_functions_of_each_element_that_are_written_out(nodes, name, imported):
     """One layer, that reads the image; the nodes it is made of are not layers of their own."""
     found = imported(model(nodes, {"h": np.float32(0.5)}))
-    assert [each.layer for each in found.network][1:] == [spec.Activation(name)]
+    assert [each.layer for each in found.network][1:] == [layers.Activation(name)]
     assert found.learned == 0
 
 
 def test_a_written_out_function_starts_at_the_last_layer_that_all_of_it_comes_from(imported):
     nodes = [node("Relu", "x", "a"), node("Sigmoid", "a", "b"), node("Mul", "a b", "y")]
     found = imported(model(nodes))
-    assert [each.layer for each in found.network][1:] == [spec.ReLU(), spec.Activation("silu")]
+    assert [each.layer for each in found.network][1:] == [layers.ReLU(), layers.Activation("silu")]
 
 
 def test_what_is_read_twice_is_added(imported):
     found = imported(model([node("Relu", "x", "a"), node("Add", "a a", "y")]))
-    assert found.network.nodes[-1] == spec.Node("y", spec.Add(), ("a", "a"))
+    assert found.network.nodes[-1] == Node("y", layers.Add(), ("a", "a"))
 
 
 UNKNOWN = {
@@ -634,8 +635,8 @@ def test_what_no_layer_kind_describes_is_unknown_and_the_rest_goes_on(name, impo
     tail = [node("Relu", "y", "r"), node("Conv", "r tail", "z")]
     found = imported(model(nodes + tail, {**weights, "tail": integers(2, 3, 1, 1)}))
     op = nodes[-1].op_type if not nodes[-1].domain else f"{nodes[-1].domain}.{nodes[-1].op_type}"
-    assert layers(found)["y"] == spec.Unknown(op)
-    assert layers(found)["z"] == spec.Conv(2, 1, bias=False)
+    assert layers_of(found)["y"] == layers.Unknown(op)
+    assert layers_of(found)["z"] == layers.Conv(2, 1, bias=False)
     assert reason in found.notes["y"]
     with pytest.raises(ConvproofError, match=f"y: nothing is known about the operation {op}"):
         output_shapes(found.network)
@@ -645,8 +646,8 @@ def test_a_second_output_is_unknown(imported):
     pool = oh.make_node("MaxPool", ["x"], ["p", "places"], kernel_shape=[2, 2], name="pool")
     found = imported(model([pool, node("Cast", "places", "c", to=1), node("Relu", "c", "y")]))
     assert [(each.name, each.layer, each.operands) for each in found.network][1:] == [
-        ("places", spec.Unknown("MaxPool"), ("x",)),
-        ("y", spec.ReLU(), ("places",)),
+        ("places", layers.Unknown("MaxPool"), ("x",)),
+        ("y", layers.ReLU(), ("places",)),
     ]
 
 
@@ -659,7 +660,7 @@ def test_a_branch_on_a_condition_is_unknown_and_reads_what_its_graphs_read(impor
         oh.make_node("If", ["cond"], ["y"], then_branch=inner, else_branch=inner),
     ]
     found = imported(model(nodes, {"w": integers(2, 4, 1, 1), "cond": np.array(True)}))
-    assert found.network.nodes[-1] == spec.Node("y", spec.Unknown("If"), ("a",))
+    assert found.network.nodes[-1] == Node("y", layers.Unknown("If"), ("a",))
 
 
 @pytest.mark.parametrize(
@@ -691,7 +692,7 @@ COMPUTED = {
                          nearest_mode="floor"),
         ],
         {},
-        [spec.MaxPool((2, 3), (2, 1)), spec.Resize()],
+        [layers.MaxPool((2, 3), (2, 1)), layers.Resize()],
     ),
     "resized to another": (
         [
@@ -706,7 +707,7 @@ COMPUTED = {
             oh.make_node("Resize", ["q", "", "", "s"], ["y"], mode="linear"),
         ],
         {"zero": ints(0), "two": ints(2), "four": ints(4)},
-        [spec.MaxPool(2, 1), spec.ReLU(), spec.MaxPool((3, 2), (3, 1)), spec.Resize("bilinear")],
+        [layers.MaxPool(2, 1), layers.ReLU(), layers.MaxPool((3, 2), (3, 1)), layers.Resize("bilinear")],
     ),
     "flattened by its batch": (
         [
@@ -717,7 +718,7 @@ COMPUTED = {
             node("Reshape", "x s", "y"),
         ],
         {"zero": np.array(0), "zeros": ints(0), "minus": ints(-1)},
-        spec.Flatten(),
+        layers.Flatten(),
     ),
     "shuffle": (
         [
@@ -731,7 +732,7 @@ COMPUTED = {
             node("Reshape", "b n", "y"),
         ],
         {"i": ints(1), "g": ints(2), "two": ints(2), "four": ints(4), "one": ints(1)},
-        spec.ChannelShuffle(2),
+        layers.ChannelShuffle(2),
     ),
     "pads as torch computes them": (
         [
@@ -748,7 +749,7 @@ COMPUTED = {
             "four": ints(4), "p": ints(1, 2, 0, 3), "pairs": ints(-1, 2), "minus": ints(-1),
             "from": ints(-1), "to": ints(-(2**63) + 1), "first": ints(0), "step": ints(-1),
         },
-        spec.Pad(((0, 3), (1, 2))),
+        layers.Pad(((0, 3), (1, 2))),
     ),
     "weights reshaped": (
         [
@@ -758,12 +759,12 @@ COMPUTED = {
             node("Conv", "x kt", "y"),
         ],
         {"k": integers(3, 2, 4, 5)},
-        spec.Conv(5, (3, 2), bias=False),
+        layers.Conv(5, (3, 2), bias=False),
     ),
     "scale unsqueezed": (
         [node("Unsqueeze", "c a", "u"), node("Mul", "x u", "y")],
         {"c": integers(4), "a": ints(1, 2)},
-        spec.Affine(True, False),
+        layers.Affine(True, False),
     ),
 }  # fmt: skip
 
@@ -780,7 +781,7 @@ def test_shapes_that_are_computed_in_the_graph(name, imported):
         assert shapes[found.network.output.name] == expected[1:]
 
 
-UNCHANGED, FLAT = [], [spec.Flatten()]
+UNCHANGED, FLAT = [], [layers.Flatten()]
 RESHAPED = {
     "same, written out": ("x", (1, 8, 9, 7), UNCHANGED),
     "same, any batch": ("x", (-1, 8, 9, 7), UNCHANGED),
@@ -820,7 +821,7 @@ def test_reshapes(name, imported):
     found = imported(whole)
     made = [each.layer for each in found.network][1:-1]
     if expected is None:
-        assert made[-1] == spec.Unknown("Reshape")
+        assert made[-1] == layers.Unknown("Reshape")
     else:
         assert made == expected
         assert output_shapes(found.network)["y"] == run(whole, integers(1, 8, 9, 7)).shape[1:]
@@ -829,32 +830,32 @@ def test_reshapes(name, imported):
 @pytest.mark.parametrize(
     ("nodes", "weights", "opset", "expected"),
     [
-        ([node("Transpose", "x", "t", perm=[0, 1, 2, 3]), node("Relu", "t", "y")], {}, 17, [spec.ReLU()]),
+        ([node("Transpose", "x", "t", perm=[0, 1, 2, 3]), node("Relu", "t", "y")], {}, 17, [layers.ReLU()]),
         ([node("Transpose", "x", "t", perm=[0, 3, 2, 1]), node("Flatten", "t", "y")], {}, 17, FLAT),
         ([node("Flatten", "x", "y", axis=0)], {}, 17, FLAT),
         ([node("Flatten", "x", "y", axis=-3)], {}, 17, FLAT),
         ([node("Flatten", "x", "f"), node("Flatten", "f", "y")], {}, 17, FLAT),
-        *(([oh.make_node("Resize", ["x", "", "s"], ["y"], **more)], {"s": np.float32([1, 1, 2, 2])}, 18, [spec.Upsample(2, "other")])
+        *(([oh.make_node("Resize", ["x", "", "s"], ["y"], **more)], {"s": np.float32([1, 1, 2, 2])}, 18, [layers.Upsample(2, "other")])
           for more in ({"mode": "cubic"}, {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, {"mode": "linear", "antialias": 1},
                        {"coordinate_transformation_mode": "asymmetric"})),
-        *(([node("Pad", "x p", "y", mode=mode)], {"p": ints(0, 0, 1, 2, 0, 0, 1, 0)}, 19, [spec.Pad(((1, 1), (2, 0)), ours)])
+        *(([node("Pad", "x p", "y", mode=mode)], {"p": ints(0, 0, 1, 2, 0, 0, 1, 0)}, 19, [layers.Pad(((1, 1), (2, 0)), ours)])
           for mode, ours in (("reflect", "reflect"), ("edge", "replicate"), ("wrap", "circular"))),
-        ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p a", "y")], {"a": ints(3)}, 17, [spec.GlobalPool("max"), spec.Unknown("Squeeze")]),
-        ([node("Concat", "x", "c", axis=1), node("Sum", "c", "s"), node("Relu", "s", "y")], {}, 17, [spec.ReLU()]),
-        ([node("Flatten", "x", "f"), node("Gemm", "f w b", "y")], {"w": integers(504, 5), "b": integers(1, 5)}, 17, [*FLAT, spec.Linear(5)]),
-        ([node("Flatten", "x", "f"), node("Gemm", "f w b", "y", beta=0.0)], {"w": integers(504, 5), "b": integers(5)}, 17, [*FLAT, spec.Linear(5, False)]),
-        ([node("Mul", "x c", "y")], {"c": integers(1, 1, 8, 1, 1)}, 17, [spec.Unknown("Mul")]),
-        ([node("Dropout", "x r", "y")], {"r": np.float32(0.25)}, 17, [spec.Dropout(0.25)]),
-        ([node("Dropout", "x", "y", ratio=0.25)], {}, 10, [spec.Dropout(0.25)]),
+        ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p a", "y")], {"a": ints(3)}, 17, [layers.GlobalPool("max"), layers.Unknown("Squeeze")]),
+        ([node("Concat", "x", "c", axis=1), node("Sum", "c", "s"), node("Relu", "s", "y")], {}, 17, [layers.ReLU()]),
+        ([node("Flatten", "x", "f"), node("Gemm", "f w b", "y")], {"w": integers(504, 5), "b": integers(1, 5)}, 17, [*FLAT, layers.Linear(5)]),
+        ([node("Flatten", "x", "f"), node("Gemm", "f w b", "y", beta=0.0)], {"w": integers(504, 5), "b": integers(5)}, 17, [*FLAT, layers.Linear(5, False)]),
+        ([node("Mul", "x c", "y")], {"c": integers(1, 1, 8, 1, 1)}, 17, [layers.Unknown("Mul")]),
+        ([node("Dropout", "x r", "y")], {"r": np.float32(0.25)}, 17, [layers.Dropout(0.25)]),
+        ([node("Dropout", "x", "y", ratio=0.25)], {}, 10, [layers.Dropout(0.25)]),
         ([node("Reshape", "x", "y", shape=[1, -1])], {}, 1, FLAT),
-        ([node("Concat", "x x", "y")], {}, 1, [spec.Concat()]),
-        ([node("LpPool", "x", "y", kernel_shape=[2, 2], p=3.0)], {}, 1, [spec.LpPool(3.0, 2, 1)]),
-        ([node("LRN", "x", "y", size=5, alpha=0.5, bias=2.0)], {}, 17, [spec.LocalResponseNorm(5, 0.5, 0.75, 2.0)]),
-        ([node("SpaceToDepth", "x", "y", blocksize=3)], {}, 13, [spec.PixelUnshuffle(3)]),
-        ([node("DepthToSpace", "x", "y", blocksize=2)], {}, 13, [spec.PixelShuffle(2)]),
-        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(8)}, 21, [spec.GroupNorm(2)]),
-        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(2)}, 18, [spec.Unknown("GroupNormalization")]),
-        ([node("BatchNormalization", "x g g g g", "y", spatial=0)], {"g": integers(8)}, 8, [spec.Unknown("BatchNormalization")]),
+        ([node("Concat", "x x", "y")], {}, 1, [layers.Concat()]),
+        ([node("LpPool", "x", "y", kernel_shape=[2, 2], p=3.0)], {}, 1, [layers.LpPool(3.0, 2, 1)]),
+        ([node("LRN", "x", "y", size=5, alpha=0.5, bias=2.0)], {}, 17, [layers.LocalResponseNorm(5, 0.5, 0.75, 2.0)]),
+        ([node("SpaceToDepth", "x", "y", blocksize=3)], {}, 13, [layers.PixelUnshuffle(3)]),
+        ([node("DepthToSpace", "x", "y", blocksize=2)], {}, 13, [layers.PixelShuffle(2)]),
+        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(8)}, 21, [layers.GroupNorm(2)]),
+        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(2)}, 18, [layers.Unknown("GroupNormalization")]),
+        ([node("BatchNormalization", "x g g g g", "y", spatial=0)], {"g": integers(8)}, 8, [layers.Unknown("BatchNormalization")]),
     ],
 )  # fmt: skip
 def test_what_versions_and_attributes_make(nodes, weights, opset, expected, imported):
@@ -887,11 +888,11 @@ def test_reshapes_that_are_a_channel_shuffle(apart, together, groups, imported):
     whole = model(nodes, {"s": ints(*apart), "t": ints(*together)}, (1, 8, 9, 8))
     found = imported(whole)
     if groups is None:
-        assert layers(found)["y"] == spec.Unknown("Reshape")
+        assert layers_of(found)["y"] == layers.Unknown("Reshape")
     else:
         x = integers(1, 8, 9, 8)
-        assert layers(found)["y"] == spec.ChannelShuffle(groups)
-        assert np.array_equal(lower.run(found.network, x)[0]["y"].numpy(), run(whole, x))
+        assert layers_of(found)["y"] == layers.ChannelShuffle(groups)
+        assert np.array_equal(execute.run(found.network, x)[0]["y"].numpy(), run(whole, x))
 
 
 def test_groups_that_are_not_all_channels_are_no_shuffle(imported):
@@ -903,7 +904,7 @@ def test_groups_that_are_not_all_channels_are_no_shuffle(imported):
         node("Reshape", "b t", "y"),
     ]
     found = imported(model(nodes, {"s": ints(1, 2, 2, 16, 8), "t": ints(1, 8, 16, 8)}, (1, 8, 9, 8)))
-    assert layers(found)["y"] == spec.Unknown("Reshape")
+    assert layers_of(found)["y"] == layers.Unknown("Reshape")
 
 
 def test_numbers_written_into_the_file_are_told_apart_from_the_layers(imported):
@@ -926,31 +927,31 @@ def test_a_given_output_size_of_a_transposed_convolution(mode, size, imported):
     nodes, weights = transposed((4, 5, 3, 2), strides=[2, 2], output_shape=size, auto_pad=mode)
     whole = model(nodes, weights, (1, 4, 8, 7))
     found, x = imported(whole), integers(1, 4, 8, 7)
-    activations, _ = lower.run(found.network, x, stored_arrays(found, whole))
+    activations, _ = execute.run(found.network, x, stored_arrays(found, whole))
     assert np.array_equal(activations["y"].numpy(), run(whole, x))
 
 
 def test_sizes_of_a_resize(imported):
     """Over those of its input, which are declared in the file or those of the image."""
     whole = model([oh.make_node("Resize", ["x", "", "", "s"], ["y"])], {"s": ints(1, 4, 27, 16)})
-    assert layers(imported(whole))["y"] == spec.Upsample((3, 2))
+    assert layers_of(imported(whole))["y"] == layers.Upsample((3, 2))
     pooled = [
         node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[2, 2]),
         oh.make_node("Resize", ["p", "", "", "s"], ["y"]),
     ]
     declared = oh.make_tensor_value_info("p", TensorProto.FLOAT, (1, 4, 4, 4))
     found = imported(model(pooled, {"s": ints(1, 4, 12, 8)}, value_info=[declared]))
-    assert layers(found)["y"] == spec.Upsample((3, 2))
+    assert layers_of(found)["y"] == layers.Upsample((3, 2))
     assert found.fixed == {"p": (None, 4, 4)}
     undeclared = imported(model(pooled, {"s": ints(1, 4, 12, 8)}))
-    assert layers(undeclared)["y"] == spec.Unknown("Resize")
+    assert layers_of(undeclared)["y"] == layers.Unknown("Resize")
 
 
 def test_an_old_softmax_runs_over_all_that_follows(imported):
     """Which is over the channels only where nothing else follows."""
     pooled = [node("GlobalMaxPool", "x", "a"), node("Softmax", "a", "y")]
-    assert layers(imported(model(pooled, opset=9)))["y"] == spec.Softmax()
-    assert layers(imported(model(*single("Softmax"), opset=9)))["y"] == spec.Unknown("Softmax")
+    assert layers_of(imported(model(pooled, opset=9)))["y"] == layers.Softmax()
+    assert layers_of(imported(model(*single("Softmax"), opset=9)))["y"] == layers.Unknown("Softmax")
 
 
 @pytest.mark.parametrize("rank", [1, 3])
@@ -994,7 +995,7 @@ def fully_connected(reader=()):
 def test_a_vector_added_to_a_matrix_product_is_its_bias(imported):
     weights = {"w": integers(288, 5), "b": integers(5)}
     found = imported(model(fully_connected(), weights))
-    assert found.network.nodes[-1] == spec.Node("fc", spec.Linear(5), ("f",))
+    assert found.network.nodes[-1] == Node("fc", layers.Linear(5), ("f",))
     assert (found.tensors["fc"], found.parameters["fc"]) == ("y", ("w", "b"))
 
 
@@ -1002,9 +1003,9 @@ def test_but_not_where_something_else_reads_the_product(imported):
     weights = {"w": integers(288, 5), "b": integers(5)}
     found = imported(model(fully_connected((node("Concat", "m s", "y", axis=1),)), weights))
     assert [each.layer for each in found.network][2:] == [
-        spec.Linear(5, bias=False),
-        spec.Affine(False, True),
-        spec.Concat(),
+        layers.Linear(5, bias=False),
+        layers.Affine(False, True),
+        layers.Concat(),
     ]
     assert found.learned == 288 * 5 + 5
 
@@ -1012,9 +1013,9 @@ def test_but_not_where_something_else_reads_the_product(imported):
 def test_one_number_is_no_bias(imported):
     nodes = [node("Flatten", "x", "f"), node("Gemm", "f w b", "y")]
     found = imported(model(nodes, {"w": integers(288, 5), "b": integers(1)}))
-    assert (layers(found)["y"], found.learned) == (spec.Linear(5, bias=False), 288 * 5)
+    assert (layers_of(found)["y"], found.learned) == (layers.Linear(5, bias=False), 288 * 5)
     found = imported(model(fully_connected(), {"w": integers(288, 1), "b": np.float32(2)}))
-    assert [each.layer for each in found.network][2:] == [spec.Linear(1, bias=False), spec.Activation("add")]
+    assert [each.layer for each in found.network][2:] == [layers.Linear(1, bias=False), layers.Activation("add")]
 
 
 def test_quantised_weights_are_weights(imported):
@@ -1025,7 +1026,7 @@ def test_quantised_weights_are_weights(imported):
         node("Conv", "xd w", "y"),
     ]
     found = imported(model(nodes, {"q": np.zeros((6, 4, 3, 3), np.uint8), "s": np.float32(0.1)}))
-    assert layers(found)["y"] == spec.Conv(6, 3, bias=False)
+    assert layers_of(found)["y"] == layers.Conv(6, 3, bias=False)
     assert found.parameters == {"y": ("q",)}
     assert found.learned == 216
 
@@ -1072,16 +1073,16 @@ def test_one_output_is_taken_and_what_it_does_not_need_is_left(imported):
 @pytest.mark.parametrize(
     ("dims", "image"),
     [
-        ((1, 3, 224, 224), spec.Input(3, (224, 224))),
-        (("N", 3, "height", "width"), spec.Input(3, ("height", "width"))),
-        ((None, 3, None, None), spec.Input(3, ("H", "W"))),
-        ((-1, 3, -1, -1), spec.Input(3, ("H", "W"))),
-        (("b", 3, "s", "s"), spec.Input(3, ("s", "s"))),
-        (("b", 3, "W", None), spec.Input(3, ("W", "W_"))),
-        (("b", 3, "2*h", "Px"), spec.Input(3, ("H", "W"))),
-        ((1, "ch", 8, 8), spec.Input(3, (8, 8))),
-        ((1, 3, None), spec.Input(3, ("W",))),
-        ((1, 3, 4, None, 6), spec.Input(3, (4, "H", 6))),
+        ((1, 3, 224, 224), layers.Input(3, (224, 224))),
+        (("N", 3, "height", "width"), layers.Input(3, ("height", "width"))),
+        ((None, 3, None, None), layers.Input(3, ("H", "W"))),
+        ((-1, 3, -1, -1), layers.Input(3, ("H", "W"))),
+        (("b", 3, "s", "s"), layers.Input(3, ("s", "s"))),
+        (("b", 3, "W", None), layers.Input(3, ("W", "W_"))),
+        (("b", 3, "2*h", "Px"), layers.Input(3, ("H", "W"))),
+        ((1, "ch", 8, 8), layers.Input(3, (8, 8))),
+        ((1, 3, None), layers.Input(3, ("W",))),
+        ((1, 3, 4, None, 6), layers.Input(3, (4, "H", 6))),
     ],
 )
 def test_open_sizes_are_letters(dims, image, imported):
@@ -1101,7 +1102,7 @@ def test_a_sparse_tensor_is_a_shape(imported):
     values = oh.make_tensor("w", TensorProto.FLOAT, [1], [2.0])
     sparse = oh.make_sparse_tensor(values, oh.make_tensor("i", TensorProto.INT64, [1], [3]), [6, 4, 3, 3])
     found = imported(model([node("Conv", "x w", "y")], sparse_initializer=[sparse]))
-    assert layers(found)["y"] == spec.Conv(6, 3, bias=False)
+    assert layers_of(found)["y"] == layers.Conv(6, 3, bias=False)
 
 
 def test_a_long_network(imported):
@@ -1242,10 +1243,10 @@ def test_data_outside_the_file_are_never_read(imported):
             tensor.external_data.add(key="location", value="../../../../etc/passwd")
 
     found = imported(changed(change))
-    assert layers(found)["y"] == spec.Conv(6, (3, 2))
+    assert layers_of(found)["y"] == layers.Conv(6, (3, 2))
     reshape = model([node("Reshape", "x s", "y")], {"s": ints(0, -1)})
     change(reshape.graph)
-    assert layers(imported(reshape))["y"] == spec.Unknown("Reshape")
+    assert layers_of(imported(reshape))["y"] == layers.Unknown("Reshape")
 
 
 def test_a_huge_image_is_a_number(imported):
@@ -1257,7 +1258,7 @@ def test_numbers_do_not_grow_without_end(imported):
     """A chain of squares would have 2^40 digits."""
     squares = [node("Mul", f"s{i} s{i}", f"s{i + 1}") for i in range(40)]
     nodes = [*squares, node("Concat", "one s40", "s", axis=0), node("Reshape", "x s", "y")]
-    assert layers(imported(model(nodes, {"s0": ints(9), "one": ints(1)})))["y"] == spec.Flatten()
+    assert layers_of(imported(model(nodes, {"s0": ints(9), "one": ints(1)})))["y"] == layers.Flatten()
 
 
 def test_limits(tmp_path):
@@ -1298,7 +1299,7 @@ def test_onnx_is_loaded_only_when_a_file_is_read(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(PLAIN.SerializeToString())
     code = (
-        "import sys; from convproof.interop.onnx import load; assert 'onnx' not in sys.modules\n"
+        "import sys; from convproof.importers.onnx import load; assert 'onnx' not in sys.modules\n"
         "sys.modules['onnx'] = None\n"
         f"try: load({str(path)!r})\n"
         "except ValueError as error: print(error)"

@@ -9,9 +9,9 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from convproof import lower
+from convproof import execute
+from convproof.architecture.notation import network
 from convproof.errors import ConvproofError, NotationError, ShapeError, SpecError, Undecided
-from convproof.spec.notation import network
 from convproof.symbolic import FloorDiv, analyze, symbols
 from convproof.symbolic.patterns import pattern, variants
 
@@ -130,7 +130,7 @@ def test_a_family_runs_as_its_forms_say():
     """Sizes and parameters that NumPy makes of arrays, without a formula."""
     family = pattern("INPUT[WxWx2] -> [CONV(K=4, F=3, S=2, P=1) -> RELU]*N -> [POOL2]*M")
     for n, m, w in product((0, 1, 2, 3), (0, 1, 2), (29, 32)):
-        activations, parameters = lower.run(family.at(N=n, M=m), np.zeros((1, 2, w, w)), draw=np.zeros)
+        activations, parameters = execute.run(family.at(N=n, M=m), np.zeros((1, 2, w, w)), draw=np.zeros)
         values = {"N": n, "M": m, "W": w}
         assert list(activations.values())[-1].shape[2:] == number(family.output_shape[1:], values)
         if n:

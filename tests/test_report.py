@@ -10,8 +10,8 @@ import sympy
 from hypothesis import strategies as st
 
 from convproof import assemble, theory
-from convproof.check import Relation
-from convproof.check.relations import equal
+from convproof.crosscheck import Relation
+from convproof.crosscheck.relations import equal
 from convproof.errors import InputError
 from convproof.proof import kernel
 from convproof.report import (

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from cases import VGG16
-from convproof import lower, spec
-from convproof.check import oracle
+from convproof import execute
+from convproof.architecture import Network, layers
+from convproof.architecture.notation import network
+from convproof.crosscheck import oracle
 from convproof.errors import ConvproofError, InputError, SpecError, Undecided
-from convproof.spec import Network
-from convproof.spec.notation import network
 from convproof.symbolic import FloorDiv, symbols
 from convproof.symbolic.solve import Design, designs, solve
 
 TRIED = 45
-WINDOWED = (spec.Conv, spec.MaxPool, spec.AvgPool, spec.LpPool)
+WINDOWED = (layers.Conv, layers.MaxPool, layers.AvgPool, layers.LpPool)
 
 
 def fits(net, want=None, exact=True):
@@ -25,7 +25,7 @@ def fits(net, want=None, exact=True):
     sizes = net.image.sizes
     channels = net.image.channels if isinstance(net.image.channels, int) else 2
     try:
-        activations, _ = lower.run(net, np.zeros((1, channels, *sizes)), draw=np.zeros)
+        activations, _ = execute.run(net, np.zeros((1, channels, *sizes)), draw=np.zeros)
     except ConvproofError:
         return False
     for node in net if exact else ():
@@ -88,7 +88,7 @@ def test_the_authors_guess():
     assert str(solve("CONV(K=96, F=11, S=4, P=P)", 227)) == "P: 0, and all P >= 1 with P mod 2 = 0"
     assert str(solve("CONV(K=96, F=F, S=4, P=2)", 224, want=55)) == "F: only 12"
     assert str(solve("CONV(K=96, F=11, S=S)", 224)) == "S: only 1, 3, 71, 213"
-    assert str(solve(spec.Conv(96, 11, 4, (("P", 0), ("P", 0))), 224)) == "P: all P >= 1 with P mod 4 = 3"
+    assert str(solve(layers.Conv(96, 11, 4, (("P", 0), ("P", 0))), 224)) == "P: all P >= 1 with P mod 4 = 3"
 
 
 def test_strides_are_tried_up_to_where_nothing_changes():
@@ -102,20 +102,20 @@ def test_strides_are_tried_up_to_where_nothing_changes():
 @pytest.mark.parametrize(
     "layer",
     [
-        spec.Conv(2, "F", 2, spec.SAME_UPPER),
-        spec.Conv(2, 3, "S", spec.SAME_LOWER),
-        spec.Conv(2, 3, 2, spec.SAME_UPPER, "D"),
-        spec.MaxPool(3, "S", spec.SAME_UPPER),
-        spec.AvgPool("F", 2, ceil_mode=True),
-        spec.AvgPool(3, "S", 1, ceil_mode=True),
-        spec.AvgPool(3, 2, "P", count_include_pad=False),
-        spec.MaxPool(2, 3, ((0, "P"), (0, "P"))),
-        spec.MaxPool(2, 3, (("P", 0), (0, "P")), 2),
-        spec.MaxPool("F"),
-        spec.LpPool(2, "F", 2),
-        spec.Conv(2, ("F", 3), (1, "F"), 1),
-        spec.Conv(2, 3, padding=(symbols("F")[0] + 1) / 2),
-        spec.Conv(2, 3, padding=FloorDiv(*symbols("F"), 2)),
+        layers.Conv(2, "F", 2, layers.SAME_UPPER),
+        layers.Conv(2, 3, "S", layers.SAME_LOWER),
+        layers.Conv(2, 3, 2, layers.SAME_UPPER, "D"),
+        layers.MaxPool(3, "S", layers.SAME_UPPER),
+        layers.AvgPool("F", 2, ceil_mode=True),
+        layers.AvgPool(3, "S", 1, ceil_mode=True),
+        layers.AvgPool(3, 2, "P", count_include_pad=False),
+        layers.MaxPool(2, 3, ((0, "P"), (0, "P"))),
+        layers.MaxPool(2, 3, (("P", 0), (0, "P")), 2),
+        layers.MaxPool("F"),
+        layers.LpPool(2, "F", 2),
+        layers.Conv(2, ("F", 3), (1, "F"), 1),
+        layers.Conv(2, 3, padding=(symbols("F")[0] + 1) / 2),
+        layers.Conv(2, 3, padding=FloorDiv(*symbols("F"), 2)),
     ],
     ids=repr,
 )
@@ -124,7 +124,7 @@ def test_other_windows(layer):
         answer = solve(layer, size)
         for number in range(0 if answer.letter == "P" else 1, TRIED):
             try:
-                works = fits(Network.chain([spec.Input(2, (size, size)), replaced(layer, answer.letter, number)]))
+                works = fits(Network.chain([layers.Input(2, (size, size)), replaced(layer, answer.letter, number)]))
             except SpecError:
                 works = False
             assert (number in answer.found) == works, number
@@ -211,13 +211,13 @@ def test_a_whole_classic():
 
 def test_ways_to_ask():
     assert str(solve("CONV(K=96, F=11, S=4)", unknown="W")) == "W: all W >= 8 with W mod 4 = 3"
-    layer = spec.Conv(96, 11, "S")
+    layer = layers.Conv(96, 11, "S")
     assert (
         solve(layer, 227)
-        == solve(Network.chain([spec.Input(3, (227, 227)), layer]))
+        == solve(Network.chain([layers.Input(3, (227, 227)), layer]))
         == solve("CONV(K=9, F=11, S=S)", 227)
     )
-    assert str(solve(spec.Conv(1, 3, "S"), (9,))) == "S: only 1, 2, 3, 6"
+    assert str(solve(layers.Conv(1, 3, "S"), (9,))) == "S: only 1, 2, 3, 6"
     assert str(solve("INPUT[WxHx3] -> CONV(K=4, F=3, S=2)", unknown="H")) == "H: all H >= 2 with H mod 2 = 1"
     assert str(solve("INPUT[8x8xC] -> CONV(K=4, F=F, S=2)", unknown="F", want=(2, 2))) == "F: only 6"
     assert str(solve("INPUT[8x6xC] -> CONV(K=4, F=F, S=2)", unknown="F", want=(2, 3))) == "F: only 4"
@@ -274,11 +274,11 @@ def test_what_is_not_found_completely_is_said(question, asked, message):
 def test_maxima_whose_padding_depends_on_the_letter():
     """Where dilated taps jump over a small image is not settled by any size of the kernel."""
     with pytest.raises(Undecided, match="what it asks of F is known only in numbers"):
-        solve(spec.MaxPool("F", 2, spec.SAME_UPPER, 3), 2)
+        solve(layers.MaxPool("F", 2, layers.SAME_UPPER, 3), 2)
 
 
 def test_unknown_operations():
-    net = Network.chain([spec.Input(3, (8, 8)), spec.Conv(4, 3, "S"), spec.Unknown("Einsum")])
+    net = Network.chain([layers.Input(3, (8, 8)), layers.Conv(4, 3, "S"), layers.Unknown("Einsum")])
     with pytest.raises(Undecided, match="Einsum"):
         solve(net)
 

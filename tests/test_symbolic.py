@@ -7,11 +7,11 @@ import pytest
 import sympy
 
 from cases import PUBLISHED, VGG16
-from convproof import lower, spec
-from convproof.check import oracle
+from convproof import execute
+from convproof.architecture import Axis, Conv, ConvTranspose, Input, MaxPool, Network, layers
+from convproof.architecture.notation import network
+from convproof.crosscheck import oracle
 from convproof.errors import ConvproofError, ShapeError, Undecided
-from convproof.spec import Axis, Conv, ConvTranspose, Input, MaxPool, Network
-from convproof.spec.notation import network
 from convproof.symbolic import (
     Field,
     FloorDiv,
@@ -63,7 +63,7 @@ def test_ceil_mode_needs_numbers():
 
 
 @pytest.mark.parametrize(
-    "layer", [Conv(8, 7), MaxPool(7), spec.AvgPool(7), spec.LpPool(2, 7)], ids=lambda x: type(x).__name__
+    "layer", [Conv(8, 7), MaxPool(7), layers.AvgPool(7), layers.LpPool(2, 7)], ids=lambda x: type(x).__name__
 )
 def test_a_kernel_larger_than_the_input_is_refused(layer):
     with pytest.raises(ShapeError) as caught:
@@ -80,11 +80,11 @@ def test_a_kernel_larger_than_the_input_is_refused(layer):
         (Conv(8, 3, groups=4), [(6, 9, 9)], "Conv: groups=4 does not divide the 6 input channels"),
         (Conv(8, 3), [(6,)], "Conv: needs an input with spatial axes, got shape (6,)"),
         (
-            spec.Add(),
+            layers.Add(),
             [(6, 9, 9), (6, 9, 8)],
             r"Add: branches have shapes (6, 9, 9) and (6, 9, 8), which differ on axis 2",
         ),
-        (spec.Concat(), [(6, 9, 9), (6, 9)], r"Concat: branches of shapes (6, 9, 9) and (6, 9) have different ranks"),
+        (layers.Concat(), [(6, 9, 9), (6, 9)], r"Concat: branches of shapes (6, 9, 9) and (6, 9) have different ranks"),
         (
             ConvTranspose(8, 3, stride=2, output_padding=2),
             [(6, 9)],
@@ -139,7 +139,7 @@ def test_costs_in_letters():
     assert parameters(Conv("K", "F", groups=2), (C, W)) == C * F * K / 2 + K
     assert macs(Conv("K", 3, padding=1), (C, H, W)) == 9 * C * K * H * W
     assert macs(ConvTranspose(5, 3), (2, 4, 4)) == 5 * 2 * 9 * 16
-    assert parameters(spec.BatchNorm(), (7, 3, 3)) == 14
+    assert parameters(layers.BatchNorm(), (7, 3, 3)) == 14
     assert parameters(Conv(4, 3, bias=False), (2, 5)) == 24
 
 
@@ -171,7 +171,7 @@ def test_fields(text, size, jump, offset):
 def test_fields_in_letters():
     (field,) = receptive_field(Conv(1, "F", "S", "P", "D"), [(Field(),)], [(1, W)])
     assert field == Field(sympy.expand(D * (F - 1) + 1), S, -P)
-    (field,) = receptive_field(spec.GlobalPool(), [(Field(3, 2),)], [(1, W)])
+    (field,) = receptive_field(layers.GlobalPool(), [(Field(3, 2),)], [(1, W)])
     assert field.size == 2 * W + 1
 
 
@@ -181,7 +181,7 @@ def test_the_field_of_a_transposed_conv_holds_its_support(kernel, stride):
     net = Network.chain([Input(1, (6,)), ConvTranspose(1, kernel, stride), Conv(1, 2)])
     from convproof import autograd as ag
 
-    activations, _ = lower.run(net, np.ones((1, 1, 6)), draw=np.ones)
+    activations, _ = execute.run(net, np.ones((1, 1, 6)), draw=np.ones)
     x, y = activations["input"], activations["conv1"]
     row = analyze(net).rows[-1]
     widest = 0
@@ -263,7 +263,7 @@ def test_sets_are_in_least_terms_and_intersect():
 def accepts(text, size):
     try:
         net = network(text.replace("W", str(size)))
-        lower.run(net, np.zeros((1, 1, size, size)), draw=np.zeros)
+        execute.run(net, np.zeros((1, 1, size, size)), draw=np.zeros)
     except ConvproofError:
         return False
     return True

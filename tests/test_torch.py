@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from convproof import autograd as ag
-from convproof import spec, symbolic
+from convproof import symbolic
+from convproof.architecture import layers
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[peers]'` brings it")
 F = torch.nn.functional
@@ -52,7 +53,7 @@ def test_conv(block, algorithm):
         flat = [p for pair in reversed(padding) for p in pair]
         ty = CONV[rank](F.pad(tx, flat), tw, tb, stride=stride, dilation=dilation, groups=groups)
         same(y, ty)
-        layer = spec.Conv(groups * k, tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), groups)
+        layer = layers.Conv(groups * k, tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), groups)
         assert symbolic.output_shape(layer, x.shape[1:]) == tuple(ty.shape[1:])
         g, hx, hw = integers(*y.shape), integers(*x.shape), integers(*w.shape)
         gradients = ag.grad(y, [X, Wt, B], g)
@@ -76,7 +77,7 @@ def test_conv_transpose(block):
         (X, Wt, B), (tx, tw, tb) = both(
             integers(2, groups * k, *sizes), integers(groups * k, c, *kernel), integers(groups * c)
         )
-        layer = spec.ConvTranspose(
+        layer = layers.ConvTranspose(
             groups * c, tuple(kernel), tuple(stride), tuple(padding), tuple(extra), groups, True, tuple(dilation)
         )
         if any(
@@ -117,7 +118,7 @@ def test_max_pool(block):
         y, switches = ag.max_pool(X, kernel, stride, padding, dilation, ceil, return_switches=True)
         same(y, ty)
         assert np.array_equal(switches, places.numpy())
-        layer = spec.MaxPool(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), ceil)
+        layer = layers.MaxPool(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), ceil)
         assert symbolic.output_shape(layer, X.shape[1:]) == tuple(ty.shape[1:])
         g = integers(*y.shape)
         same(ag.grad(y, [X], g)[0], torch.autograd.grad(ty, tx, torch.tensor(g, dtype=torch.float64))[0])

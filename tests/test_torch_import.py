@@ -7,7 +7,7 @@ from collections import namedtuple
 import pytest
 
 from convproof.errors import InputError
-from convproof.interop.torch import load
+from convproof.importers.torch import load
 from convproof.symbolic import analyze
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
@@ -334,6 +334,6 @@ def test_without_torch(monkeypatch):
 
 
 def test_torch_is_loaded_only_when_a_module_is_read():
-    code = "import sys, convproof.interop.torch; print({'torch', 'onnx'} & {*sys.modules})"
+    code = "import sys, convproof.importers.torch; print({'torch', 'onnx'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -7,11 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from convproof.errors import Undecided
-from convproof.interop.torch import load
-from convproof.interop.torch_values import View, own_axes, parts, times
-from convproof.interop.values import Extent, Flow, Inexpressible
-from convproof.spec import (
+from convproof.architecture import (
     SAME_UPPER,
     AvgPool,
     BatchNorm,
@@ -25,6 +21,10 @@ from convproof.spec import (
     Pad,
     Upsample,
 )
+from convproof.errors import Undecided
+from convproof.importers.torch import load
+from convproof.importers.torch_values import View, own_axes, parts, times
+from convproof.importers.values import Extent, Flow, Inexpressible
 from convproof.symbolic import analyze, output_shapes, size_sets
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")

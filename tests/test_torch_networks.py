@@ -5,8 +5,8 @@ from functools import cache
 
 import pytest
 
-from convproof.interop.torch import load
-from convproof.spec import classics, notation
+from convproof.architecture import notation, zoo
+from convproof.importers.torch import load
 from convproof.symbolic import analyze, output_shapes, size_sets
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
@@ -132,7 +132,7 @@ def test_published_figures(name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_notation_says_the_same(name):
     ours = analyze(load(made(name), (3, 224, 224)).network)
-    theirs = analyze(notation.network(classics.ENTRIES[PUBLISHED[name][2]].notation))
+    theirs = analyze(notation.network(zoo.ENTRIES[PUBLISHED[name][2]].notation))
     adaptive = 512 * 7 * 7 if name == "vgg11" else 0  # torchvision's VGG pools 7x7 to 7x7
     values = theirs.totals.values + adaptive
     assert ours.totals == replace(theirs.totals, values=values, bytes=4 * values)

@@ -11,7 +11,8 @@ import pytest
 from exactly import draw, unrounded_batch
 
 from convproof import autograd as ag
-from convproof import lower, spec
+from convproof import execute
+from convproof.architecture import layers
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[peers]'` brings it")
 torch.set_num_threads(1)  # the arrays are small: threads would only wait for one another
@@ -129,18 +130,18 @@ def test_what_is_fitted_to_a_size(seed):
         return F.pad(x, flat([(n // 2, n - n // 2) for n in missing]))
 
     x = integers(2, 2, *sizes)
-    for layer, theirs in ((spec.Resize(), lambda x: F.interpolate(x, wanted)), (spec.PadTo(), padded)):
-        compare(lambda x: lower.lower(layer, [x, like], None, "auto"), theirs, [x], integers)  # noqa: B023
+    for layer, theirs in ((layers.Resize(), lambda x: F.interpolate(x, wanted)), (layers.PadTo(), padded)):
+        compare(lambda x: execute.execute(layer, [x, like], None, "auto"), theirs, [x], integers)  # noqa: B023
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_pixel_shuffle(factor):
     _, _, _, integers = draw(factor)
     for layer, theirs, x in (
-        (spec.PixelShuffle(factor), F.pixel_shuffle, integers(2, 2 * factor**2, 3, 2)),
-        (spec.PixelUnshuffle(factor), F.pixel_unshuffle, integers(2, 3, 2 * factor, 3 * factor)),
+        (layers.PixelShuffle(factor), F.pixel_shuffle, integers(2, 2 * factor**2, 3, 2)),
+        (layers.PixelUnshuffle(factor), F.pixel_unshuffle, integers(2, 3, 2 * factor, 3 * factor)),
     ):
-        compare(lambda x: lower.lower(layer, [x], None, "auto"), lambda x: theirs(x, factor), [x], integers)  # noqa: B023
+        compare(lambda x: execute.execute(layer, [x], None, "auto"), lambda x: theirs(x, factor), [x], integers)  # noqa: B023
 
 
 @pytest.mark.parametrize("block", range(15))

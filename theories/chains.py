@@ -3,13 +3,13 @@
 import sympy
 from hypothesis import strategies as st
 
-from convproof.check import Mismatch, Relation, oracle
-from convproof.check.relations import equal
+from convproof.architecture import Axis
+from convproof.crosscheck import Mismatch, Relation, oracle
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.algebra import Formula, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation
-from convproof.spec import Axis
 from convproof.symbolic import FloorDiv, floordiv, normal, symbols, window
 from convproof.theory import Claim, Step, Theory
 

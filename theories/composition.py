@@ -8,14 +8,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Relation
-from convproof.check.cases import HALF_RANGE
-from convproof.check.relations import equal
+from convproof.architecture import Axis
+from convproof.crosscheck import Relation
+from convproof.crosscheck.cases import HALF_RANGE
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation, Table
-from convproof.spec import Axis
 from convproof.symbolic import FloorDiv, symbols, window
 from convproof.theory import Claim, Step, Theory
 

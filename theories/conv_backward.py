@@ -8,9 +8,9 @@ import numpy as np
 import sympy
 
 from convproof import autograd as ag
-from convproof.check import Relation, relation
-from convproof.check.cases import ConvCase, conv_cases
-from convproof.check.relations import equal, letters
+from convproof.crosscheck import Relation, relation
+from convproof.crosscheck.cases import ConvCase, conv_cases
+from convproof.crosscheck.relations import equal, letters
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.language import term

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Relation, oracle
-from convproof.check.cases import ConvCase
-from convproof.check.relations import equal
+from convproof.architecture import Conv
+from convproof.crosscheck import Relation, oracle
+from convproof.crosscheck.cases import ConvCase
+from convproof.crosscheck.relations import equal
 from convproof.report import Table, Text
-from convproof.spec import Conv
 from convproof.symbolic import output_shape, parameters
 from convproof.theory import Finding, Theory
 from convproof.verdicts import Rung

@@ -7,13 +7,13 @@ from fractions import Fraction
 import numpy as np
 
 from convproof import autograd as ag
-from convproof.check import Relation, oracle, relation
-from convproof.check.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
-from convproof.check.relations import equal
+from convproof.architecture import Axis, Conv
+from convproof.crosscheck import Relation, oracle, relation
+from convproof.crosscheck.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
-from convproof.spec import Axis, Conv
 from convproof.symbolic import output_shape, symbols, weights, window
 from convproof.theory import Claim, Step, Theory
 

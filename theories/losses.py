@@ -10,8 +10,8 @@ import sympy
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Mismatch, Relation
-from convproof.check.relations import equal
+from convproof.crosscheck import Mismatch, Relation
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, indicators, kernel, sums
 from convproof.proof.derived import brought, certificate, equals, follows, given
 from convproof.proof.language import formula, term

@@ -6,18 +6,18 @@ import numpy as np
 import sympy
 
 from convproof import autograd as ag
-from convproof import lower
-from convproof.check import Relation
-from convproof.check.cases import chains
-from convproof.check.relations import equal
+from convproof import execute
+from convproof.architecture import Conv, Network
+from convproof.architecture.notation import network
+from convproof.architecture.zoo import CLASSICS
+from convproof.crosscheck import Relation
+from convproof.crosscheck.cases import chains
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.derived import Products, at_least, by_induction, certificate, equals, follows, given, natural
 from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
-from convproof.spec import Conv, Network
-from convproof.spec.classics import CLASSICS
-from convproof.spec.notation import network
 from convproof.symbolic import analyze, symbols, values
 from convproof.symbolic.costs import BYTES_PER_VALUE
 from convproof.theory import Claim, Step, Theory
@@ -295,7 +295,7 @@ def _made(net: Network) -> list[int]:
 def _run(net: Network) -> None:
     """A chain run and differentiated: its arrays counted, and let go one by one as at test time."""
     image = ag.tensor(np.ones((1, net.image.channels, *net.image.sizes)))
-    activations, parameters = lower.run(net, image, draw=np.ones)
+    activations, parameters = execute.run(net, image, draw=np.ones)
     counted = {row.name for row in analyze(net).rows if row.values}
     arrays = [activations[name] for name in activations if name in counted]
     weights = [array for fields in parameters.values() for array in fields.values()]

@@ -7,8 +7,8 @@ import sympy
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Relation
-from convproof.check.relations import equal
+from convproof.crosscheck import Relation
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.derived import (
     brought,

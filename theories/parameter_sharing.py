@@ -1,10 +1,10 @@
 """Parameters of a conv layer, and what sharing saves."""
 
-from convproof.check import relation
+from convproof.architecture import Conv
+from convproof.crosscheck import relation
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation
-from convproof.spec import Conv
 from convproof.symbolic import output_shape, parameters, symbols, weights
 from convproof.symbolic.shapes import product
 from convproof.theory import Claim, Finding, Step, Theory

@@ -7,14 +7,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Mismatch, Relation, relation
-from convproof.check.relations import equal
+from convproof.architecture import MaxPool
+from convproof.crosscheck import Mismatch, Relation, relation
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
-from convproof.spec import MaxPool
 from convproof.symbolic import FloorDiv, output_shape, symbols, values
 from convproof.theory import Claim, Finding, Step, Theory
 

@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Relation, relation
-from convproof.check.relations import equal
+from convproof.architecture import Axis, Conv, Layer
+from convproof.crosscheck import Relation, relation
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
-from convproof.spec import Axis, Conv, Layer
 from convproof.symbolic import Field, receptive_field, symbols, window
 from convproof.theory import Claim, Finding, Step, Theory
 

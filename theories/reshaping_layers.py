@@ -5,13 +5,13 @@ from fractions import Fraction
 import numpy as np
 
 from convproof import autograd as ag
-from convproof.check import Relation
-from convproof.check.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
-from convproof.check.relations import equal
+from convproof.architecture import Conv, Linear
+from convproof.crosscheck import Relation
+from convproof.crosscheck.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation
-from convproof.spec import Conv, Linear
 from convproof.symbolic import output_shape, symbols, weights
 from convproof.theory import Claim, Finding, Step, Theory
 

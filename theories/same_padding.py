@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from convproof.check import Relation, oracle
-from convproof.check.relations import equal
+from convproof.architecture import Axis
+from convproof.crosscheck import Relation, oracle
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, kernel
 from convproof.proof.language import formula, term
 from convproof.report import Equation
-from convproof.spec import Axis
 from convproof.symbolic import symbols, window
 from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from convproof.check import Relation, oracle
-from convproof.check.relations import equal
+from convproof.crosscheck import Relation, oracle
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.derived import certificate, follows, given

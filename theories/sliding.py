@@ -4,15 +4,15 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Relation, oracle
-from convproof.check.cases import HALF_RANGE
-from convproof.check.relations import equal
+from convproof.architecture import Conv, Input, MaxPool, Network
+from convproof.crosscheck import Relation, oracle
+from convproof.crosscheck.cases import HALF_RANGE
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation
-from convproof.spec import Conv, Input, MaxPool, Network
 from convproof.symbolic import FloorDiv, output_shape, output_shapes, symbols
 from convproof.theory import Claim, Finding, Step, Theory
 

@@ -3,14 +3,14 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from convproof import lower
-from convproof.check import Relation
-from convproof.check.relations import equal, network_extents, network_field, network_parameters
+from convproof import execute
+from convproof.architecture import Conv, Input, Network
+from convproof.crosscheck import Relation
+from convproof.crosscheck.relations import equal, network_extents, network_field, network_parameters
 from convproof.proof import Theorem, derived, kernel
 from convproof.proof.algebra import Formula, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
-from convproof.spec import Conv, Input, Network
 from convproof.symbolic import Field, analyze, receptive_field, symbols, values, weights
 from convproof.symbolic.costs import parameters
 from convproof.theory import Claim, Finding, Step, Theory
@@ -187,7 +187,7 @@ def _check(case: tuple[int, int]) -> None:
         network_extents(net)
         network_parameters(net)
         network_field(net)
-        _, used = lower.run(net, np.ones((1, channels, size, size)), draw=np.ones)
+        _, used = execute.run(net, np.ones((1, channels, size, size)), draw=np.ones)
         equal("weights", sum(fields["weight"].numpy().size for fields in used.values()), factor * channels**2)
 
 

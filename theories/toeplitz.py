@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from convproof import autograd as ag
-from convproof.check import Relation, oracle, relation
-from convproof.check.cases import ConvCase, conv_cases
-from convproof.check.relations import equal
+from convproof.crosscheck import Relation, oracle, relation
+from convproof.crosscheck.cases import ConvCase, conv_cases
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.language import formula, term

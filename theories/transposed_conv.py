@@ -2,13 +2,13 @@
 
 from hypothesis import strategies as st
 
-from convproof.check import Relation, oracle, relation
-from convproof.check.relations import equal
+from convproof.architecture import Axis, Conv, ConvTranspose
+from convproof.crosscheck import Relation, oracle, relation
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation
-from convproof.spec import Axis, Conv, ConvTranspose
 from convproof.symbolic import output_shape, symbols, window
 from convproof.theory import Claim, Step, Theory
 

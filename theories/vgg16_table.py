@@ -5,13 +5,13 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from convproof.check import Relation
-from convproof.check.printed import rounds_to
-from convproof.check.relations import network_extents
+from convproof.architecture import Conv, Flatten, Linear, Network, ReLU
+from convproof.architecture.notation import network
+from convproof.architecture.zoo import CLASSICS
+from convproof.crosscheck import Relation
+from convproof.crosscheck.printed import rounds_to
+from convproof.crosscheck.relations import network_extents
 from convproof.report import Bars, Table
-from convproof.spec import Conv, Flatten, Linear, Network, ReLU
-from convproof.spec.classics import CLASSICS
-from convproof.spec.notation import network
 from convproof.symbolic import Row, analyze
 from convproof.theory import Finding, Theory
 from convproof.verdicts import Rung

@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
-from convproof.check import Mismatch, Relation, oracle
-from convproof.check.relations import equal
+from convproof.architecture import Axis, Conv, Input, Layer, MaxPool, Network
+from convproof.crosscheck import Mismatch, Relation, oracle
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text, Windows
-from convproof.spec import Axis, Conv, Input, Layer, MaxPool, Network
 from convproof.symbolic import FloorDiv, SizeSet, size_sets, symbols, window
 from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung

@@ -13,8 +13,8 @@ from sympy import QQ
 from sympy.polys.rings import ring
 
 from convproof import autograd as ag
-from convproof.check import Relation
-from convproof.check.relations import equal
+from convproof.crosscheck import Relation
+from convproof.crosscheck.relations import equal
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.derived import certificate, equals, given, symmetric, times

@@ -9,8 +9,7 @@ from typing import Any
 
 import sympy
 
-from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.spec import (
+from convproof.architecture import (
     MERGES,
     Activation,
     ChannelShuffle,
@@ -24,7 +23,8 @@ from convproof.spec import (
     Slice,
     Unknown,
 )
-from convproof.spec.layers import letters
+from convproof.architecture.layers import letters
+from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.symbolic import costs, window
 from convproof.symbolic.conditions import WINDOWED, at, axis_names, known_shapes, of_any_size, size_sets
 from convproof.symbolic.field import Fields, operands_seen, receptive_field
@@ -117,7 +117,7 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     `ConvproofError` that names the layer where a window does not fit or shapes do not go together. Unless `strict`, an
     input of a size that the network does not take is `refused` instead; what no size would mend is raised.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
     >>> found.rows[3].output, found.totals.params
     ((12, 16, 16), 31066)

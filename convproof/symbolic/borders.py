@@ -12,8 +12,7 @@ from fractions import Fraction
 from functools import reduce
 from operator import or_
 
-from convproof.errors import SpecError, Undecided
-from convproof.spec import (
+from convproof.architecture import (
     SIZED_LIKE,
     AdaptivePool,
     Axis,
@@ -28,6 +27,7 @@ from convproof.spec import (
     Scale,
     Upsample,
 )
+from convproof.errors import SpecError, Undecided
 from convproof.symbolic import window
 from convproof.symbolic.conditions import WINDOWED, axis_names, of_any_size, output_shapes, size_sets
 from convproof.symbolic.field import Field, operands_seen, receptive_field, require_known
@@ -60,7 +60,7 @@ class Border:
 def borders(network: Network) -> tuple[Border, ...]:
     """Every layer and axis where a stride leaves a remainder, in order. Raises `Undecided` for letters.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> borders(network("INPUT[224x224x3] -> CONV(K=64, F=7, S=2, P=3)"))[0]
     Border(layer='conv1', axis='H', size=224, remainder=1, real=0, padding=1, total=1, each=None)
     """
@@ -103,7 +103,7 @@ class Fit:
 def fits(network: Network) -> dict[str, Fit]:
     """How the given image fits, by axis. Raises `Undecided` where `size_sets` does, and for sizes that are letters.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> fits(network("INPUT[224x224x3] -> CONV(K=96, F=11, S=4)"))["W"]
     Fit(fits=False, below=223, above=227, total=3, each=None)
     """
@@ -131,7 +131,7 @@ def unseen(network: Network) -> dict[str, tuple[int, ...]]:
     What an activation, a maximum or a slice of the channels happens to ignore is not meant. Raises `Undecided` for
     letters, and for unknown operations.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> unseen(network("INPUT[12x13x3] -> CONV(K=8, F=3, S=2) -> POOL2"))
     {'H': (), 'W': (9, 10, 11)}
     """
@@ -144,7 +144,7 @@ def unseen(network: Network) -> dict[str, tuple[int, ...]]:
 def reached(network: Network, axis: str, position: int) -> tuple[int, ...]:
     """The rows (or columns) of the output that depend on a row of the image: its projective field, exactly.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> reached(network("INPUT[32x32x1] -> CONV(K=1, F=3, D=2) -> POOL2"), "H", 10)
     (3, 4, 5)
     """

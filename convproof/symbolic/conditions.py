@@ -8,8 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.spec import (
+from convproof.architecture import (
     MERGES,
     SAME_LOWER,
     SAME_UPPER,
@@ -32,6 +31,7 @@ from convproof.spec import (
     Scale,
     Slice,
 )
+from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol
 from convproof.symbolic.shapes import Shape, needs_image, output_shape, pad_rooms, placed_axes
@@ -59,7 +59,7 @@ def output_shapes(network: Network, image: Input | None = None) -> dict[str, Sha
     """The shape of every layer's output, by name; on another input, if that is given. Raises `Undecided` where nothing
     is known about an operation.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> output_shapes(network("INPUT[32x32x3] -> CONV3-12 -> POOL2"))["maxpool1"]
     (12, 16, 16)
     """
@@ -116,7 +116,7 @@ def size_sets(
     `axis` counts from 0, or names the axis ("H", "W"). Raises `Undecided` where a kernel, stride, padding or dilation
     along this axis is a letter, and `SpecError` for an axis that the input has not.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
     ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
     """
@@ -165,7 +165,7 @@ def first_mismatch(network: Network, axis: int | str) -> tuple[int, str] | None:
 
     None where branches agree at all sizes. Raises as `size_sets`.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> first_mismatch(network("INPUT[WxWx3] -> { ID | POOL2 -> UPSAMPLE2 } ADD"), "W")
     (3, 'add1')
     """
@@ -202,7 +202,7 @@ def conditions(layer: Layer, inputs: tuple[Shape, ...], output: Shape, axis: int
     ("fits", e) asks for e >= 0, "differs" for anything but 0, and the others for e = 0: "agrees" of branches, "fills"
     of blocks that must fill the image, "exact" so that no stride leaves a remainder.
 
-    >>> from convproof.spec import Conv
+    >>> from convproof.architecture import Conv
     >>> conditions(Conv(8, 3, stride=2), ((3, 10),), (8, 4), 0)
     (('fits', 7), ('exact', 1))
     """

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from convproof.errors import MissingRule, Undecided
-from convproof.spec import (
+from convproof.architecture import (
     Activation,
     AdaptivePool,
     Add,
@@ -45,6 +44,7 @@ from convproof.spec import (
     Unknown,
     Upsample,
 )
+from convproof.errors import MissingRule, Undecided
 from convproof.symbolic.floordiv import Size, normal, size
 from convproof.symbolic.shapes import Shape, in_channels, output_shape, product
 
@@ -82,7 +82,7 @@ _Free = (
 def weights(layer: Layer, *inputs: Shape) -> Size:
     """Learned numbers without biases.
 
-    >>> from convproof.spec import Conv
+    >>> from convproof.architecture import Conv
     >>> weights(Conv(96, 11, stride=4), (3, 227, 227))
     34848
     >>> weights(Conv("C", 3), ("C", "W", "W"))
@@ -126,7 +126,7 @@ def _(layer: _Free, *inputs: Shape) -> Size:
 def biases(layer: Layer, *inputs: Shape) -> Size:
     """Learned numbers that are added: one a filter, unit or normalised channel.
 
-    >>> from convproof.spec import Conv
+    >>> from convproof.architecture import Conv
     >>> biases(Conv(96, 11, stride=4), (3, 227, 227))
     96
     """
@@ -166,7 +166,7 @@ def _(layer: _Free, *inputs: Shape) -> Size:
 def parameters(layer: Layer, *inputs: Shape) -> Size:
     """Weights and biases.
 
-    >>> from convproof.spec import Conv
+    >>> from convproof.architecture import Conv
     >>> parameters(Conv(96, 11, stride=4), (3, 227, 227))
     34944
     """
@@ -177,7 +177,7 @@ def parameters(layer: Layer, *inputs: Shape) -> Size:
 def macs(layer: Layer, *inputs: Shape) -> Size:
     """Multiply-adds of conv and FC layers; 0 for the others.
 
-    >>> from convproof.spec import Linear
+    >>> from convproof.architecture import Linear
     >>> macs(Linear(1000), (4096,))
     4096000
     """
@@ -208,7 +208,7 @@ def _(layer: _Free | BatchNorm | GroupNorm | InstanceNorm | Affine, *inputs: Sha
 def values(layer: Layer, *inputs: Shape) -> Size:
     """Activation values that the layer's output adds.
 
-    >>> from convproof.spec import MaxPool
+    >>> from convproof.architecture import MaxPool
     >>> values(MaxPool(2), (64, 224, 224))
     802816
     """

@@ -20,8 +20,7 @@ from functools import singledispatch
 
 import sympy
 
-from convproof.errors import MissingRule, Undecided
-from convproof.spec import (
+from convproof.architecture import (
     SIZED_LIKE,
     Activation,
     AdaptivePool,
@@ -60,6 +59,7 @@ from convproof.spec import (
     Unknown,
     Upsample,
 )
+from convproof.errors import MissingRule, Undecided
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, floordiv, normal, size
 from convproof.symbolic.shapes import Shape, placed_axes
@@ -119,7 +119,7 @@ def receptive_field(layer: Layer, fields: list[Fields], shapes: list[Shape]) -> 
 
     A vector (after `Flatten` or `Linear`) is one output that sees what all its inputs see together.
 
-    >>> from convproof.spec import Conv
+    >>> from convproof.architecture import Conv
     >>> receptive_field(Conv(8, 3), [(Field(size=3),)], [(8, 30)])
     (Field(size=5, jump=1, offset=0),)
     """
@@ -293,7 +293,7 @@ def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
     on strides and on (size - 1)/2 - effective padding that google-research/receptive_field calls aligned. Raises
     `Undecided` where it hangs on letters.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> from convproof.symbolic import output_shapes
     >>> net = network("INPUT[32x32x1] -> { CONV3-1 | ID } ADD -> { POOL2 | CONV(K=1, F=1, S=2) } CONCAT")
     >>> found = alignment(net, output_shapes(net))

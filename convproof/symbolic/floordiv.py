@@ -24,8 +24,8 @@ from typing import Any
 import sympy
 from sympy.printing.precedence import PRECEDENCE
 
+from convproof.architecture.layers import is_letter
 from convproof.errors import SpecError
-from convproof.spec.layers import is_letter
 
 Size = Any
 """An int or a sympy expression: a polynomial in integer letters and `FloorDiv`s of such."""

@@ -16,8 +16,8 @@ from heapq import heappop, heappush
 
 import sympy
 
+from convproof.architecture import Network
 from convproof.errors import Undecided
-from convproof.spec import Network
 from convproof.symbolic import costs
 from convproof.symbolic.conditions import axis_names, output_shapes, size_sets
 from convproof.symbolic.floordiv import FloorDiv, Size, collect, size, total
@@ -59,7 +59,7 @@ def retained(network: Network) -> Size:
     That functions of single elements work in place is the convention of `costs.values`; where their backward pass
     needs what they overwrite, as that of GELU does, a framework keeps it as well.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> retained(network("INPUT[WxWx3] -> CONV3-8 -> RELU -> CONV3-8"))
     19*W**2
     """
@@ -74,7 +74,7 @@ def peak(network: Network) -> Peak:
     `exact` where its peak is that of an output and its operands alone. Raises `Undecided` for unknown operations, and
     where expressions in letters cannot be compared.
 
-    >>> from convproof.spec.notation import network
+    >>> from convproof.architecture.notation import network
     >>> found = peak(network("INPUT[32x32x3] -> CONV3-8 -> RELU -> CONV3-8 -> POOL2 -> FC-10"))
     >>> found.values, found.at, found.exact
     (16384, 'conv2', True)

@@ -23,10 +23,10 @@ from typing import Any
 
 import sympy
 
+from convproof.architecture import MERGES, Input, Layer, Network, notation
+from convproof.architecture.notation import Branches, Chain, Item, Optional, Repeat
+from convproof.architecture.printing import to_notation
 from convproof.errors import SpecError, Undecided
-from convproof.spec import MERGES, Input, Layer, Network, notation
-from convproof.spec.notation import Branches, Chain, Item, Optional, Repeat
-from convproof.spec.printing import to_notation
 from convproof.symbolic import costs
 from convproof.symbolic.field import Field, Fields, receptive_field
 from convproof.symbolic.floordiv import FloorDiv, Size, collect, floordiv, normal, size, symbol

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, singledispatch
 
-from convproof.errors import MissingRule, ShapeError, Undecided
-from convproof.spec import (
+from convproof.architecture import (
     SIZED_LIKE,
     Activation,
     AdaptivePool,
@@ -44,6 +43,7 @@ from convproof.spec import (
     Unknown,
     Upsample,
 )
+from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.symbolic import window
 from convproof.symbolic.floordiv import Size, floordiv, normal, size
 
@@ -56,7 +56,7 @@ def output_shape(layer: Layer, *inputs: Shape) -> Shape:
 
     Raises `ShapeError` where they do not go together. For a letter, the formula holds wherever every window fits.
 
-    >>> from convproof.spec import Conv
+    >>> from convproof.architecture import Conv
     >>> output_shape(Conv(96, 11, stride=4), (3, 227, 227))
     (96, 55, 55)
     >>> output_shape(Conv("K", "F", "S", "P"), ("C", "W"))

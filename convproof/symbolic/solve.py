@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import sympy
 
+from convproof.architecture import Axis, Network, layers, notation
 from convproof.errors import InputError, ShapeError, SpecError, Undecided
-from convproof.spec import Axis, Network, notation
-from convproof.spec import layers as spec
 from convproof.symbolic import window
 from convproof.symbolic.conditions import WINDOWED, axis_names, conditions, output_shapes
 from convproof.symbolic.floordiv import Size, collect, floordiv, normal, symbol
@@ -52,7 +51,7 @@ class Answer:
 
 
 def solve(
-    question: str | spec.Layer | Network,
+    question: str | layers.Layer | Network,
     size: int | Sequence[int] | None = None,
     unknown: str | None = None,
     want: Want = None,
@@ -87,10 +86,10 @@ def solve(
     return Answer(letter.name, found, tried)
 
 
-def _posed(question: str | spec.Layer | Network, extents: Any, unknown: str | None) -> tuple[Network, sympy.Symbol]:
+def _posed(question: str | layers.Layer | Network, extents: Any, unknown: str | None) -> tuple[Network, sympy.Symbol]:
     """The network on the image that is asked about, and the letter."""
     sizes = tuple(extents) if isinstance(extents, Sequence) else (unknown or "W" if extents is None else extents,) * 2
-    image = spec.Input(_DEPTH, sizes)
+    image = layers.Input(_DEPTH, sizes)
     if isinstance(question, str):
         question = notation.network(question, None if notation.has_input(question) else image)
     elif not isinstance(question, Network):
@@ -106,10 +105,10 @@ def _posed(question: str | spec.Layer | Network, extents: Any, unknown: str | No
     return question, symbol(str(unknown))
 
 
-def _letters(layer: spec.Layer) -> dict[str, set[str]]:
+def _letters(layer: layers.Layer) -> dict[str, set[str]]:
     """The letters in each field of a layer that has any."""
     found: dict[str, set[str]] = {}
-    for field, value in spec.letters(layer):
+    for field, value in layers.letters(layer):
         found.setdefault(field, set()).update(x.name for x in as_size(value).free_symbols)
     return found
 
@@ -150,23 +149,25 @@ def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: b
         for axis in range(len(axis_names(network))):
             asked = conditions(node.layer, inputs, shapes[node.name], axis)
             yield from (each for each in asked if exact or each[0] != "exact")
-        for field, value in spec.letters(node.layer):
+        for field, value in layers.letters(node.layer):
             if not isinstance(number := as_size(value), sympy.Symbol):  # it must be whole, and as large as it may be
                 q = math.lcm(*(int(c.q) for c in collect(number).values()))
                 yield "whole", normal(q * (number - floordiv(number, 1)))
-                if not isinstance(node.layer, spec.Pad):
+                if not isinstance(node.layer, layers.Pad):
                     yield "fits", normal(q * (number - (0 if "padding" in field else 1)))
         depths = [x[0] for x in inputs]
-        if isinstance(node.layer, (spec.Add, spec.Multiply, spec.Scale)):
+        if isinstance(node.layer, (layers.Add, layers.Multiply, layers.Scale)):
             yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
-        elif isinstance(node.layer, spec.PixelShuffle) and isinstance(block := block_size(node.layer, inputs[0]), int):
+        elif isinstance(node.layer, layers.PixelShuffle) and isinstance(
+            block := block_size(node.layer, inputs[0]), int
+        ):
             yield "channels", normal(depths[0] - block * floordiv(depths[0], block))
-        elif isinstance(node.layer, (spec.GroupNorm, spec.ChannelShuffle)) and isinstance(node.layer.groups, int):
+        elif isinstance(node.layer, (layers.GroupNorm, layers.ChannelShuffle)) and isinstance(node.layer.groups, int):
             yield "channels", normal(depths[0] - node.layer.groups * floordiv(depths[0], node.layer.groups))
-        elif isinstance(node.layer, spec.Slice):
+        elif isinstance(node.layer, layers.Slice):
             yield "fits", normal(depths[0] - as_size(node.layer.stop))
             yield "fits", normal(as_size(node.layer.stop) - as_size(node.layer.start) - 1)
-        elif isinstance(node.layer, (spec.Conv, spec.ConvTranspose)) and isinstance(node.layer.groups, int):
+        elif isinstance(node.layer, (layers.Conv, layers.ConvTranspose)) and isinstance(node.layer.groups, int):
             for depth in (depths[0], as_size(node.layer.out_channels)):
                 yield "channels", normal(depth - node.layer.groups * floordiv(depth, node.layer.groups))
     if want is not None:
@@ -181,7 +182,7 @@ def _by_period(network: Network, letter: sympy.Symbol, want: Want, exact: bool) 
     """The numbers that meet all conditions, each decided for all numbers. Raises `Undecided` where one is not."""
     for node in network:
         tested = ("kernel_size", "stride", "padding", "dilation") if needs_image(node.layer) else _DIVISORS
-        if isinstance(node.layer, spec.ConvTranspose) and node.layer.output_padding != 0:
+        if isinstance(node.layer, layers.ConvTranspose) and node.layer.output_padding != 0:
             tested = ("groups", "stride", "dilation", "output_padding")
         if any(letter.name in names for field, names in _letters(node.layer).items() if field in tested):
             raise Undecided(f"{node.name}: what it asks of {letter} is known only in numbers")
@@ -217,10 +218,10 @@ def _settled(network: Network, letter: sympy.Symbol, reason: Undecided) -> int:
     return settled
 
 
-def _still(layer: spec.Layer, fields: set[str], letter: sympy.Symbol, *inputs: Shape) -> int | None:
+def _still(layer: layers.Layer, fields: set[str], letter: sympy.Symbol, *inputs: Shape) -> int | None:
     """A number from which on a layer, with the letter in these fields, has one window, or none that it may have."""
     allowed = {"kernel_size", "stride", "dilation"}
-    if needs_image(layer) and getattr(layer, "padding", 0) in (spec.SAME_UPPER, spec.SAME_LOWER):
+    if needs_image(layer) and getattr(layer, "padding", 0) in (layers.SAME_UPPER, layers.SAME_LOWER):
         allowed = {"stride"}
     if not isinstance(layer, WINDOWED) or not (fields <= allowed or (needs_image(layer) and fields == {"padding"})):
         return None

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import sympy
 
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis
 from convproof.errors import ShapeError, Undecided
-from convproof.spec import SAME_LOWER, SAME_UPPER, Axis
 from convproof.symbolic.floordiv import Size, floordiv, normal, size
 
 

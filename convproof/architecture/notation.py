@@ -1,0 +1,555 @@
+"""Network notation: text becomes a tree, and a tree becomes a `Network`.
+
+    INPUT[224x224x3] -> [CONV3-64 -> RELU]*2 -> POOL2 -> FC-4096 -> RELU -> FC-1000
+
+Sizes stand in the notes' order, width first (`INPUT[WxHxD]`, `F=7x1` is 7 wide and 1 high); the layers that come out
+hold them in array order (C, H, W). Letters stand for positive integers. A pool's stride defaults to its size. Padding
+is one number, one per axis (`P=3x0`), `before:after` for every axis (`P=0:1`) or per axis (`P=0:1x1:2`), or SAME or
+SAME_LOWER. `F=3x` is for one axis alone. Flags are 0 or 1. The words and their arguments are the table `WORDS`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+from lark import Lark, Token, Transformer, v_args
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from convproof.architecture import layers
+from convproof.architecture.graph import Builder, Network
+from convproof.architecture.layers import Layer, Value
+from convproof.errors import NotationError, SpecError
+
+MAX_TEXT, MAX_DEPTH, MAX_LAYERS = 100_000, 50, 20_000
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Items in sequence; the empty chain is the identity, written `ID`."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """`item*count`; a letter for the count makes the whole a pattern."""
+
+    item: Item
+    count: Value
+    column: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True)
+class Optional:
+    """`item?`: present or not, which makes the whole a pattern."""
+
+    item: Item
+    column: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """`{ a | b } ADD`: every branch reads the same input, and `merge` joins them."""
+
+    branches: tuple[Item, ...]
+    merge: Layer
+    column: int = field(default=1, compare=False)
+
+
+Item = Layer | Chain | Repeat | Optional | Branches
+
+
+_NO_SIZES = ("kind", "mode", "name", "op", "column")
+"""Fields that hold neither numbers nor letters."""
+
+
+def parts(item: Item) -> tuple[Item, ...]:
+    """What a tree is made of, one level down."""
+    match item:
+        case Chain(inside) | Branches(inside):
+            return inside
+        case Repeat(inside) | Optional(inside):
+            return (inside,)
+    return ()
+
+
+def walk(item: Item) -> Iterator[Item]:
+    """A tree and all that is in it."""
+    yield item
+    for part in parts(item):
+        yield from walk(part)
+
+
+def is_family(item: Item) -> bool:
+    """Whether a tree has repetitions by letters or optional layers."""
+    return any(isinstance(i, Optional) or (isinstance(i, Repeat) and isinstance(i.count, str)) for i in walk(item))
+
+
+def nesting(item: Item) -> int:
+    """How deep repetitions by letters nest."""
+    own = isinstance(item, Repeat) and isinstance(item.count, str)
+    return own + max(map(nesting, parts(item)), default=0)
+
+
+def length(item: Item, letter: int = 1) -> int:
+    """How many layers a tree has where every letter that counts is `letter`."""
+    times = (item.count if isinstance(item.count, int) else letter) if isinstance(item, Repeat) else 1
+    inside: int = times * sum(length(part, letter) for part in parts(item))
+    return (not isinstance(item, (Chain, Repeat, Optional))) + inside
+
+
+def letters(item: Item) -> set[str]:
+    """The letters anywhere in a tree."""
+    values = [item.count for item in walk(item) if isinstance(item, Repeat)]
+    for each in walk(item):
+        values += [v for name, v in vars(each).items() if not parts(each) and name not in _NO_SIZES]
+    found = set()
+    while values:
+        value = values.pop()
+        values += value if isinstance(value, tuple) else ()
+        if isinstance(value, str) and layers.is_letter(value):
+            found.add(value)
+    return found
+
+
+def with_numbers(item: Any, values: Mapping[str, int]) -> Any:
+    """A tree, a layer or a field with numbers for letters."""
+    if isinstance(item, tuple):
+        return tuple(with_numbers(each, values) for each in item)
+    if isinstance(item, str):
+        return values.get(item, item)
+    if not is_dataclass(item):
+        return item
+    changed = {name: with_numbers(value, values) for name, value in vars(item).items() if name not in _NO_SIZES}
+    return replace(item, **changed)  # type: ignore[type-var]
+
+
+def chosen(item: Any, choices: Iterator[bool]) -> Any:
+    """A tree without `?`: what the next choice denies is left out."""
+    match item:
+        case Optional(inside):
+            keep, inside = next(choices), chosen(inside, choices)
+            return inside if keep else Chain(())
+        case Chain(inside):
+            return Chain(tuple(chosen(each, choices) for each in inside))
+        case Branches(inside):
+            return replace(item, branches=tuple(chosen(each, choices) for each in inside))
+        case Repeat(inside):
+            return replace(item, item=chosen(inside, choices))
+    return item
+
+
+def parse(text: str) -> Item:
+    """The tree of `text`. Raises `NotationError`, with the column of the trouble.
+
+    >>> parse("CONV3-64 -> RELU").items[1]
+    ReLU()
+    """
+    if not isinstance(text, str):
+        raise SpecError(f"network notation is text, not {type(text).__name__}")
+    check_limits(text)
+    try:
+        return _parser().parse(text)  # type: ignore[return-value]
+    except NotationError as error:
+        raise NotationError(text, error.column, error.problem) from None
+    except UnexpectedInput as error:
+        raise _explained(text, error) from None
+
+
+def network(text: str, image: layers.Input | None = None) -> Network:
+    """The network that `text` describes, on `image` if that is given, else on the text's own INPUT.
+
+    Raises `NotationError` or `SpecError`.
+
+    >>> len(network("INPUT[32x32x3] -> [CONV3-8 -> RELU]*2 -> POOL2 -> FC-10"))
+    7
+    """
+    return built(parse(text), image, text)
+
+
+def built(tree: Item, image: layers.Input | None = None, text: str = "") -> Network:
+    """The network of a tree, as `network` makes it of a text; errors point into `text`."""
+    builder = Builder()
+    if image is not None and not _starts_with_input(tree):
+        builder.add(image)
+    _expand(tree, builder, text)
+    if not builder.nodes or not isinstance(builder.nodes[0].layer, layers.Input):
+        raise NotationError(text, 1, "a network starts with INPUT[WxHxD], for example INPUT[224x224x3]")
+    found = builder.network()
+    return found if image is None else found.with_input(image)
+
+
+def has_input(text: str) -> bool:
+    """Whether the text begins with an INPUT."""
+    return _starts_with_input(parse(text))
+
+
+def _starts_with_input(item: Item) -> bool:
+    while isinstance(item, (Chain, Repeat)):
+        if isinstance(item, Chain) and not item.items:
+            return False
+        item = item.item if isinstance(item, Repeat) else item.items[0]
+    return isinstance(item, layers.Input)
+
+
+def _expand(item: Item, builder: Builder, text: str) -> None:
+    """Appends `item` to the network under construction."""
+    match item:
+        case Chain(items):
+            for each in items:
+                _expand(each, builder, text)
+        case Repeat(body, int(count)):
+            for _ in range(count):
+                before = len(builder.nodes)
+                _expand(body, builder, text)
+                if len(builder.nodes) == before:
+                    return
+        case Repeat(_, count, column):
+            raise NotationError(
+                text,
+                column,
+                f"repetition by a letter (*{count}) describes a family of "
+                f"networks, not one; write a number in place of {count}",
+            )
+        case Optional(_, column):
+            raise NotationError(text, column, "an optional layer describes two networks; write one of them")
+        case Branches(branches, merge, column):
+            split, ends = builder.last, []
+            if split is None:
+                raise NotationError(text, column, "branches need a layer before them to read")
+            for branch in branches:
+                builder.last = split
+                _expand(branch, builder, text)
+                ends.append(builder.last)
+            _check_length(builder, text)
+            builder.add(merge, ends)
+        case _:
+            _check_length(builder, text)
+            if isinstance(item, layers.Input) and builder.nodes:
+                raise NotationError(
+                    text, text.find("INPUT", text.find("INPUT") + 1) + 1, "a second INPUT; a network has one"
+                )
+            builder.add(on_every_axis(item, _rank(builder, item)))
+
+
+def _rank(builder: Builder, item: Layer) -> int:
+    """How many spatial axes the image has; 1 where the network does not begin with one, which is refused later."""
+    first = builder.nodes[0].layer if builder.nodes else item
+    return len(first.sizes) if isinstance(first, layers.Input) else 1
+
+
+def on_every_axis(layer: Any, rank: int) -> Layer:
+    """The layer on an image of `rank` spatial axes: a single pair `before:after` stands for each of them."""
+    match getattr(layer, "padding", None):
+        case ((_, _) as pair,):
+            layer = replace(layer, padding=(pair,) * rank)
+    found: Layer = layer
+    return found
+
+
+def _check_length(builder: Builder, text: str) -> None:
+    if len(builder.nodes) >= MAX_LAYERS:
+        raise NotationError(text, 1, f"this describes more than {MAX_LAYERS} layers, the limit")
+
+
+@cache
+def _parser() -> Lark:
+    return Lark.open("notation.lark", rel_to=__file__, parser="lalr", transformer=_Tree())
+
+
+def check_limits(text: str) -> None:
+    """Refuses long texts, and brackets and repetitions that nest deeper than a program would want to recurse."""
+    if len(text) > MAX_TEXT:
+        raise NotationError(text, MAX_TEXT, f"the text has {len(text)} characters; {MAX_TEXT} is the limit")
+    heights, height = [0], 0  # of what stands in each open bracket so far, and of the item that ends here
+    for column, character in enumerate(text, 1):
+        if character in "[{(":
+            heights.append(0)
+        elif character in "]})" and len(heights) > 1:
+            height = heights.pop() + 1
+        elif character in "*?":
+            height += 1
+        elif character in ">|":
+            height = 0
+        heights[-1] = max(heights[-1], height)
+        if max(len(heights) - 1, height) > MAX_DEPTH:
+            raise NotationError(text, column, f"brackets and repetitions nest deeper than {MAX_DEPTH}, the limit")
+
+
+def _explained(text: str, error: UnexpectedInput) -> NotationError:
+    column = (error.pos_in_stream or 0) + 1
+    if isinstance(error, UnexpectedCharacters):
+        return NotationError(text, column, f"{text[column - 1]!r} has no meaning here")
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+        return NotationError(text, len(text) + 1, "the text ends too early; a layer or a closing bracket is missing")
+    found = str(error.token) if isinstance(error, UnexpectedToken) else text[column - 1]
+    return NotationError(text, column, f"{found!r} cannot stand here; layers are joined by '->'")
+
+
+# --- one layer's text -------------------------------------------------------------------------------------------------
+
+Argument = tuple[str | None, str]
+
+
+@dataclass(frozen=True)
+class Word:
+    """How a layer kind is written: the field behind each argument, and the fields that the word itself fills."""
+
+    kind: type[Any]
+    arguments: dict[str, str]
+    preset: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields that may be left out, with the values that they have then."""
+        return {f.name: f.default for f in fields(self.kind) if f.default is not MISSING} | self.preset
+
+    @property
+    def required(self) -> list[str]:
+        """The arguments that may not be left out."""
+        return [argument for argument, name in self.arguments.items() if name not in self.defaults]
+
+
+_WINDOW = {"F": "kernel_size", "S": "stride", "P": "padding"}
+_FILTERS = {"K": "out_channels", **_WINDOW, "D": "dilation", "G": "groups", "B": "bias"}
+
+WORDS: dict[str, Word] = {
+    "CONV": Word(layers.Conv, _FILTERS),
+    "POOL": Word(layers.MaxPool, {**_WINDOW, "D": "dilation", "CEIL": "ceil_mode"}),
+    "AVGPOOL": Word(layers.AvgPool, {**_WINDOW, "CEIL": "ceil_mode", "PAD": "count_include_pad"}),
+    "LPPOOL": Word(layers.LpPool, {"F": "kernel_size", "S": "stride", "N": "p", "CEIL": "ceil_mode"}, {"p": 2}),
+    "ADAPTIVEAVGPOOL": Word(layers.AdaptivePool, {"O": "output_size"}, {"kind": "avg"}),
+    "ADAPTIVEMAXPOOL": Word(layers.AdaptivePool, {"O": "output_size"}, {"kind": "max"}),
+    "GLOBALAVGPOOL": Word(layers.GlobalPool, {}, {"kind": "avg"}),
+    "GLOBALMAXPOOL": Word(layers.GlobalPool, {}, {"kind": "max"}),
+    "UPCONV": Word(layers.ConvTranspose, {**_FILTERS, "O": "output_padding"}),
+    "UPSAMPLE": Word(layers.Upsample, {"S": "scale_factor", "MODE": "mode"}),
+    "PIXELSHUFFLE": Word(layers.PixelShuffle, {"S": "upscale_factor"}),
+    "PIXELUNSHUFFLE": Word(layers.PixelUnshuffle, {"S": "downscale_factor"}),
+    "PAD": Word(layers.Pad, {"P": "padding", "MODE": "mode"}),
+    "FC": Word(layers.Linear, {"K": "out_features", "B": "bias"}),
+    "RELU": Word(layers.ReLU, {}),
+    "LRN": Word(layers.LocalResponseNorm, {"N": "size", "ALPHA": "alpha", "BETA": "beta", "K": "k"}),
+    "BN": Word(layers.BatchNorm, {"EPS": "eps"}),
+    "GN": Word(layers.GroupNorm, {"G": "groups", "EPS": "eps", "A": "affine"}),
+    "IN": Word(layers.InstanceNorm, {"EPS": "eps", "A": "affine"}),
+    "AFFINE": Word(layers.Affine, {"SCALE": "scale", "SHIFT": "shift"}),
+    "SHUFFLE": Word(layers.ChannelShuffle, {"G": "groups"}),
+    "SLICE": Word(layers.Slice, {"FROM": "start", "TO": "stop"}),
+    "DROPOUT": Word(layers.Dropout, {"P": "p"}),
+    "SOFTMAX": Word(layers.Softmax, {}),
+    "FLATTEN": Word(layers.Flatten, {}),
+    **{
+        name.upper(): Word(layers.Activation, {}, {"name": name})
+        for name in ("sigmoid", "tanh", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hardswish")
+    },
+    "ACTIVATION": Word(layers.Activation, {"NAME": "name"}),
+    "UNKNOWN": Word(layers.Unknown, {"OP": "op"}),
+}
+"""The words of layers. An argument without a name is the first of its word."""
+
+MERGE_WORDS: dict[str, Word] = {
+    "ADD": Word(layers.Add, {}),
+    "MUL": Word(layers.Multiply, {}),
+    "SCALE": Word(layers.Scale, {}),
+    "RESIZE": Word(layers.Resize, {"MODE": "mode"}),
+    "PADTO": Word(layers.PadTo, {}),
+    "CONCAT": Word(layers.Concat, {}),
+    "UNKNOWN": WORDS["UNKNOWN"],
+}
+"""The words that may stand behind `{ a | b }`."""
+
+_SHORT: tuple[tuple[str, Callable[..., Layer]], ...] = (
+    (r"CONV(\d+)-(\w+)", lambda size, filters: layers.Conv(filters, size, padding=_same_padding(size))),
+    (r"POOL(\d+)", layers.MaxPool),
+    (r"AVGPOOL(\d+)", layers.AvgPool),
+    (r"UPSAMPLE(\d+)", layers.Upsample),
+    (r"FC-(\w+)", layers.Linear),
+)
+
+_EXAMPLES = [
+    "INPUT[224x224x3]",
+    "CONV3-64",
+    "CONV(K=96, F=11, S=4, P=0)",
+    "POOL2",
+    "POOL(F=3, S=2)",
+    "AVGPOOL(F=7, S=1)",
+    "FC-1000",
+    *(word for word in WORDS if word not in ("CONV", "POOL", "AVGPOOL", "FC")),
+    "ID",
+]
+
+
+def _layer(word: str, arguments: list[Argument] | None) -> Item:
+    if word == "ID" and arguments is None:
+        return Chain(())
+    if word in WORDS:
+        return _of_word(word, WORDS[word], arguments)
+    for pattern, build in _SHORT:
+        if arguments is None and (match := re.fullmatch(pattern, word)):
+            return build(*(_extents(part) for part in match.groups()))
+    if word in MERGE_WORDS:
+        raise SpecError(f"{word} joins branches; write {{ A | B }} {word}")
+    known = word == "ID" or any(re.fullmatch(pattern, word) for pattern, _ in _SHORT)
+    raise SpecError(f"{word} takes no arguments" if known else f"unknown layer {word!r}{_suggestion(word)}")
+
+
+def _merge(word: str, arguments: list[Argument] | None) -> Layer:
+    if word not in MERGE_WORDS:
+        raise SpecError(f"branches end in {', '.join(MERGE_WORDS)}, not {word!r}")
+    return _of_word(word, MERGE_WORDS[word], arguments)
+
+
+def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
+    """The layer of a word with arguments, or of the bare word."""
+    if arguments and not known.arguments:
+        raise SpecError(f"{word} takes no arguments")
+    if known.required and not arguments:
+        raise SpecError(f"{word} needs its numbers: {word}({', '.join(f'{name}=...' for name in known.required)})")
+    given: dict[str, str] = {}
+    for name, token in arguments or ():
+        name = name or next(iter(known.arguments))
+        if name not in known.arguments:
+            raise SpecError(f"{word} has no argument {name}; it takes {', '.join(known.arguments)}")
+        if name in given:
+            raise SpecError(f"{word} is given {name} twice")
+        given[name] = token
+    missing = [name for name in known.required if name not in given]
+    if missing:
+        example = ", ".join(f"{name}=3" for name in known.required)
+        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({example})")
+    values = {known.arguments[name]: _read(known.arguments[name], token, word, name) for name, token in given.items()}
+    layer: Layer = known.kind(**known.preset | values)
+    return layer
+
+
+def _input(text: str) -> Layer:
+    inside = text[text.index("[") + 1 : -1].strip()
+    extents = _extents(inside)
+    if not isinstance(extents, tuple):
+        raise SpecError(f"INPUT[{inside}] needs a width, a height and a depth, as in INPUT[224x224x3]")
+    return layers.Input(extents[0], extents[1:])
+
+
+def _suggestion(word: str) -> str:
+    close = difflib.get_close_matches(word.upper(), _EXAMPLES, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close and close[0] != word else f"; known are {', '.join(_EXAMPLES)}"
+
+
+# --- one argument's text ----------------------------------------------------------------------------------------------
+
+FLAGS = ("bias", "ceil_mode", "count_include_pad", "affine", "scale", "shift")
+NUMBERS = ("p", "eps", "alpha", "beta", "k")
+SAME = {"SAME": layers.SAME_UPPER, "SAME_LOWER": layers.SAME_LOWER}
+
+_SIZE = r"-?[0-9]{1,12}|[A-Za-wyz][A-Za-wyz0-9_]*"
+
+
+def _read(name: str, token: str, word: str, argument: str) -> Any:
+    """The value of the field `name` that a token writes; what is neither flag nor number nor word is a size."""
+    if name in FLAGS:
+        if token not in ("0", "1"):
+            raise SpecError(f"{word}: {argument}={token[:20]} must be 0 or 1")
+        return token == "1"
+    if name in NUMBERS:
+        if not re.fullmatch(r"-?[0-9]{1,300}(\.[0-9]{1,400})?", token):
+            raise SpecError(f"{word}: {argument}={token[:20]} is not a number; write it like 0.5")
+        return float(token) if "." in token else int(token)
+    if name in ("name", "op"):
+        return token
+    if name == "mode":
+        return token.lower()
+    if name == "padding":
+        return SAME[token] if token in SAME else _extents(token, pairs=True)
+    return _extents(token)
+
+
+def _extents(token: str, pairs: bool = False) -> Value:
+    """`"7"`, `"7x1"` or `"FxG"`: one value, or one per axis in array order (the text is width first).
+
+    `"7x"` is a value for one axis alone; with `pairs`, a value may be `"before:after"`.
+    """
+    parts = token.split("x")
+    alone = len(parts) == 1
+    if len(parts) == 2 and not parts[1]:
+        parts.pop()
+    values = tuple(_extent(part, token, pairs) for part in reversed(parts))
+    return values[0] if alone and not isinstance(values[0], tuple) else values
+
+
+def _extent(part: str, token: str, pairs: bool) -> Value:
+    ends = part.split(":")
+    if len(ends) > 1 + pairs or not all(re.fullmatch(_SIZE, end) for end in ends):
+        raise SpecError(f"{token!r} is not a size: write a number or a letter (no x in it), or several joined by x")
+    values = tuple(int(end) if end.removeprefix("-").isdecimal() else end for end in ends)
+    return values[0] if len(values) == 1 else values
+
+
+def _same_padding(kernel: Value) -> Value:
+    if not isinstance(kernel, int) or kernel % 2 == 0:
+        raise SpecError(f"padding (F-1)/2 is not a whole number for F={kernel}; write CONV(K=..., F={kernel}, P=...)")
+    return (kernel - 1) // 2
+
+
+class _Tree(Transformer[Token, Item]):
+    """Lark's parse, bottom up, as our tree; errors get the column of the layer's first character."""
+
+    @v_args(inline=True)
+    def start(self, chain: Item) -> Item:
+        return chain
+
+    def chain(self, items: list[Item]) -> Item:
+        return Chain(tuple(items))
+
+    @v_args(inline=True)
+    def group(self, chain: Item) -> Item:
+        return chain
+
+    @v_args(inline=True)
+    def repeat(self, item: Item, count: Token) -> Item:
+        value = self._placed(count, lambda: _extents(str(count)))
+        if isinstance(value, tuple):
+            raise self._error(count, f"{count} is no count; write *2 or *N")
+        return Repeat(item, value, (count.start_pos or 0) + 1)
+
+    @v_args(inline=True)
+    def optional(self, item: Item, mark: Token) -> Item:
+        return Optional(item, (mark.start_pos or 0) + 1)
+
+    def branches(self, children: list[Any]) -> Item:
+        split, *branches, (head, merge) = children
+        if len(branches) < 2:
+            raise self._error(head, "a merge needs two branches or more, separated by '|'")
+        return Branches(tuple(branches), merge, (split.start_pos or 0) + 1)
+
+    def argument(self, tokens: list[Token]) -> Argument:
+        name, value = (None, tokens[0]) if len(tokens) == 1 else tokens
+        return name and str(name), str(value)
+
+    def arguments(self, arguments: list[Argument]) -> list[Argument]:
+        return arguments
+
+    @v_args(inline=True)
+    def layer(self, head: Token, arguments: list[Argument] | None = None) -> Item:
+        build = (lambda: _input(str(head))) if head.type == "INPUT" else (lambda: _layer(str(head), arguments))
+        item: Item = self._placed(head, build)
+        return item
+
+    @v_args(inline=True)
+    def merge(self, head: Token, arguments: list[Argument] | None = None) -> tuple[Token, Layer]:
+        return head, self._placed(head, lambda: _merge(str(head), arguments))
+
+    def _placed(self, token: Token, build: Callable[[], Any]) -> Any:
+        try:
+            return build()
+        except SpecError as error:
+            raise self._error(token, str(error)) from None
+
+    @staticmethod
+    def _error(token: Token, problem: str) -> NotationError:
+        return NotationError("", (token.start_pos or 0) + 1, problem)

@@ -1,0 +1,326 @@
+"""ONNX files become Networks.
+
+Only shapes are read: weights stay in the file, data that lie outside of it are never opened, and nothing is run.
+Source: the operators of ONNX as its schemas describe them, https://onnx.ai/onnx/operators.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convproof.architecture import Input, Unknown
+from convproof.architecture.layers import is_letter
+from convproof.errors import ConvproofError, InputError
+from convproof.importers.graph import Imported, Shape
+from convproof.importers.onnx_folding import folded
+from convproof.importers.onnx_graph import OnnxGraph
+from convproof.importers.onnx_operators import RULES
+from convproof.importers.onnx_values import Call, checked_shape, decoded
+from convproof.importers.values import Constant, Extent, Flow, Inexpressible, Value, shown
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, ValueInfoProto
+
+MAX_BYTES, MAX_NODES = 2**31, 20_000
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    output: str | None = None,
+    max_bytes: int = MAX_BYTES,
+    max_nodes: int = MAX_NODES,
+) -> Imported:
+    """The network in an ONNX file, up to the tensor `output` (by default the file's only output).
+
+    The batch is dropped, and dynamic sizes become letters. Operators that no layer kind describes become `Unknown`.
+    Raises `InputError`, naming the file and the node, for a file that is no ONNX model or contradicts itself, has
+    no image as its only input, or exceeds a limit; and where onnx is not installed.
+
+    >>> load("missing.onnx")
+    Traceback (most recent call last):
+    convproof.errors.InputError: missing.onnx: there is no such file
+    """
+    name = shown(os.fspath(path))
+    try:
+        model = _read(Path(path), max_bytes)
+        if len(model.graph.node) > max_nodes:
+            raise InputError(f"it has {len(model.graph.node)} nodes; {max_nodes} is the limit")
+        return _Import(model).network(output)
+    except ConvproofError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _read(path: Path, max_bytes: int) -> ModelProto:
+    data = _bytes(path, max_bytes)
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError:
+        raise InputError("ONNX files need the package onnx; pip install 'convproof[onnx]'") from None
+    try:
+        model: ModelProto = onnx.ModelProto.FromString(data)
+    except DecodeError:
+        raise InputError("this is no ONNX file, or a damaged one") from None
+    if not model.graph.output:
+        raise InputError("this is no ONNX file: there is no graph with an output in it")
+    if not all(isinstance(text, str) for text in _texts(model.graph)):  # protobuf leaves what is no UTF-8 as bytes
+        raise InputError("this is a damaged ONNX file: a name in it is no text")
+    return model
+
+
+def _bytes(path: Path, max_bytes: int) -> bytes:
+    try:
+        if not path.is_file():
+            raise InputError("there is no such file")
+        if (size := path.stat().st_size) > max_bytes:
+            raise InputError(f"the file has {size} bytes; {max_bytes} is the limit")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}") from None
+
+
+def _texts(file: GraphProto) -> Iterator[Any]:
+    for node in file.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+    for declared in (*file.initializer, *file.input, *file.output, *file.value_info):
+        yield declared.name
+    yield from (sparse.values.name for sparse in file.sparse_initializer)
+
+
+class _Import:
+    """One graph on its way to a network."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.file = model.graph
+        self.opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=1)
+        self.stored = _stored(self.file)
+        self.makers = _makers(self.file, self.stored)
+        self.inputs = {each.name: each for each in self.file.input if each.name not in self.stored}
+        self.values: dict[str, Value] = {}
+
+    def network(self, output: str | None) -> Imported:
+        """The network up to a tensor."""
+        wanted = self._output(output)
+        order, roots = self._needed(wanted)
+        uses: dict[str, int] = {wanted: 1}
+        for node in order:
+            for tensor in set(self._reads(node)):
+                uses[tensor] = uses.get(tensor, 0) + 1
+        graph = OnnxGraph(_declared(self.file), uses)
+        self._place_image(graph, roots, order)
+        for node in order:
+            try:
+                self._translate(node, graph)
+            except ConvproofError as error:
+                raise InputError(f"{_place(node)}: {error}") from None
+        end = self.values[wanted]
+        if isinstance(end, Constant):
+            raise InputError(f"the output {shown(wanted)!r} does not depend on the image")
+        return graph.imported(end)
+
+    def _output(self, output: str | None) -> str:
+        names: list[str] = [each.name for each in self.file.output]
+        if output is None:
+            if len(names) != 1:
+                listed = ", ".join(map(shown, names[:10])) or "none"
+                raise InputError(f"it has {len(names)} outputs ({listed}); name one of them (output=, or --tensor)")
+            return names[0]
+        if output not in self.makers and output not in self.inputs:
+            raise InputError(f"it has no tensor {shown(output)!r}; its outputs are {', '.join(map(shown, names[:10]))}")
+        return output
+
+    def _needed(self, wanted: str) -> tuple[list[NodeProto], list[str]]:
+        """The nodes that a tensor hangs on, each after those that it reads; and the inputs of the graph among them.
+
+        In the order of the file, where that is such an order, as it has to be.
+        """
+        order: list[int] = []
+        roots: dict[str, None] = {}
+        begun: set[int] = set()
+        done: set[int] = set()
+        waiting = [(wanted, "the output")]
+        while waiting:
+            tensor, reader = waiting[-1]
+            number = self.makers.get(tensor)
+            if number is not None and number not in begun:
+                begun.add(number)
+                place = _place(self.file.node[number])
+                reads = self._reads(self.file.node[number])
+                for read in reads:
+                    if (maker := self.makers.get(read)) in begun and maker not in done:
+                        raise InputError(f"{place} reads {shown(read)!r}, which is made of what it makes: a circle")
+                waiting += [(read, place) for read in reversed(reads)]
+                continue
+            waiting.pop()
+            if number is None:
+                self._root(tensor, reader, roots)
+            elif number not in done:
+                done.add(number)
+                order.append(number)
+        makers = (
+            (number, self.makers.get(read, -1)) for number in order for read in self._reads(self.file.node[number])
+        )
+        if all(maker < number for number, maker in makers):
+            order.sort()
+        return [self.file.node[number] for number in order], list(roots)
+
+    def _reads(self, node: NodeProto) -> list[str]:
+        return [*(name for name in node.input if name), *self._outer(node)]
+
+    def _root(self, tensor: str, reader: str, roots: dict[str, None]) -> None:
+        if tensor in self.inputs:
+            roots[tensor] = None
+        elif tensor not in self.stored:
+            raise InputError(f"{reader} reads {shown(tensor)!r}, which nothing makes")
+
+    def _outer(self, node: NodeProto) -> list[str]:
+        """The tensors of this graph that the graphs inside a node read."""
+        graphs = [g for each in node.attribute for g in (*each.graphs, *([each.g] if each.HasField("g") else []))]
+        found: dict[str, None] = {}
+        while graphs:
+            inner = graphs.pop()
+            for each in inner.node:
+                found |= dict.fromkeys(each.input)
+                graphs += [g for a in each.attribute for g in (*a.graphs, *([a.g] if a.HasField("g") else []))]
+            found |= dict.fromkeys(output.name for output in inner.output)
+        return [name for name in found if name in self.makers or name in self.stored or name in self.inputs]
+
+    def _place_image(self, graph: OnnxGraph, roots: list[str], order: list[NodeProto]) -> None:
+        """The Input layer, from the one input that is an image."""
+        images = [name for name in roots if len(_dims(self.inputs[name])) in (3, 4, 5)]
+        if len(images) != 1 or len(roots) != 1:
+            listed = ", ".join(f"{shown(name)} with {len(_dims(self.inputs[name]))} axes" for name in roots[:10])
+            raise InputError(f"it needs one input, an image with 3 to 5 axes (N, C, H, W); it has {listed or 'none'}")
+        (name,) = images
+        dims = _dims(self.inputs[name])
+        readers = [node for node in order if name in self._reads(node)]
+        last = len(dims) - 1
+        to_front = [0, last, *range(1, last)]
+        if readers and all(each.op_type == "Transpose" and _perm(each) == to_front for each in readers):
+            graph.channels_last = name
+            dims = [dims[axis] for axis in to_front]
+        batch, channels, *sizes = _letters(dims)
+        try:
+            layer = Input(channels, tuple(sizes))
+        except ConvproofError as error:
+            raise InputError(f"input {shown(name)!r}: {error}") from None
+        self.values[name] = graph.image(layer, name, batch if isinstance(batch, int) else Extent("", 0))
+
+    def _value(self, name: str, graph: OnnxGraph) -> Value | None:
+        if name and name not in self.values:
+            self.values[name] = found = self.stored[name]()
+            graph.stored[name] = found.shape or ()
+        return self.values.get(name)
+
+    def _translate(self, node: NodeProto, graph: OnnxGraph) -> None:
+        """What a node makes: a constant, a layer, or a layer that nothing is known about."""
+        call = Call(node, [self._value(name, graph) for name in node.input], self.opset)
+        outer = [self._value(name, graph) for name in self._outer(node)]
+        flows = [each for each in (*call.inputs, *outer) if isinstance(each, Flow)]
+        tensors = [name for name in node.output if name]
+        if not tensors:
+            return
+        if flows:
+            made = _layer(call, graph, flows)
+            if isinstance(made, tuple):
+                self.values |= {name: each for name, each in zip(node.output, made, strict=True) if name}
+                return
+            self.values[tensors[0]] = made
+            why = "no layer kind has a second output"
+            self.values |= {name: _unknown(call, graph, flows, why, name) for name in tensors[1:] if name in graph.uses}
+        else:
+            made = folded(call)
+            self.values |= {name: Constant() for name in tensors[1:]} | {tensors[0]: made}
+            if tensors[0] in made.sources:
+                graph.stored[tensors[0]] = made.shape or ()
+
+
+def _layer(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Value | tuple[Value, ...]:
+    rule = RULES.get(call.op) if call.node.domain in ("", "ai.onnx") else None
+    try:
+        if rule is None:
+            raise Inexpressible("no layer kind does what it does")
+        return rule(call, graph)
+    except Inexpressible as reason:
+        return _unknown(call, graph, flows, str(reason))
+
+
+def _unknown(call: Call, graph: OnnxGraph, flows: list[Flow], why: str, tensor: str = "") -> Flow:
+    """The node as an operation that nothing is known about; `tensor` is what it makes, if not its first output."""
+    op = shown(".".join(each for each in (call.node.domain, call.op) if each))
+    made = graph.add(call, Unknown(op), flows, None, tensor=tensor)
+    graph.note(made, f"not understood: {why}")
+    return made
+
+
+def _place(node: NodeProto) -> str:
+    name = node.name or next((each for each in node.output if each), "")
+    return f"node {shown(name)!r} ({shown(node.op_type)})"
+
+
+def _stored(file: GraphProto) -> dict[str, Callable[[], Constant]]:
+    """The stored tensors, decoded when they are asked for."""
+    found: dict[str, Callable[[], Constant]] = {}
+    for each in file.initializer:
+        found[each.name] = partial(decoded, each, each.name)
+    for sparse in file.sparse_initializer:
+        name = sparse.values.name
+        found[name] = partial(_sparse, sparse)
+    if len(found) != len(file.initializer) + len(file.sparse_initializer):
+        raise InputError("two stored tensors have the same name")
+    return found
+
+
+def _sparse(tensor: SparseTensorProto) -> Constant:
+    name = tensor.values.name
+    return Constant(checked_shape(tensor.dims, name), None, (name,))
+
+
+def _makers(file: GraphProto, stored: Mapping[str, Any]) -> dict[str, int]:
+    """The number of the node that makes each tensor."""
+    found: dict[str, int] = {}
+    taken = {*stored, *(each.name for each in file.input)}
+    for number, node in enumerate(file.node):
+        for name in node.output:
+            if name in found or name in taken:
+                raise InputError(f"{_place(node)} makes {shown(name)!r}, which is there already")
+            if name:
+                found[name] = number
+    return found
+
+
+def _dims(declared: ValueInfoProto) -> list[Any]:
+    """The declared shape: numbers, names, or None where nothing is said; [] where no shape is declared."""
+    return [
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value != -1 else dim.dim_param or None
+        for dim in declared.type.tensor_type.shape.dim
+    ]
+
+
+def _declared(file: GraphProto) -> dict[str, Shape]:
+    """The shapes of activations that the file tells, without the batch."""
+    return {
+        each.name: tuple(n if isinstance(n, int) and n > 0 else None for n in _dims(each)[1:])
+        for each in (*file.value_info, *file.output)
+    }
+
+
+def _letters(dims: list[Any]) -> list[Any]:
+    """(batch, channels, *sizes): numbers as they are, letters for what is open, the file's own where it has some."""
+    usual = ["N", "C", *("D", "H", "W")[5 - len(dims) :]]
+    own = [n if isinstance(n, str) and is_letter(n) and n[0] not in "Pp" and len(n) <= 20 else None for n in dims]
+    found = []
+    for dim, name, other in zip(dims, own, usual, strict=True):
+        while name is None and other in own:
+            other += "_"
+        found.append(dim if isinstance(dim, int) else name or other)
+    return found
+
+
+def _perm(node: NodeProto) -> list[int]:
+    return [n for each in node.attribute if each.name == "perm" for n in each.ints]

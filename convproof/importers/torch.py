@@ -1,0 +1,408 @@
+"""PyTorch modules become Networks.
+
+torch.fx runs the module's forward once on proxies, which record what is done with the image; rules say which layers
+that is. Nothing is computed: parameters are only asked for their shapes, and where a size must be known as a number,
+torch is asked for it on tensors that hold no data.
+Source: the modules and functions of torch.nn, https://docs.pytorch.org/docs/stable/nn.html.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import operator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from convproof.architecture import layers
+from convproof.errors import ConvproofError, InputError
+from convproof.importers.graph import Imported
+from convproof.importers.torch_graph import IMAGE, Call, Rule, TorchGraph
+from convproof.importers.torch_operators import FUNCTIONS, MODULES
+from convproof.importers.torch_shapes import SIZES
+from convproof.importers.torch_values import Computed, Formula, Product, Size, times
+from convproof.importers.values import Constant, Extent, Flow, Inexpressible, shown
+
+_VIEWS = (
+    "chunk", "contiguous", "detach", "expand", "flatten", "getitem", "narrow", "permute", "reshape", "select", "split",
+    "squeeze", "swapaxes", "transpose", "unbind", "unflatten", "unsqueeze", "view",
+)  # fmt: skip
+"""Functions whose results may share their elements with what they read."""
+
+_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.neg)
+
+
+def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None) -> Imported:
+    """The network that a `torch.nn.Module` is in evaluation, up to the tensor `output` (by default the only one).
+
+    `input_shape` is (C, H, W), or has one or three sizes, in numbers or letters, without the batch. Left out, the first
+    convolution says how many channels and axes there are, and the sizes are letters. Layers are named as the modules
+    are. What no layer kind describes becomes `Unknown`. Raises `InputError`, naming the place, for a forward that takes
+    or returns several tensors or cannot be traced, for what contradicts itself, and where torch is not installed.
+
+    >>> load("resnet18")
+    Traceback (most recent call last):
+    convproof.errors.InputError: a str is no torch.nn.Module
+    """
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    kinds = {(kind.__module__, kind.__name__) for kind in type(module).__mro__}
+    if ("torch.nn.modules.module", "Module") not in kinds:
+        raise InputError(f"a {type(module).__name__} is no torch.nn.Module")
+    try:
+        import torch.fx
+    except ImportError:
+        raise InputError("torch modules need the package torch; pip install 'convproof[torch]'") from None
+    try:
+        with _left_alone(module):
+            return _Import(torch, module, input_shape).network(output)
+    except ConvproofError as error:
+        raise InputError(f"{type(module).__name__}: {error}") from None
+
+
+@contextmanager
+def _left_alone(module: Any) -> Iterator[None]:
+    """The module in evaluation; afterwards all is as it was before, also what a forward keeps for itself."""
+    before = [(each, each.training, dict(each.__dict__)) for each in module.modules()]
+    try:
+        for each, _, _ in before:
+            each.training = False
+        yield
+    finally:
+        for each, training, attributes in before:
+            for added in each.__dict__.keys() - attributes.keys():
+                del each.__dict__[added]
+            each.__dict__.update(attributes)
+            each.training = training
+
+
+class _Import:
+    """One module on its way to a network: what torch.fx records, and what each recorded node makes."""
+
+    def __init__(self, torch: Any, module: Any, input_shape: Sequence[Any] | None) -> None:
+        self.torch, self.module, self.input_shape = torch, module, input_shape
+        self.modules: dict[str, Any] = dict(module.named_modules(remove_duplicate=False))
+        self.names = {id(each): name for name, each in module.named_parameters()}
+        self._check()
+        stored = {self.names[id(each)]: tuple(each.shape) for each in module.parameters()}
+        self.graph = TorchGraph(self._measured, stored)
+        self.values: dict[Any, Any] = {}
+        """What each node makes: a `Flow`, a `Constant`, `Computed`, or Python's values with `Size`s among them."""
+        self.shadows: dict[Any, Any] = {}
+        self.fake: Any = None
+        self.tracer: Any = _tracer(torch, self)
+
+    def network(self, output: str | None) -> Imported:
+        """The network up to a tensor."""
+        try:
+            self.tracer.trace(self.module)
+        except ConvproofError:
+            raise
+        except Exception as error:  # a forward may raise anything
+            line = next(iter(str(error).splitlines()), "")
+            raise InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}") from None
+        return self.graph.imported(self._chosen(output))
+
+    def _check(self) -> None:
+        if isinstance(self.module, self.torch.jit.ScriptModule):
+            raise InputError("a ScriptModule cannot be traced; give the module that it was made from")
+        for name, each in self.module.named_parameters():
+            if self.torch.nn.parameter.is_lazy(each):
+                raise InputError(f"the shape of {name} is not known yet; run the module once before")
+        given = inspect.signature(self.module.forward).parameters.values()
+        needed = [p.name for p in given if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if len(needed) > 1:
+            raise InputError(f"its forward needs {len(needed)} inputs ({', '.join(needed)}); it must be one, an image")
+
+    # --- while the module is traced -----------------------------------------------------------------------------------
+
+    def _where(self) -> str:
+        """The forward that is being traced."""
+        *_, path = "", *(path for path, _ in self.tracer.module_stack.values())
+        return f"the forward of {path} ({type(self.modules[path]).__name__})" if path else "its forward"
+
+    def known(self, proxy: Any) -> Any:
+        """The value of a proxy that a forward asks for. Raises `InputError` where it hangs on more than sizes."""
+        try:
+            value = self._value(proxy.node)
+            if isinstance(value, tuple | list):
+                return value
+            if isinstance(value, Flow | Constant):
+                raise Inexpressible("the values of tensors are not computed")
+            return self.graph.resolved(value)
+        except Inexpressible as reason:
+            raise InputError(f"{self._where()} cannot be traced: {reason}") from None
+
+    def count(self, proxy: Any) -> int:
+        """How many parts a proxy has that a forward goes through."""
+        value = self._value(proxy.node)
+        parts = self._shadowed(proxy.node) if isinstance(value, Flow) else self.known(proxy)
+        if not isinstance(parts, tuple | list):
+            reason = self.graph.missing(f"how many tensors {self._op(proxy.node)} returns")
+            raise InputError(f"{self._where()} cannot be traced: {reason}")
+        return len(parts)
+
+    def is_leaf(self, module: Any) -> bool:
+        """Whether there is a rule for what the module does."""
+        return _kind(module) in MODULES
+
+    # --- what each node makes -----------------------------------------------------------------------------------------
+
+    def _value(self, node: Any) -> Any:
+        for each in self.tracer.graph.nodes:
+            if each not in self.values:
+                self.values[each] = self._translated(each)
+        return self.values[node]
+
+    def _translated(self, node: Any) -> Any:
+        """What a node makes of the values that are there already."""
+        if node.op == "placeholder":
+            return self._image()
+        if node.op == "get_attr":
+            return self._stored(node.target)
+        args, kwargs = self.torch.fx.node.map_arg((node.args, node.kwargs), self.values.__getitem__)
+        if node.op == "output":
+            return args[0]
+        call, rule = self._call(node, args, kwargs)
+        try:
+            made = self._made(call, rule)
+        except Inexpressible as reason:
+            return call.unknown(str(reason)) if call.flows and call.op not in SIZES else Computed(str(reason))
+        except ConvproofError as error:
+            raise InputError(f"{call.place} ({call.op}): {error}") from None
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return call.unknown(f"its settings are none that torch knows ({error})")
+        if isinstance(made, Flow):
+            if call.others:
+                call.note(
+                    made, f"its weights are computed from {', '.join(call.others)}; the layer counts them, not these"
+                )
+            if call.in_place and isinstance(self.values[node.all_input_nodes[0]], Flow):
+                self.values[node.all_input_nodes[0]] = made
+        return made
+
+    def _call(self, node: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Call, Rule | None]:
+        """What a node does, and the rule for it."""
+        op = self._op(node)
+        if node.op == "call_module":
+            module = self.modules[node.target]
+            call = Call(self.graph, node, op, node.target, "input", args, kwargs, module)
+            call.learned = tuple(dict.fromkeys(self.names[id(each)] for each in module.parameters()))
+            return call, MODULES.get(op)
+        rule, order = FUNCTIONS.get(op.rstrip("_"), (None, "")) if self._is_torch(node) else (None, "")
+        *_, path = "", *(path for path, _ in node.meta.get("nn_module_stack", {}).values())
+        call = Call(self.graph, node, op, (f"{path}.{op}" if path else op).rstrip("_"), order, args, kwargs)
+        call.learned = tuple(dict.fromkeys(name for each in call.reads(Constant) for name in each.sources))
+        return call, rule
+
+    def _op(self, node: Any) -> str:
+        """The name of a node in PyTorch."""
+        if node.op == "call_module":
+            return _kind(self.modules[node.target])
+        return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "function")
+
+    def _is_torch(self, node: Any) -> bool:
+        """Whether a function is the one of torch, or of Python, that the table means by its name."""
+        op, torch = self._op(node), self.torch
+        spaces = [torch.nn.functional, torch._C._nn, operator, builtins]
+        if op not in ("adaptive_max_pool1d", "batch_norm"):  # torch's own take others
+            spaces.append(torch)
+        return node.op == "call_method" or any(getattr(space, op, None) is node.target for space in spaces)
+
+    def _made(self, call: Call, rule: Rule | None) -> Any:
+        function = call.node.target
+        if isinstance(function, type) and issubclass(function, tuple):
+            return function(*call.args, **call.kwargs)
+        if function is operator.getitem and isinstance(call.args[0], tuple | list):
+            return call.args[0][self.graph.resolved(call.args[1])]
+        if not call.flows:
+            return self._folded(call, rule)
+        if rule is None:
+            raise Inexpressible("no layer kind does what it does")
+        if "out" in call.kwargs or (call.in_place and self._is_part(call.node.all_input_nodes)):
+            raise Inexpressible("it changes another tensor too")
+        if call.module is not None and len(call.args) + len(call.kwargs) != 1:
+            raise Inexpressible("it is called with more than its input")
+        return rule(call)
+
+    def _is_part(self, read: Sequence[Any]) -> bool:
+        """Whether the first that a node reads is a view of something, or was made by a function that may be one."""
+        return bool(read) and read[0].op != "call_module" and self._op(read[0]).rstrip("_") in _VIEWS
+
+    def _folded(self, call: Call, rule: Rule | None) -> Any:
+        """What a node makes that reads no activation."""
+        function, args = call.node.target, call.args
+        if rule is not None and call.op in SIZES:
+            return rule(call)
+        if call.reads(Constant):
+            return Constant(self._measured(call.node), None, call.learned)
+        if function is operator.add and all(isinstance(each, tuple) for each in args):
+            return args[0] + args[1]
+        if function is operator.mul and all(isinstance(each, Size) for each in args):
+            return times(args)
+        if function in (operator.eq, operator.ne) and args[0] == args[1]:
+            return function is operator.eq
+        if function in _ARITHMETIC and any(isinstance(each, Extent | Product | Formula) for each in args):
+            return Formula(function, tuple(args))
+        if getattr(function, "__module__", "") not in ("_operator", "builtins", "math"):
+            raise Inexpressible(f"the result of {call.op} is not looked at")
+        try:
+            return function(*self.graph.resolved(args))
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise Inexpressible(f"{call.op}: {error}") from None
+
+    def _image(self) -> Flow:
+        """The Input layer; rules are told its sizes only if they ask for the numbers."""
+        given = ("C", *("D", "H", "W")[3 - self._rank() :]) if self.input_shape is None else self.input_shape
+        try:
+            channels, *sizes = given
+        except (TypeError, ValueError):
+            raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
+        image = self.graph.image(layers.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
+        extents = (Extent(IMAGE, n) for n in range(2, len(sizes) + 2))
+        self.graph.flows[IMAGE] = flow = replace(image, shape=(self.graph.batch, channels, *extents))
+        return flow
+
+    def _rank(self) -> int:
+        """How many spatial axes the first convolution or pool has, as far as it is traced; else the first of all."""
+        recorded = (self._op(node) for node in self.tracer.graph.nodes)
+        for name in (*recorded, *map(_kind, self.modules.values())):
+            found = re.search("(?i)(?:conv|pool).*([123])d$", name)
+            if found:
+                return int(found[1])
+        raise InputError("no convolution says how many axes the image has; give input_shape=(C, H, W)")
+
+    def _stored(self, target: str) -> Any:
+        """A parameter, a buffer, or something else that the module keeps."""
+        found = self._kept(target)
+        if not isinstance(found, self.torch.Tensor):
+            return Computed(f"{target} is no tensor")
+        learned = self.names.get(id(found))
+        return Constant(tuple(found.shape), None, () if learned is None else (learned,))
+
+    def _kept(self, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.modules[path]
+        return next(
+            (kept[name] for kept in (module._parameters, module._buffers, module.__dict__) if name in kept), None
+        )
+
+    def _chosen(self, output: str | None) -> Flow:
+        """The tensor that is asked for, of those that the forward returns."""
+        found = dict(_named(self._value(next(iter(reversed(self.tracer.graph.nodes))))))
+        listed = ", ".join(map(shown, list(found)[:10]))
+        if not found:
+            raise InputError("what its forward returns does not depend on the image")
+        if output is None and len(found) > 1:
+            raise InputError(
+                f"its forward returns {len(found)} tensors ({listed}); name one of them (output=, or --tensor)"
+            )
+        if output is not None and output not in found:
+            raise InputError(f"its forward returns no tensor {shown(output)!r}; there are {listed}")
+        return found[output] if output is not None else next(iter(found.values()))
+
+    # --- sizes as numbers ---------------------------------------------------------------------------------------------
+
+    def _measured(self, node: Any) -> tuple[int, ...] | None:
+        """The shape that torch makes of a node on tensors without data; None where it makes none, or the image has
+        letters."""
+        shape = getattr(self._shadowed(node), "shape", None)
+        return None if shape is None else tuple(shape)
+
+    def _shadowed(self, node: Any) -> Any:
+        """What a node makes on tensors without data, or None."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+        from torch.fx._symbolic_trace import _maybe_revert_all_patches
+
+        self.fake = self.fake or FakeTensorMode(allow_non_fake_inputs=True)
+        with _maybe_revert_all_patches(), self.torch.no_grad(), self.fake:
+            for each in self.tracer.graph.nodes:
+                if each not in self.shadows:
+                    self.shadows[each] = self._shadow(each)
+                if each is node:
+                    break
+        return self.shadows[node]
+
+    def _shadow(self, node: Any) -> Any:
+        """The same, where it is known for all nodes before."""
+        if any(self.shadows[each] is None for each in node.all_input_nodes):
+            return None
+        args, kwargs = self.torch.fx.node.map_arg((node.args, node.kwargs), self.shadows.__getitem__)
+        try:
+            if node.op == "placeholder":
+                like = next(self.module.parameters(), self.torch.empty(()))
+                return self.torch.empty(1, *(self.input_shape or ("C",)), dtype=like.dtype, device=like.device)
+            if node.op == "get_attr":
+                return self.fake.from_tensor(self._kept(node.target))
+            if node.op == "call_method":
+                return getattr(args[0], node.target)(*args[1:], **kwargs)
+            return (self.modules[node.target] if node.op == "call_module" else node.target)(*args, **kwargs)
+        except Exception:  # the image has letters, or at its size the module does not run
+            return None
+
+
+def _tracer(torch: Any, of: _Import) -> Any:
+    """A tracer that enters all modules without a rule, and whose proxies know sizes."""
+
+    class Proxy(torch.fx.Proxy):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> Any:
+            if name in ("shape", "ndim"):
+                return self.tracer.create_proxy("call_function", getattr, (self, name), {})
+            return super().__getattr__(name)
+
+        def __len__(self) -> int:
+            return of.count(self)
+
+        def __index__(self) -> int:
+            return operator.index(of.known(self))
+
+        def __int__(self) -> int:
+            return int(of.known(self))
+
+        def __float__(self) -> float:
+            return float(of.known(self))
+
+    class Tracer(torch.fx.Tracer):  # type: ignore[misc]
+        proxy_buffer_attributes = True
+
+        def create_args_for_root(self, forward: Any, is_module: bool, concrete_args: Any = None) -> Any:
+            return forward, [of.module, self.create_proxy("placeholder", IMAGE, (), {})]
+
+        def is_leaf_module(self, module: Any, path: str) -> bool:
+            return of.is_leaf(module) or bool(super().is_leaf_module(module, path))
+
+        def proxy(self, node: Any) -> Any:
+            return Proxy(node, self)
+
+        def to_bool(self, proxy: Any) -> bool:
+            return bool(of.known(proxy))
+
+        def iter(self, proxy: Any) -> Iterator[Any]:
+            return iter([proxy[place] for place in range(of.count(proxy))])
+
+    return Tracer()
+
+
+def _kind(module: Any) -> str:
+    """The class of torch.nn with a rule whose forward the module has; else its own class, by another name."""
+    own = type(module)
+    hooked = "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks
+    kinds: tuple[Any, ...] = () if hooked else own.__mro__
+    for kind in kinds:
+        same = all(getattr(kind, name, None) is getattr(own, name, None) for name in ("forward", "_conv_forward"))
+        if same and kind.__name__ in MODULES and kind.__module__.startswith("torch.nn."):
+            return str(kind.__name__)
+    return f"another {own.__name__}" if own.__name__ in MODULES else own.__name__
+
+
+def _named(value: Any, name: str = "") -> Iterator[tuple[str, Flow]]:
+    """The tensors among what a forward returns, by their keys and places."""
+    if isinstance(value, Flow):
+        yield name or "0", value
+    elif isinstance(value, Mapping | list | tuple):
+        if hasattr(value, "_asdict"):
+            value = value._asdict()
+        for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _named(each, f"{name}.{key}" if name else str(key))

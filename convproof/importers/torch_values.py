@@ -1,0 +1,188 @@
+"""What the nodes of a traced module make beside tensors: sizes, and the elements of a layer in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convproof.importers.values import Extent, Flow, Inexpressible
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A value of which nothing is known, with the reason."""
+
+    why: str
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Product:
+    """Sizes multiplied, at least one of them not known as a number."""
+
+    factor: int
+    extents: tuple[Extent, ...]
+
+
+Size = int | Extent | Product
+
+
+def parts(size: Size) -> tuple[int, tuple[Extent, ...]]:
+    """A size as a number times extents."""
+    if isinstance(size, Product):
+        return size.factor, size.extents
+    return (size, ()) if isinstance(size, int) else (1, (size,))
+
+
+def times(sizes: Iterable[Size]) -> Size:
+    """The sizes multiplied; equal products are written alike.
+
+    >>> times([3, times([Extent("conv", 2), 4])]) == times([12, Extent("conv", 2)])
+    True
+    """
+    factor, extents = 1, list[Extent]()
+    for n, more in map(parts, sizes):
+        factor *= n
+        extents += more
+    if not extents or (factor == 1 and len(extents) == 1):
+        return extents[0] if extents else factor
+    return Product(factor, tuple(sorted(extents, key=lambda each: (each.layer, each.axis))))
+
+
+def over(whole: Size, part: Size) -> Size:
+    """What makes `whole`, multiplied by `part`. Raises `Inexpressible` where nothing is known to."""
+    (n, extents), (m, others) = parts(whole), parts(part)
+    rest = list(extents)
+    for each in others:
+        if each not in rest:
+            raise Inexpressible(OTHERWISE)
+        rest.remove(each)
+    if m == 0 or n % m:
+        raise Inexpressible(OTHERWISE)
+    return times([n // m, *rest])
+
+
+OTHERWISE = "it lays out the elements in another way"
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What Python's operators make of sizes that are not known as numbers; worked out where a number is needed."""
+
+    function: Any
+    operands: tuple[Any, ...]
+
+
+# --- axes -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Atom:
+    """An axis of a tensor, or a factor of it: `size` steps, each of `inner` positions."""
+
+    axis: int
+    size: Size
+    inner: int = 1
+
+
+Axes = tuple[tuple[Atom, ...], ...]
+"""What each axis is made of; an axis of size 1 is made of nothing."""
+
+
+def own_axes(sizes: Sequence[Size]) -> Axes:
+    """The axes of a tensor as it is."""
+    return tuple(() if n == 1 else (Atom(axis, n),) for axis, n in enumerate(sizes))
+
+
+@dataclass(frozen=True)
+class View:
+    """The elements of x, whose axes are `own`, on other axes."""
+
+    x: Flow
+    own: Axes
+    axes: Axes
+
+    def on(self, axes: Iterable[Iterable[Atom]]) -> View:
+        """The same elements on other axes again."""
+        return replace(self, axes=tuple(map(_joined, axes)))
+
+    def sizes(self) -> tuple[Size, ...]:
+        """The size of each axis."""
+        return tuple(times(atom.size for atom in axis) for axis in self.axes)
+
+    @property
+    def keeps_batch(self) -> bool:
+        """Whether the first axis is that of x."""
+        return self.axes[:1] == self.own[:1]
+
+    @property
+    def shuffled(self) -> int | None:
+        """The groups of channels, where it is x with its channels shuffled."""
+        if len(self.axes) != len(self.own) or len(self.axes[1]) != 2:
+            return None
+        (inner, outer), groups = self.axes[1], self.axes[1][1].size
+        shuffled = (
+            inner.inner == 1 and outer.inner == inner.size and self.own[1] == (Atom(1, times([inner.size, groups])),)
+        )
+        others = self.axes[:1] == self.own[:1] and self.axes[2:] == self.own[2:]
+        return groups if shuffled and others and isinstance(groups, int) else None
+
+    def reshaped(self, target: Sequence[Size]) -> View:
+        """The elements laid out in a shape, in which one size may be -1. Raises `Inexpressible` for what cuts through
+        axes whose sizes are not known."""
+        atoms = [atom for axis in self.axes for atom in axis]
+        if -1 in target:
+            rest = over(times(atom.size for atom in atoms), times(n for n in target if n != -1))
+            target = [rest if n == -1 else n for n in target]
+        axes = [_dealt(atoms, n) for n in target]
+        if atoms:
+            raise Inexpressible(OTHERWISE)
+        return self.on(axes)
+
+
+def _joined(atoms: Iterable[Atom]) -> tuple[Atom, ...]:
+    """The atoms, those put together that are neighbours in x."""
+    found: list[Atom] = []
+    for atom in atoms:
+        last = found[-1] if found else None
+        if last and last.axis == atom.axis and last.inner == times([atom.size, atom.inner]):
+            found[-1] = Atom(atom.axis, times([last.size, atom.size]), atom.inner)
+        else:
+            found.append(atom)
+    return tuple(found)
+
+
+def _dealt(atoms: list[Atom], size: Size) -> tuple[Atom, ...]:
+    """The first of the atoms, taken off the list, that have `size` elements; one that has too many is divided."""
+    taken: list[Atom] = []
+    while (have := times(each.size for each in taken)) != size:
+        if not atoms:
+            raise Inexpressible(OTHERWISE)
+        atom = atoms.pop(0)
+        wanted = parts(size)[0] // parts(have)[0]
+        if isinstance(atom.size, int) and 1 < wanted < atom.size:
+            rest = over(atom.size, wanted)
+            atoms.insert(0, replace(atom, size=rest))
+            atom = Atom(atom.axis, wanted, atom.inner * parts(rest)[0])
+        taken.append(atom)
+    return tuple(taken)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What stands in nested lists, tuples, dictionaries and slices.
+
+    >>> list(leaves([1, (2, {"three": 3}), slice(4, 5)]))
+    [1, 2, 3, 4, 5, None]
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif isinstance(value, slice):
+        value = [value.start, value.stop, value.step]
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from leaves(each)
+    else:
+        yield value

@@ -1,0 +1,135 @@
+"""What a SPEC on the command line names: notation, a classic, a file, or an object in a module."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convproof.architecture import Input, Network, notation, printing, zoo
+from convproof.architecture.notation import Chain
+from convproof.errors import InputError
+
+if TYPE_CHECKING:
+    from convproof.importers.graph import Imported
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network, what else is known of it where it was imported, and what to know about it."""
+
+    network: Network
+    imported: Imported | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def source(spec: str, image: Input | None = None, tensor: str | None = None) -> Source | str:
+    """The network that a SPEC names, on `image` if that is given; of a family of networks, its notation.
+
+    `tensor` is the one of a model's outputs that is wanted. Raises `InputError`, and what notation and importers raise.
+
+    >>> source("vgg16").network.image
+    Input(channels=3, sizes=(224, 224))
+    >>> source("INPUT[WxWx3] -> [CONV3-8]*N", Input(1, ("H", "W")))
+    'INPUT[WxHx1] -> [CONV3-8]*N'
+    """
+    text = spec.strip()
+    if text.lower() in zoo.ENTRIES:
+        classic = zoo.ENTRIES[text.lower()]
+        return Source(_on(notation.network(classic.notation), image), None, classic.notes)
+    if text.lower().endswith(".onnx"):
+        from convproof.importers import onnx
+
+        return _imported(onnx.load(text, output=tensor), image)
+    if match := re.fullmatch(r"([^:>\[\]]+\.py|[\w.]+):([\w.]+)", text):
+        return _object(_found(*match.groups()), text, image, tensor)
+    if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
+        close = difflib.get_close_matches(text, zoo.ENTRIES, n=3)
+        known = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(zoo.ENTRIES)}."
+        raise InputError(f"no classic is named {text!r}; {known} Or write the network in notation")
+    return _of_text(text, image)
+
+
+def read_image(text: str) -> Input:
+    """`HxWxC` (or WxC, DxHxWxC), in numbers or letters, as an Input layer.
+
+    >>> read_image("224x224x3")
+    Input(channels=3, sizes=(224, 224))
+    """
+    parts = text.split("x")
+    if len(parts) < 2 or not all(re.fullmatch(r"[0-9]{1,12}|[A-Za-z][A-Za-z0-9_]*", part) for part in parts):
+        raise InputError(f"--input {text!r} is not HxWxC, height first, in numbers or letters: 224x224x3, HxWx3")
+    *sizes, channels = (int(part) if part.isdecimal() else part for part in parts)
+    if 0 in (channels, *sizes):
+        raise InputError(f"--input {text!r} has a 0; sizes and channels are 1 or more")
+    return Input(channels, tuple(sizes))
+
+
+def _of_text(text: str, image: Input | None) -> Source | str:
+    """The network of a text, or a family's text; one without INPUT gets --input in front."""
+    tree = notation.parse(text)
+    if notation.is_family(tree):
+        if image is None or not isinstance(tree, Chain):
+            return text
+        return printing.to_notation(Chain((image, *tree.items[notation.has_input(text) :])))
+    return Source(_on(notation.network(text, None if notation.has_input(text) else image), image))
+
+
+def _on(network: Network, image: Input | None) -> Network:
+    """`network` on another input, which must have as many axes as its own."""
+    if image is None:
+        return network
+    own = network.image
+    if len(image.sizes) != len(own.sizes):
+        example = "x".join(map(str, (*own.sizes, own.channels)))
+        axes = f"{len(image.sizes)} spatial {'axis' if len(image.sizes) == 1 else 'axes'}"
+        raise InputError(f"--input has {axes}, the network {len(own.sizes)}; write it like {example}")
+    return network.with_input(image)
+
+
+def _imported(found: Imported, image: Input | None) -> Source:
+    """What an importer found, on another input of as many channels if that is given."""
+    own = found.network.image.channels
+    if image is not None and isinstance(own, int) and image.channels != own:
+        raise InputError(f"--input has {image.channels} channels; the weights are for {own}")
+    remarks = tuple(f"{layer}: {note}" for layer, note in found.notes.items())
+    return Source(_on(found.network, image), found, remarks)
+
+
+def _object(found: object, text: str, image: Input | None, tensor: str | None) -> Source | str:
+    """A Network, notation text, or a PyTorch module."""
+    if isinstance(found, str):
+        return _of_text(found, image)
+    if isinstance(found, Network):
+        return Source(_on(found, image))
+    if any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
+        from convproof.importers import torch
+
+        shape = None if image is None else (image.channels, *image.sizes)
+        return _imported(torch.load(found, shape, output=tensor), image)
+    what = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
+    raise InputError(f"{text} is {what}; it must be a convproof.Network, notation text or a torch.nn.Module")
+
+
+def _found(module: str, path: str) -> Any:
+    """The object at a path in a module, or in a Python file; the current folder counts."""
+    import importlib
+
+    place = Path(module).parent if module.endswith(".py") else Path()
+    name = Path(module).stem if module.endswith(".py") else module
+    if module.endswith(".py") and not Path(module).is_file():
+        raise InputError(f"{module}: there is no such file")
+    sys.path.insert(0, os.path.abspath(place))
+    try:
+        found: Any = importlib.import_module(name)
+        for each in path.split("."):
+            found = getattr(found, each)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"cannot import {module}:{path}: {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.pop(0)
+    return found
