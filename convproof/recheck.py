@@ -321,6 +321,8 @@ def _follows(rule: str, arguments: Any, premises: list[Sequent]) -> Any:
             return h - {g} | k, f
         case "equivalent", (), [(h, g), (k, f)]:
             return h - {f} | k - {g}, ("iff", f, g)
+        case "cases", (a, b), [(h, f), (k, g)] if f == g:
+            return h - {(">=", _whole(a), _whole(b))} | k - {(">=", b, ("+", a, 1))}, f
         case "induction", (letter,), [(h, base), (k, step)]:
             n = ("v", letter)
             claims = [f for f in k if _put(f, {letter: ("+", n, 1)}) == step]

@@ -253,6 +253,11 @@ GIVES = [
     ("discharge", ["exp(k) > 0; k >= 1 |- n >= 0", "j >= 3 |- exp(k) > 0"], "j >= 3; k >= 1; n >= 0", "n >= 0"),
     ("discharge", ["|- n >= 0", "j >= 3 |- exp(k) > 0"], "j >= 3; n >= 0", "n >= 0"),
     ("equivalent", ["exp(m) > 0; k >= 1 |- exp(n) > 0", "exp(n) > 0; j >= 3 |- exp(m) > 0"], "j >= 3; k >= 1", "iff(exp(m) > 0, exp(n) > 0)"),
+    ("cases", ["j >= 1; n >= m |- exp(x) > 0", "k >= 2; m >= n + 1 |- exp(x) > 0", "n", "m"], "j >= 1; k >= 2", "exp(x) > 0"),
+    ("cases", ["j >= 1 |- exp(x) > 0", "m >= n + 1; j >= 1 |- exp(x) > 0", "n", "m"], "j >= 1", "exp(x) > 0"),
+    ("cases", ["n >= m |- exp(x) > 0", "k >= 2 |- exp(x) > 0", "n", "m"], "k >= 2", "exp(x) > 0"),
+    ("cases", ["m >= n + 1; m >= n; n > m; n >= m + 0; n == m |- exp(x) > 0", "n >= m; m > n; m >= 1 + n |- exp(x) > 0", "n", "m"], "m >= 1 + n; m >= n; m >= n + 1; m > n; n >= m; n >= m + 0; n == m; n > m", "exp(x) > 0"),
+    ("cases", ["[x <= 0] >= 0*y |- exp(x) > 0", "0*y >= [x <= 0] + 1 |- exp(x) > 0", "[x <= 0]", "0*y"], "", "exp(x) > 0"),
     ("induction", [f"j >= 1 |- {E0}", f"{EN}; n >= 0; k >= 2 |- {EN1}", "@n"], "j >= 1; k >= 2; n >= 0", EN),
     ("induction", [f"|- {E0}", f"{EN} |- {EN1}", "@n"], "n >= 0", EN),
     ("identity", ["n + n", "2*n"], "", "n + n == 2*n"),
@@ -444,6 +449,9 @@ REFUSED = [
     (kernel.specialize, "^the conclusion is not for all$", ["|- n >= 0", 3]),
     (kernel.specialize, MOVED, ["|- all(n, d(x, x*n, n))", "[x <= 0]"]),
     (kernel.specialize, INTEGER, [f"|- {ALL}", "inv(n)"]),
+    (kernel.cases, "^both cases must have one conclusion$", ["n >= m |- exp(n) > 0", "m >= n + 1 |- exp(n + 0) > 0", "n", "m"], ["|- n >= m", "|- m >= n + 1", "n", "m"]),
+    (kernel.cases, INTEGER, *(["n >= m |- exp(x) > 0", "m >= n + 1 |- exp(x) > 0", *pair] for pair in (("x", "m"), ("n", "x"), ("inv(n)", "n")))),
+    (kernel.cases, BOOL, *(["|- exp(x) > 0", "|- exp(x) > 0", *pair] for pair in ((True, 1), (1, True)))),
     (
         kernel.induction, STEP,
         [f"|- {E0}", f"{EN} |- exp(x(n + 2, m)) > 0", "@n"], [f"|- {E0}", f"{EN} |- {EN}", "@n"], [f"|- {E0}", f"{E0} |- {EN1}", "@n"],
@@ -517,7 +525,15 @@ REFUSED = [
 
 
 CALLS = [(function, why, each) for function, why, *calls in REFUSED for each in calls]
-RULES = [kernel.antisymmetry, kernel.discharge, kernel.equivalent, kernel.generalize, kernel.specialize, kernel.rewrite]
+RULES = [
+    lambda above, below: kernel.cases(above, below, 0, 0),
+    kernel.antisymmetry,
+    kernel.discharge,
+    kernel.equivalent,
+    kernel.generalize,
+    kernel.specialize,
+    kernel.rewrite,
+]
 
 
 @pytest.mark.parametrize(("function", "complaint", "arguments"), CALLS)
@@ -652,6 +668,7 @@ def test_what_goes_in_is_read_once():
 AXIOM = {
     "terms": "certificate identity",
     "division": "division period",
+    "order": "cases",
     "induction": "induction",
     "indicator": "indicator within",
     "sums": "exchange last_term reindex sift under_sum",
@@ -819,6 +836,14 @@ def _period(draw):
     return kernel.period((draw.choice(["=", ">="]), *sides), "n")
 
 
+def _cases(draw):
+    """d*(d + 1) >= 0 for integers d = a - b, as d >= 0 or -d - 1 >= 0."""
+    a, b = draw.term(1), draw.term(1)
+    goal, both = filled(t("(p - q)*(p - q + 1) >= 0"), {t("p"): a, t("q"): b}), [(1, [0, 0]), (1, [0])]
+    either = (assume(filled(t(each), {t("p"): a, t("q"): b})) for each in ("p >= q", "q >= p + 1"))
+    return kernel.cases(*(certificate(goal, both, 1, False, each) for each in either), a, b)
+
+
 def _certificate(draw, refute=False):
     heads = [">="] if refute else ["=", ">=", ">=", ">"]
     known = [assume((draw.choice(heads), draw.term(1, real=not refute), draw.term(1))) for _ in range(2)]
@@ -842,7 +867,7 @@ DRAWN = [
     ("last_term", ["sum(i, a, b, u)", "|- b >= a"]), ("last_term", ["sum(i, a, b, u)", "|- a >= b + 1"]), ("sift", ["@i", "a", "b", "u", "p"]),
     ("reindex", ["sum(i, a, b, u)", 1, "p"]), ("reindex", ["sum(i, a, b, u)", -1, "p"]), ("generalize", ["a >= p |- exp(u) > 0", "@n"]),
     ("exchange", ["sum(i, p, q, sum(j, q, p, sum(k, p - 1, q, f(i, j)*u*f(k, i))))", [1, 2, 0]]), ("rewrite", ["|- u >= v", "|- m == n"]),
-    _certificate, lambda draw: _certificate(draw, True), _period, _differential,
+    _cases, _certificate, lambda draw: _certificate(draw, True), _period, _differential,
 ]  # fmt: skip
 
 

@@ -161,6 +161,15 @@ def equivalent(forward: Theorem, backward: Theorem) -> Sequent:
     return [*_without(forward, f), *_without(backward, g)], ("iff", f, g)
 
 
+@_rule("order")
+def cases(above: Theorem, below: Theorem, a: Term, b: Term) -> Sequent:
+    """H, a >= b |- f and K, b >= a + 1 |- f become H, K |- f, for integral a and b."""
+    over, under = (">=", _integral(a), _integral(b)), (">=", b, ("+", a, 1))
+    if above.conclusion != below.conclusion:
+        raise Refused("both cases must have one conclusion")
+    return [*_without(above, over), *_without(below, under)], above.conclusion
+
+
 @_rule("induction")
 def induction(base: Theorem, step: Theorem, letter: str) -> Sequent:
     """H |- f(0) and K, n >= 0, f(n) |- f(n + 1) become H, K, n >= 0 |- f(n); n, the letter, not free in H, K."""

@@ -9,6 +9,7 @@ from convproof.proof.kernel import RESTS_ON, Theorem
 AXIOMS = {
     "terms": "what has one normal form is equal: the ordered ring of numbers, linear sums, idempotent indicators",
     "division": "floor(a / b) is the q with b*q <= a <= b*q + b - 1, for b >= 1",
+    "order": "integers are ordered without gaps: a >= b or b >= a + 1",
     "induction": "what holds at 0, and at k + 1 where it holds at k, holds for every natural number",
     "indicator": "[a = b] is 0 unless a = b; indicators are 0 or 1",
     "sums": "finite sums may be exchanged and re-indexed, and grow by their last term",
