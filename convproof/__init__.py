@@ -12,9 +12,11 @@ Names are fetched when they are first used, so that importing the package costs 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from convproof._moved import MOVED
 from convproof.errors import (
     ConvproofError,
     DtypeError,
@@ -91,7 +93,7 @@ _HOMES = {
     "convproof.execute": ("run",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("architecture", "autograd", "crosscheck", "execute", "importers", "proof", "report", "symbolic")
+_ROOMS = ("architecture", "autograd", "crosscheck", "execute", "importers", "notes", "proof", "report", "symbolic")
 
 __all__ = [
     "ConvproofError",
@@ -112,6 +114,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"convproof.{name}")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if (old := f"convproof.{name}") in MOVED:
+        return sys.modules[old]
     raise AttributeError(f"module 'convproof' has no attribute {name!r}")
 
 

@@ -18,9 +18,9 @@ import convproof
 from convproof.errors import ConvproofError, Disagreement, InputError
 
 if TYPE_CHECKING:
+    from convproof.notes import Proof, Theory
     from convproof.report import Result
     from convproof.summary import Described, Pattern
-    from convproof.theory import Proof, Theory
 
 _NETWORK_HELP = """
 SPEC is one of
@@ -87,20 +87,20 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
     and report.json. Wrong claims of the notes are what the report shows; they do not change the exit status. Exit
     status 1: a statement of the report itself is refuted, or formulas and running code disagree.
     """
-    from convproof import assemble, theory
+    from convproof import notes
     from convproof.crosscheck import RELATIONS
     from convproof.report import prepare_folder, to_json, write_report
 
     prepare_folder(output)
-    theories = theory.load()
+    theories = notes.load()
     with _Progress(len(theories) + len(RELATIONS)) as progress:
-        outcome = assemble.derive(progress, cases, seed, theories)
-        document = assemble.report(outcome)
+        outcome = notes.derive(progress, cases, seed, theories)
+        document = notes.report(outcome)
         files = write_report(document, output)
     if form == "json":
         _write(to_json(document), None)
     else:
-        written = f"{outcome.summary()}\nwritten: {', '.join(str(file) for file in files)}\n"
+        written = f"{notes.headline(outcome)}\nwritten: {', '.join(str(file) for file in files)}\n"
         _write(f"{_first_table(document.summary)}\n{written}", None)
     sys.exit(0 if outcome.sound else 1)
 
@@ -124,17 +124,17 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
     and a witness shows that its hypotheses can be met. Theory files are Python and are run. Exit status 1: a theorem is
     not proved.
     """
-    from convproof import theory
+    from convproof import notes
     from convproof.report import printable, to_junit, to_sarif
 
-    claims = [(each, claim) for each in theory.find(theories) for claim in each.claims]
+    claims = [(each, claim) for each in notes.find(theories) for claim in each.claims]
     proofs = []
     with _Progress(len(claims)) as progress:
         for each, claim in claims:
             progress(printable(f"{each.id}.{claim.name}"))
-            proofs.append((each, theory.prove(claim)))
+            proofs.append((each, notes.prove(claim)))
     if form == "json":
-        theorems = [{**proof.to_json(each.id), "seconds": round(proof.seconds, 3)} for each, proof in proofs]
+        theorems = [{**notes.theorem_entry(each, proof), "seconds": round(proof.seconds, 3)} for each, proof in proofs]
         document = {"schema": "convproof/1", "theorems": theorems}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     elif form == "junit":
@@ -280,13 +280,14 @@ def _show_proofs(proofs: list[tuple[Theory, Proof]], with_recheck: bool, console
     from rich.table import Table
     from rich.text import Text
 
+    from convproof.notes import theorem_entry
     from convproof.proof import AXIOMS
     from convproof.report import printable
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("theorem", "verdict", *(["rechecked"] if with_recheck else []), "statement"):
         table.add_column(heading, overflow="fold")
-    entries = [(proof, proof.to_json(each.id)) for each, proof in proofs]
+    entries = [(proof, theorem_entry(each, proof)) for each, proof in proofs]
     for proof, data in entries:
         given = "".join(f"\n  given {hypothesis}" for hypothesis in data["hypotheses"])
         checked = [("yes" if data["rechecked"] else "no")] if with_recheck else []

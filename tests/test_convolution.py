@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convproof import autograd as ag
-from convproof import theory
+from convproof import notes
 from convproof.autograd import gemm, sliding, winograd
 from convproof.errors import DtypeError, ShapeError
 
@@ -122,7 +122,7 @@ def test_the_matrices_interpolate():
 
 def test_the_matrices_are_those_of_the_theorem():
     """The six products of F(4, 3) that the theory proves are these: each one's three combinations, up to their signs."""
-    proved = runpy.run_path(str(theory.bundled_folder() / "winograd.py"))["products"](4, 3)
+    proved = runpy.run_path(str(notes.bundled_folder() / "winograd.py"))["products"](4, 3)
     a, g, b = winograd.matrices(np.dtype(object))
     taps = g.reshape(6, 6, 3, 3)[-1, :, -1]  # the last point's combination is the last tap alone
     for mine, theirs in zip(zip(a, taps, b, strict=True), proved, strict=True):

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from convproof import theory
+from convproof import notes
 from convproof.proof import Refused, decide, proof_term
 
 
 def decided():
     """Every formula that a theory has decided by a period, with its letter."""
-    claims = [(each.id, claim) for each in theory.load() for claim in each.claims]
+    claims = [(each.id, claim) for each in notes.load() for claim in each.claims]
     proofs = {f"{name}.{claim.name}": proof_term(claim.prove()) for name, claim in claims}
     return {
         f"{name}/{place}": (tuples(step["arguments"][0]), step["arguments"][1])

@@ -12,14 +12,14 @@ from fractions import Fraction
 
 import pytest
 
-from convproof import recheck, theory
+from convproof import notes, recheck
 from convproof.proof import AXIOMS, Refused, Theorem, axioms, derived, kernel, proof_term, sums
 from convproof.proof.algebra import constant, free, normal, substitute
 from convproof.proof.language import shown
 from convproof.verdicts import Verdict
 
 ONE, N, M, A, B, S = 1, *(("v", name) for name in ("n", "m", "a", "b", "S"))
-CLAIMS = [(each, claim) for each in theory.load() for claim in each.claims]
+CLAIMS = [(each, claim) for each in notes.load() for claim in each.claims]
 IDS = [f"{each.id}.{claim.name}" for each, claim in CLAIMS]
 
 
@@ -36,7 +36,7 @@ def written(theorem):
 
 @pytest.mark.parametrize(("each", "claim"), CLAIMS, ids=IDS)
 def test_every_claim_is_proved_rechecked_and_not_vacuous(each, claim):
-    proof = theory.prove(claim)
+    proof = notes.prove(claim)
     assert proof.verdict is Verdict.PROVED, proof.reason
     assert set(axioms(proof.theorem)) <= set(AXIOMS)
 
@@ -305,7 +305,7 @@ def test_a_forged_theorem_does_not_pass_the_second_checker():
     kernel._CONTENTS[forged] = (), FALSE, "assume", ((">=", N, 1),), ()
     with pytest.raises(recheck.Wrong):
         recheck.check(written(forged))
-    proof = theory.prove(theory.Claim("forged", "0 = 1", lambda: forged))
+    proof = notes.prove(notes.Claim("forged", "0 = 1", lambda: forged))
     assert proof.verdict is Verdict.UNKNOWN
     assert "second checker refuses" in proof.reason
 
@@ -531,7 +531,7 @@ def test_the_checker_is_bounded():
 
 @pytest.mark.parametrize("made", [Fake, lambda: 1 // 0, lambda: None])
 def test_a_claim_that_makes_no_theorem_is_unknown(made):
-    proof = theory.prove(theory.Claim("none", "0 = 1", made))
+    proof = notes.prove(notes.Claim("none", "0 = 1", made))
     assert (proof.verdict, proof.theorem) == (Verdict.UNKNOWN, None)
     assert proof.reason
 
@@ -553,11 +553,11 @@ def test_rewriting_stops_at_a_name_that_is_bound():
 
 def test_vacuous_hypotheses_are_not_proved():
     nothing = kernel.assume((">=", 0, 1))
-    claim = theory.Claim(
+    claim = notes.Claim(
         "vacuous", "n >= 5", lambda: derived.certificate((">=", N, 5), [nothing, kernel.assume((">=", N, 0))], [(5, [0]), (1, [1])]),
         (("n", 3),),
     )  # fmt: skip
-    proof = theory.prove(claim)
+    proof = notes.prove(claim)
     assert (proof.verdict, proof.reason) == (Verdict.UNKNOWN, "the witness does not satisfy 0 >= 1")
 
 

@@ -9,10 +9,11 @@ import pytest
 import sympy
 from hypothesis import strategies as st
 
-from convproof import assemble, theory
+from convproof import notes
 from convproof.crosscheck import Relation
 from convproof.crosscheck.relations import equal
 from convproof.errors import InputError
+from convproof.notes import Claim, Finding, Step, Theory, holds, judge
 from convproof.proof import kernel
 from convproof.report import (
     Bars,
@@ -34,7 +35,6 @@ from convproof.report import (
     write_report,
 )  # fmt: skip
 from convproof.symbolic import FloorDiv, symbols, window
-from convproof.theory import Claim, Finding, Step, Theory, judge
 from convproof.verdicts import Rung, Verdict
 
 W, F, S, P, C = symbols("W F S P C")
@@ -104,7 +104,7 @@ def test_a_worked_example_has_no_verdict_unless_it_fails():
     assert judge(replace(example, steps=(Step(W, F, "wrong"),)), 5).verdict is Verdict.REFUTED
 
 
-@pytest.mark.parametrize("each", theory.load(), ids=lambda t: t.id)
+@pytest.mark.parametrize("each", notes.load(), ids=lambda t: t.id)
 def test_bundled_theories(each):
     found = judge(each, 60, seed=2)
     assert found.sound, found.reason
@@ -115,35 +115,35 @@ def test_bundled_theories(each):
 
 
 def test_theories_have_the_required_subjects():
-    assert {t.id for t in theory.load()} >= {
+    assert {t.id for t in notes.load()} >= {
         "output-size", "same-padding", "what-fits", "parameter-sharing", "receptive-field", "small-filters",
         "conv-backward", "vgg16-table", "alexnet-first-layer", "conv-demo",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("each", [t for t in theory.load() if t.steps], ids=lambda t: t.id)
+@pytest.mark.parametrize("each", [t for t in notes.load() if t.steps], ids=lambda t: t.id)
 def test_every_line_of_a_derivation_says_something_and_can_fail(each):
     for step in each.steps:
         assert step.shown or step.left != step.right
-        assert not replace(step, right=step.right + 1).holds()
+        assert not holds(replace(step, right=step.right + 1))
 
 
 @pytest.mark.parametrize("each", ["output_size", "what_fits", "same_padding", "alexnet_first_layer"])
 def test_derivations_depend_on_the_window_law(each, monkeypatch):
     right = window.position
     monkeypatch.setattr(window, "position", lambda axis, output, tap: right(axis, output, tap) + tap)
-    found = theory.find([str(theory.bundled_folder() / f"{each}.py")])[0]
-    assert not all(step.holds() for step in found.steps)
+    found = notes.find([str(notes.bundled_folder() / f"{each}.py")])[0]
+    assert not all(map(holds, found.steps))
 
 
 def test_a_folder_of_theories(tmp_path):
     (tmp_path / "one.py").write_text(
-        "from convproof.theory import Theory\ndef theory(): return Theory('one', 1, 'One', 'Nothing.', 'nowhere')\n"
+        "from convproof.notes import Theory\ndef theory(): return Theory('one', 1, 'One', 'Nothing.', 'nowhere')\n"
     )
-    assert [t.id for t in theory.load(tmp_path)] == ["one"]
+    assert [t.id for t in notes.load(tmp_path)] == ["one"]
     (tmp_path / "two.py").write_text("x = 1\n")
     with pytest.raises(InputError, match=r"two\.py: defines no function theory"):
-        theory.load(tmp_path)
+        notes.load(tmp_path)
 
 
 # --- what the notes print ---------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_a_folder_of_theories(tmp_path):
 
 @pytest.fixture(scope="module")
 def outcome():
-    return assemble.derive(cases=20)
+    return notes.derive(cases=20)
 
 
 def test_wrong_figures_of_the_notes_are_found(outcome):
@@ -174,7 +174,7 @@ def test_wrong_figures_of_the_notes_are_found(outcome):
 
 def test_the_summary_counts(outcome):
     proofs = [p for j in outcome.judgements for p in j.proofs]
-    assert outcome.summary() == (
+    assert notes.headline(outcome) == (
         f"{len(proofs)} of {len(proofs)} theorems proved; {len(outcome.judgements)} statements and examples, 0 refuted; "
         f"{len(outcome.bridge)} relations on drawn cases, 0 failing; 95 figures and claims of the notes, 9 wrong"
     )
@@ -182,9 +182,9 @@ def test_the_summary_counts(outcome):
 
 def test_a_failing_relation_is_not_sound(outcome):
     broken = replace(outcome.bridge[0], holds=False, counterexample="here")
-    assert not assemble.Outcome(outcome.judgements, (broken,)).sound
+    assert not notes.Outcome(outcome.judgements, (broken,)).sound
     refuted = replace(outcome.judgements[0], verdict=Verdict.REFUTED)
-    assert not assemble.Outcome((refuted,), outcome.bridge).sound
+    assert not notes.Outcome((refuted,), outcome.bridge).sound
 
 
 # --- formats ----------------------------------------------------------------------------------------------------------
@@ -258,8 +258,8 @@ def test_json_is_the_whole_report():
 
 
 def test_output_is_deterministic(outcome):
-    again = assemble.derive(cases=20)
-    assert to_json(assemble.report(outcome)) == to_json(assemble.report(again))
+    again = notes.derive(cases=20)
+    assert to_json(notes.report(outcome)) == to_json(notes.report(again))
 
 
 @pytest.mark.parametrize(
@@ -322,4 +322,6 @@ def test_folders_that_cannot_be_written_are_named(tmp_path):
 
 def test_findings_are_shown_with_their_count():
     found = judge(replace(GOOD, findings=(Finding("a", "1", 2, False), Finding("b", "1", 1, True))), 5)
-    assert "Figures and claims of the notes: 2, of which 1 wrong" in to_html(Report("r", "1", (), (found.section(),)))
+    assert "Figures and claims of the notes: 2, of which 1 wrong" in to_html(
+        Report("r", "1", (), (notes.section(found),))
+    )

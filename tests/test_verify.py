@@ -18,7 +18,7 @@ HOSTILE = "<a href='x'>\"&amp;\" ]]> [/bold] \x00\x07\x1b[31m\ud800 ü𝒪 \\u00
 SHOWN = "<a href='x'>\"&amp;\" ]]> [/bold] [31m ü𝒪 \\u0000"
 THEORY = f"""
 from convproof.proof import derived
-from convproof.theory import Claim, Theory
+from convproof.notes import Claim, Theory
 
 NAME = {HOSTILE!r}
 
@@ -38,7 +38,7 @@ def theory():
         Claim("vacuous", "n >= 1, if it is.", lambda: derived.given("n >= 1"), (("n", 0),)),
     ))
 """
-PROVED = "from convproof.proof import derived\nfrom convproof.theory import Claim, Theory\n\n\ndef theory():\n" + (
+PROVED = "from convproof.proof import derived\nfrom convproof.notes import Claim, Theory\n\n\ndef theory():\n" + (
     "    claim = Claim('floor', 'Shifted.', lambda: derived.whole(('v', 'n'), derived.given('b >= 1'), 1), (('b', 2),))\n"
     "    return Theory('mine', 1, 'Mine', 'Mine.', 'nowhere', claims=(claim,))\n"
 )
@@ -104,7 +104,7 @@ def test_no_character_breaks_the_xml(code):
 
 def test_a_theory_without_claims_is_an_empty_run_and_no_success(folder):
     (folder / "empty.py").write_text(
-        "from convproof.theory import Theory\n\n\ndef theory():\n    return Theory('none', 1, '', '', '')\n"
+        "from convproof.notes import Theory\n\n\ndef theory():\n    return Theory('none', 1, '', '', '')\n"
     )
     done = verify(folder, "empty.py", "--format", "junit")
     root = ElementTree.fromstring(done.stdout)
@@ -180,7 +180,7 @@ def test_one_rule_for_results_of_one_id_and_no_location_for_what_stands_in_no_fi
 
 def test_a_proof_that_is_no_function_of_a_file_has_no_location(folder):
     (folder / "made.py").write_text(
-        "import functools\n\nfrom convproof.theory import Claim, Theory\n\n\n"
+        "import functools\n\nfrom convproof.notes import Claim, Theory\n\n\n"
         "def theory():\n    claims = Claim('a', 'A.', functools.partial(int)), Claim('b', 'B.', eval('lambda: 0'))\n"
         "    return Theory('made', 1, '', '', '', claims=claims)\n"
     )

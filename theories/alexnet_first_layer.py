@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from convproof.architecture import Axis, Conv
 from convproof.crosscheck import Relation, oracle
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, kernel
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text
 from convproof.symbolic import macs, output_shape, parameters, symbols, where_zero, window
-from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 W, T, P = symbols("W T P")

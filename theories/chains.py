@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from convproof.architecture import Axis
 from convproof.crosscheck import Mismatch, Relation, oracle
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.algebra import Formula, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import FloorDiv, floordiv, normal, symbols, window
-from convproof.theory import Claim, Step, Theory
 
 n, a, b, c = symbols("n a b c")
 AXIS = Axis("F", "S", "P", "P", "D")

@@ -12,12 +12,12 @@ from convproof.architecture import Axis
 from convproof.crosscheck import Relation
 from convproof.crosscheck.cases import HALF_RANGE
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation, Table
 from convproof.symbolic import FloorDiv, symbols, window
-from convproof.theory import Claim, Step, Theory
 
 W, F1, F2, S1, S2, P1, P2, D1, D2 = symbols("W F1 F2 S1 S2 P1 P2 D1 D2")
 LOWER, UPPER = Axis("F1", "S1", "P1", "P1", "D1"), Axis("F2", "S2", "P2", "P2", "D2")

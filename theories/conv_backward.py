@@ -11,11 +11,11 @@ from convproof import autograd as ag
 from convproof.crosscheck import Relation, relation
 from convproof.crosscheck.cases import ConvCase, conv_cases
 from convproof.crosscheck.relations import equal, letters
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.language import term
 from convproof.report import Equation, Text
-from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 X, WEIGHTS, G = (sympy.symbols(f"{name}_0:{n}") for name, n in (("x", 4), ("w", 3), ("g", 2)))

@@ -8,9 +8,9 @@ from convproof.architecture import Conv
 from convproof.crosscheck import Relation, oracle
 from convproof.crosscheck.cases import ConvCase
 from convproof.crosscheck.relations import equal
+from convproof.notes import Finding, Theory
 from convproof.report import Table, Text
 from convproof.symbolic import output_shape, parameters
-from convproof.theory import Finding, Theory
 from convproof.verdicts import Rung
 
 CASE = ConvCase(1, 1, 3, 2, (5, 5), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1))

@@ -11,11 +11,11 @@ from convproof.architecture import Axis, Conv
 from convproof.crosscheck import Relation, oracle, relation
 from convproof.crosscheck.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.symbolic import output_shape, symbols, weights, window
-from convproof.theory import Claim, Step, Theory
 
 C, K, W, F, S, P, D = symbols("C K W F S P D")
 ALEXNET, IMAGE = Conv(96, 11, stride=4), (3, 227, 227)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.crosscheck import Mismatch, Relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, indicators, kernel, sums
 from convproof.proof.derived import brought, certificate, equals, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import symbols
-from convproof.theory import Claim, Step, Theory
 from convproof.verdicts import Rung
 
 TOTAL = "(sum j=0..n: exp(z[j]))"

@@ -13,6 +13,7 @@ from convproof.architecture.zoo import CLASSICS
 from convproof.crosscheck import Relation
 from convproof.crosscheck.cases import chains
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.derived import Products, at_least, by_induction, certificate, equals, follows, given, natural
@@ -20,7 +21,6 @@ from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
 from convproof.symbolic import analyze, symbols, values
 from convproof.symbolic.costs import BYTES_PER_VALUE
-from convproof.theory import Claim, Step, Theory
 
 LAYER, IMAGE = Conv(64, 3, padding=1), (3, 224, 224)
 

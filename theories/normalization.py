@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from convproof import autograd as ag
 from convproof.crosscheck import Relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.derived import (
     brought,
@@ -24,7 +25,6 @@ from convproof.proof.derived import (
 from convproof.proof.language import term
 from convproof.report import Equation
 from convproof.symbolic import symbols
-from convproof.theory import Claim, Step, Theory
 
 # Batch normalization of m values of a channel, x[i] for i < m, with what the batch determines written out ...
 MEAN = "(sum j<m: x[j])/m"

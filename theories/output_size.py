@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from convproof.architecture import Axis
 from convproof.crosscheck import Relation, oracle, relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Windows
 from convproof.symbolic import FloorDiv, symbols, window
-from convproof.theory import Claim, Step, Theory
 from convproof.verdicts import Rung
 
 W, F, S, P, D, o = symbols("W F S P D o")

@@ -2,12 +2,12 @@
 
 from convproof.architecture import Conv
 from convproof.crosscheck import relation
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation
 from convproof.symbolic import output_shape, parameters, symbols, weights
 from convproof.symbolic.shapes import product
-from convproof.theory import Claim, Finding, Step, Theory
 
 C, K, F, S, P, H, W = symbols("C K F S P H W")
 LAYER, X = Conv("K", "F", "S", "P"), (C, H, W)

@@ -10,13 +10,13 @@ from convproof import autograd as ag
 from convproof.architecture import MaxPool
 from convproof.crosscheck import Mismatch, Relation, relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.symbolic import FloorDiv, output_shape, symbols, values
-from convproof.theory import Claim, Finding, Step, Theory
 
 W, H, C, m, k = symbols("W H C m k")
 POOL = MaxPool(2)

@@ -7,12 +7,12 @@ from convproof import autograd as ag
 from convproof.architecture import Axis, Conv, Layer
 from convproof.crosscheck import Relation, relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Bars, Equation, Table
 from convproof.symbolic import Field, receptive_field, symbols, window
-from convproof.theory import Claim, Finding, Step, Theory
 
 F, S, P, D, N, r, j, a, o, t, p = symbols("F S P D N r j a o t p")
 AXIS = Axis("F", "S", "P", "P", "D")

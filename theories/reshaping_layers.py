@@ -9,11 +9,11 @@ from convproof.architecture import Conv, Linear
 from convproof.crosscheck import Relation
 from convproof.crosscheck.cases import HALF_RANGE, ConvCase, PoolCase, conv_cases, pool_cases
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.language import formula, term, written
 from convproof.report import Equation
 from convproof.symbolic import output_shape, symbols, weights
-from convproof.theory import Claim, Finding, Step, Theory
 
 C, K, W, H = symbols("C K W H")
 

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from convproof.architecture import Axis
 from convproof.crosscheck import Relation, oracle
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, kernel
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import symbols, window
-from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 W, F, P, D = symbols("W F P D")

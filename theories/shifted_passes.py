@@ -4,13 +4,13 @@ from hypothesis import strategies as st
 
 from convproof.crosscheck import Relation, oracle
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.symbolic import symbols
-from convproof.theory import Claim, Step, Theory
 
 Q, B, a, b = symbols("Q B a b")
 

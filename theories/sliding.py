@@ -8,13 +8,13 @@ from convproof.architecture import Conv, Input, MaxPool, Network
 from convproof.crosscheck import Relation, oracle
 from convproof.crosscheck.cases import HALF_RANGE
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.derived import certificate, follows, given
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import FloorDiv, output_shape, output_shapes, symbols
-from convproof.theory import Claim, Finding, Step, Theory
 
 W, R, J, a = symbols("W R J a")
 

@@ -7,13 +7,13 @@ from convproof import execute
 from convproof.architecture import Conv, Input, Network
 from convproof.crosscheck import Relation
 from convproof.crosscheck.relations import equal, network_extents, network_field, network_parameters
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, kernel
 from convproof.proof.algebra import Formula, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.symbolic import Field, analyze, receptive_field, symbols, values, weights
 from convproof.symbolic.costs import parameters
-from convproof.theory import Claim, Finding, Step, Theory
 
 C, W, N, k, K = symbols("C W N k K")
 SMALL, LARGE = Conv("C", 3, padding=1), Conv("C", 7, padding=3)

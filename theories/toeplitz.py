@@ -10,12 +10,12 @@ from convproof import autograd as ag
 from convproof.crosscheck import Relation, oracle, relation
 from convproof.crosscheck.cases import ConvCase, conv_cases
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import symbols
-from convproof.theory import Claim, Theory
 
 K, C, W, O, F, S, D = symbols("K C W O F S D")
 

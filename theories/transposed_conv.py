@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from convproof.architecture import Axis, Conv, ConvTranspose
 from convproof.crosscheck import Relation, oracle, relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation
 from convproof.symbolic import output_shape, symbols, window
-from convproof.theory import Claim, Step, Theory
 
 W, F, S, P, D, n, r = symbols("W F S P D n r")
 AXIS = Axis("F", "S", "P", "P", "D")

@@ -11,9 +11,9 @@ from convproof.architecture.zoo import CLASSICS
 from convproof.crosscheck import Relation
 from convproof.crosscheck.printed import rounds_to
 from convproof.crosscheck.relations import network_extents
+from convproof.notes import Finding, Theory
 from convproof.report import Bars, Table
 from convproof.symbolic import Row, analyze
-from convproof.theory import Finding, Theory
 from convproof.verdicts import Rung
 
 # What the notes print in each row: the label, the memory and the weights.

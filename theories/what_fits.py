@@ -7,12 +7,12 @@ from convproof import autograd as ag
 from convproof.architecture import Axis, Conv, Input, Layer, MaxPool, Network
 from convproof.crosscheck import Mismatch, Relation, oracle
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Finding, Step, Theory
 from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text, Windows
 from convproof.symbolic import FloorDiv, SizeSet, size_sets, symbols, window
-from convproof.theory import Claim, Finding, Step, Theory
 from convproof.verdicts import Rung
 
 W, F, S, P, o = symbols("W F S P o")

@@ -15,13 +15,13 @@ from sympy.polys.rings import ring
 from convproof import autograd as ag
 from convproof.crosscheck import Relation
 from convproof.crosscheck.relations import equal
+from convproof.notes import Claim, Step, Theory
 from convproof.proof import Theorem, derived, kernel, sums
 from convproof.proof.algebra import Term
 from convproof.proof.derived import certificate, equals, given, symmetric, times
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table
 from convproof.symbolic import symbols
-from convproof.theory import Claim, Step, Theory
 from convproof.verdicts import Rung
 
 POINTS = (0, 1, -1, 2, -2, 3, -3)
