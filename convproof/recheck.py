@@ -265,11 +265,16 @@ def _cycle(a: Poly, letter: str) -> Cycle:
     work = 3 + sum(len(monomial) ** 2 for monomial in a)
     _spend(10 * work)
     products = [(c, [_atom_cycle(atom, letter) for atom in monomial]) for monomial, c in a.items()]
-    every = [(c, *factor) for c, factors in products for factor in factors]
-    linear = all(len(factors) == 1 or not any(rise for _, _, rise, _ in factors) for _, factors in products)
+    every = [factor for _, factors in products for factor in factors]
+    linear = all(sum(rise != 0 for _, _, rise, _ in factors) <= 1 for _, factors in products)
     _require(linear, "the formula is not linear in what grows")
-    start, length = max([0, *(each[1] for each in every)]), math.lcm(*(each[2] for each in every))
+    start, length = max([0, *(each[0] for each in every)]), math.lcm(*(each[1] for each in every))
     _require(start + length <= MOST_SIZES, "too many sizes would have to be looked at")
+    rises = 0
+    for c, factors in products:
+        steady = [factor for *_, rise, factor in factors if not rise]
+        for own, rise in [(own, rise) for _, own, rise, _ in factors if rise]:
+            rises += c * rise * (length // own) * _constant(steady, range(start, start + length))
 
     def value(n: int) -> int:
         _spend(work)
@@ -277,7 +282,15 @@ def _cycle(a: Poly, letter: str) -> Cycle:
         _require(abs(total) <= LARGEST, "a number becomes too large")
         return total
 
-    return start, length, sum(c * rise * (length // own) for c, _, own, rise, _ in every), value
+    return start, length, rises, value
+
+
+def _constant(factors: list[Callable[[int], int]], sizes: range) -> int:
+    """What a product is at each of the sizes, if it is the same everywhere."""
+    product = math.prod([factor(sizes[0]) for factor in factors])
+    same = not factors or all(math.prod([factor(n) for factor in factors]) == product for n in sizes[1:])
+    _require(same, "what grows is multiplied by what does not become constant")
+    return product
 
 
 def _atom_cycle(atom: int, letter: str) -> Cycle:

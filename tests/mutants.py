@@ -1,4 +1,4 @@
-"""How many small faults in a module do its tests find? `python tests/mutants.py MODULE TEST_FILE ... [--sample N]`.
+"""How many small faults in a module do its tests find? `python tests/mutants.py MODULE TEST_FILE ... [--lines 10-20]`.
 
 Every fault that cosmic-ray knows (another operator, comparison or number, a condition turned round, a decorator or
 an iteration left out, ...) is put into the module alone, in memory, and the tests run in a process of their own. Faults in
@@ -69,6 +69,14 @@ def evaluated(source: str) -> str:
     return ast.unparse(Bare().visit(ast.parse(source)))
 
 
+def changed(source: str, mutant: str) -> set[int]:
+    """The numbers of the lines of the source that a fault is in, from 1 on."""
+    blocks = difflib.SequenceMatcher(None, source.splitlines(), mutant.splitlines(), autojunk=False).get_opcodes()
+    return {
+        line + 1 for kind, start, end, _, _ in blocks if kind != "equal" for line in range(start, max(end, start + 1))
+    }
+
+
 class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Loads a module from other source than its file's."""
 
@@ -112,9 +120,14 @@ def survives(name: str, path: Path, source: str, tests: list[str], seconds: floa
 @click.argument("module", type=click.Path(exists=True, path_type=Path))
 @click.argument("tests", nargs=-1, required=True)
 @click.option("--sample", type=int, help="Draw so many faults instead of trying all.")
+@click.option(
+    "--lines", help="Only faults in these lines, such as 10-20 or 7; more than once for several.", multiple=True
+)
 @click.option("--jobs", default=2, show_default=True, help="How many processes run at once.")
 @click.option("--seconds", default=60.0, show_default=True, help="After so long a run counts as a fault found.")
-def main(module: Path, tests: tuple[str, ...], sample: int | None, jobs: int, seconds: float) -> None:
+def main(
+    module: Path, tests: tuple[str, ...], sample: int | None, lines: tuple[str, ...], jobs: int, seconds: float
+) -> None:
     """Print the faults in MODULE that TESTS do not find, and the share of those that they do."""
     path = module.resolve()
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -123,6 +136,10 @@ def main(module: Path, tests: tuple[str, ...], sample: int | None, jobs: int, se
     if not run(source):
         sys.exit("the tests fail without any fault")
     found = list(mutants(source))
+    if lines:
+        ends = [[int(end) for end in each.split("-")] for each in lines]
+        wanted = {line for first, *last in ends for line in range(first, (last or [first])[0] + 1)}
+        found = [mutant for mutant in found if changed(source, mutant) & wanted]
     if sample and sample < len(found):
         found = random.Random(0).sample(found, sample)
     alive = 0
@@ -130,9 +147,10 @@ def main(module: Path, tests: tuple[str, ...], sample: int | None, jobs: int, se
         for mutant, survived in zip(found, pool.map(run, found), strict=True):
             if survived:
                 alive += 1
-                lines = difflib.unified_diff(source.splitlines(), mutant.splitlines(), lineterm="", n=0)
-                print("\n".join(line for line in lines if line[:3] not in ("---", "+++")), flush=True)
-    print(f"{module}: {len(found) - alive} of {len(found)} faults found ({(len(found) - alive) / len(found):.1%})")
+                shown = difflib.unified_diff(source.splitlines(), mutant.splitlines(), lineterm="", n=0)
+                print("\n".join(line for line in shown if line[:3] not in ("---", "+++")), flush=True)
+    share = f" ({(len(found) - alive) / len(found):.1%})" if found else ""
+    print(f"{module}: {len(found) - alive} of {len(found)} faults found{share}")
 
 
 if __name__ == "__main__":

@@ -394,7 +394,11 @@ JUNK = [
     1.0, None, {1}, Text("n"), type("Int", (int,), {})(0), type("Pair", (tuple,), {})(), object(), (i for i in ()), True, Forging(), Sign("="),
     Lying("Int", (int,), {})(0), Lying("Pair", (tuple,), {})(("+", 1)), Lying("List", (list,), {})(["+", 1]),
 ]  # fmt: skip
-NOT_LINEAR = ["n*n >= 0", "n*(n//2) >= 0", "n*[n <= 3] >= 0", "n*n*n >= 0", "n*n//2 == 0"]
+NOT_LINEAR = ["n*n >= 0", "n*(n//2) >= 0", "n*n*n >= 0", "n*n//2 == 0", "n*n*[n <= 3] >= 0", "n*(n//2)*[n <= 3] >= 0"]
+NOT_CONSTANT = [
+    "n*[n - 2*(n//2) == 0] >= 0", "[n - 2*(n//2) == 1]*(n//3) >= 0", "n*[n - 5*(n//5) <= 3] >= 0", "n*[n <= 9*n*[n - 7*(n//7) == 6]] >= 0",
+    "n*[n - 2*(n//2) == 1]*[n - 3*(n//3) == 2] >= 0", "n*([n - 2*(n//2) == 0] + [n - 2*(n//2) == 1]) == n", "n*((n - 3*(n//3))//2) >= 0", "(n*[n - 2*(n//2) == 0] + 1)//2 >= 0",
+]  # fmt: skip
 NOT_AFFINE = [
     "n//m >= 0", "n//0 >= 0", "n//-2 >= 0", "n//(n + 2) >= 0", "m >= 0", "p >= 0", "n + m >= 0", "f(n) >= 0", "x >= 0", "exp(1) >= 0", "sum(i, 0, n, i) >= 0",
 ]  # fmt: skip
@@ -517,6 +521,7 @@ REFUSED = [
     (kernel.reindex, SIGN, *([SUM, sign, 0] for sign in (0, 2, -2, True, "@1"))),
     *((assume, f"^a {type(each).__name__} has no place in a proof$", [("=", each, 0)]) for each in JUNK),
     (quasiaffine.holds, LINEAR, *([each, "@n"] for each in NOT_LINEAR)),
+    (quasiaffine.holds, "^what grows is multiplied by what does not become constant$", *([each, "@n"] for each in NOT_CONSTANT)),
     (quasiaffine.holds, AFFINE, *([each, "@n"] for each in NOT_AFFINE)),
     (quasiaffine.holds, "^only =, >= and iff can be decided$", *([each, "@n"] for each in NOT_COMPARED)),
     (calculus.derivative, MOVES, *([each, ["@x", "@y"]] for each in JUMPS)),
@@ -561,6 +566,11 @@ TABLES = [
     ("[n - 2*(n//2) == 1]*[n - 3*(n//3) == 2] == 1", "000001", 0), ("[n <= 3]*[2 <= n] == 1", "00110", 4), ("[n <= 12] + [n <= 3] >= 1", 13 * "1" + "0", 13),
     ("[n <= 7] + [n <= 2] >= 1", 8 * "1" + "0", 8), ("n + 50*[n <= 3] >= 7", "111100011", 8), ("(7*[n <= 3]//2)*(7*[n <= 3]//2) == 9", "11110", 4),
     ("[9*[n - 3*(n//3) == 2] == 1 + n//3] == 0", 26 * "1" + "0111", 27),
+    ("n*[n <= 3] >= 1", "01110", 4), ("n*[n == 3] == 0", "11101", 4), ("n*[4 <= n] >= n", "100011", 5), ("3*n*[4 <= n] - n >= 7", "00001111", 7),
+    ("n*[n - 2*(n//2) == 0]*[n - 2*(n//2) == 1] >= 1", "00", 0), ("n*(7*[n <= 3]//2)*(7*[n <= 3]//2) >= 9", "01110", 4),
+    ("(n//3)*[n - 2*(n//2) <= 5] == n//3", "111111", 0), ("n*((5 - 7*[n <= 2])//2) >= 7", "00001", 4), ("n*((-5 - 4*[n <= 2])//2) >= -9", "11010", 4),
+    ("(n*[4 <= n] + 1)//3 == (n + 1)//3", "11001111", 5), ("[n <= 1]*(n//2) + [2 <= n]*(n//3) == n//3", "111111111", 3),
+    ("n*[n*[4 <= n] == 5] == 0", "1111101", 6), ("n*[n <= 3] + [4 <= n]*(n - 4) >= n", "111100", 5),
 ]  # fmt: skip
 
 
@@ -574,8 +584,8 @@ def test_periods(formula, truth, start):
         assert World(n=n, m=5).holds(t(formula)) == expected[n if n < start else start + (n - start) % length]
 
 
-LIMIT = {True: ["n - 20*(n//20) == 0", "n >= -18", "18 >= n", "n//10 >= 0"]}
-LIMIT[False] = ["n - 21*(n//21) == 0", "n >= -19", "20 >= n", "n//10 >= 1", f"n == {10**15}", f"n//{10**15} == 0"]
+LIMIT = {True: ["n*[n <= 18] >= 0", "n*[n - 20*(n//20) <= 19] >= n", "n - 20*(n//20) == 0", "n >= -18", "18 >= n", "n//10 >= 0"]}  # fmt: skip
+LIMIT[False] = ["n*[n <= 19] >= 0", "[n == 11] + n - 12*(n//12) >= 0", "n*[n - 21*(n//21) <= 20] >= n", "n*[n <= 18] >= 1 - [n == 19]", "n - 21*(n//21) == 0", "n >= -19", "20 >= n", "n//10 >= 1", f"n == {10**15}", f"n//{10**15} == 0"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("decided", "formula"), [(each, text) for each in LIMIT for text in LIMIT[each]])
@@ -587,6 +597,49 @@ def test_limit(monkeypatch, decided, formula):
     else:
         with pytest.raises(Refused, match=r"^more than 20 sizes would have to be looked at$"):
             quasiaffine.table(t(formula), "n")
+
+
+def affine(draw, depth):
+    """A term of n with floors, indicators and products of them with what grows."""
+    part = lambda: affine(draw, depth - 1)  # noqa: E731
+    some, kind = draw.randint(-3, 5), draw.random() if depth else 0
+    if kind < 0.2:
+        return draw.choice([N, N, some])
+    if kind < 0.4:
+        return ("+", part(), part())
+    if kind < 0.55:
+        return ("//", part(), draw.randint(2, 3))
+    one, other = ((draw.choice(["is", "le"]), *draw.sample([part(), some], 2)) for _ in range(2))
+    if draw.random() < 0.3:
+        one = ("is", ("*", 2, ("//", same := part(), 2)), same)
+    return ("*", draw.choice([some, one, ("*", one, other), ("//", ("+", ("*", some, one), 7), 2)]), part())
+
+
+def test_periods_of_drawn_terms():
+    """What is decided, against every size of three periods and more from the start on."""
+    draw, products, refused = Draw(3), 0, 0
+    while products < 150:
+        sides = affine(draw, 3), affine(draw, 2)
+        formula = (draw.choice(["=", ">="]), *sides)
+        if draw.random() < 0.3:
+            formula = ("iff", formula, (draw.choice(["=", ">="]), sides[0], draw.randint(0, 9)))
+        try:
+            truth, start, length = quasiaffine.table(formula, "n")
+        except Refused:
+            refused += 1
+            continue
+        if start + length < 200:
+            for n in range(start + 3 * length + 20):
+                assert World(n=n).holds(formula) == truth[n if n < start else start + (n - start) % length], formula
+            products += any(grown_product(side) for side in sides)
+    assert refused > 20
+
+
+def grown_product(term):
+    """Whether what grows is multiplied by what does not, somewhere in the normal form of a term."""
+    poly = normal(term)
+    rises = [[quasiaffine._atom_cycle(atom, "n")[2] for atom, _ in monomial] for monomial in poly]
+    return any(any(each) and not all(each) for each in rises)
 
 
 # --- derivatives ------------------------------------------------------------------------------------------------------

@@ -1,15 +1,16 @@
 """Decides comparisons of quasi-affine functions of one letter for every natural number. Trusted.
 
-Such a function is made of the letter by +, multiples, floors of quotients by positive numbers, and indicators of such;
-what is constant may be multiplied. From some start on it repeats up to its rise: f(n + L) = f(n) + r, so that
-the sizes up to start + L decide a formula for all of them.
+Such a function is made of the letter by +, multiples, floors of quotients by positive numbers, and indicators of such.
+What does not grow may be multiplied; so may one factor that grows and others whose product, from some size on, is a
+constant. From some start on it repeats up to its rise: f(n + L) = f(n) + r, so that the sizes up to start + L decide a
+formula for all of them.
 """
 
 from __future__ import annotations
 
 import math
 
-from convproof.proof.algebra import Atom, Formula, Poly, Refused, Term, constant, normal, thawed
+from convproof.proof.algebra import Atom, Formula, Monomial, Poly, Refused, Term, constant, normal, thawed
 
 MAX_SIZES = 10_000
 
@@ -42,16 +43,26 @@ def _cycle(poly: Poly, letter: str) -> tuple[int, int, int]:
     """(s, L, r) with f(n + L) = f(n) + r for every n >= s."""
     start, length, rises = 0, 1, []
     for monomial, c in poly.items():
-        cycles = [(*_atom_cycle(atom, letter), power) for atom, power in monomial]
-        rising = [(own, rise) for _, own, rise, _ in cycles if rise]
-        if rising and (len(cycles) > 1 or cycles[0][3] > 1):
+        cycles = {factor: _atom_cycle(factor[0], letter) for factor in monomial}
+        start = max([start, *(first for first, _, _ in cycles.values())])
+        length = math.lcm(length, *(own for _, own, _ in cycles.values()))
+        growing = [factor for factor in monomial if cycles[factor][2]]
+        if sum(power for _, power in growing) > 1:
             raise Refused("the formula is not linear in what grows")
-        start = max([start, *(each[0] for each in cycles)])
-        length = math.lcm(length, *(each[1] for each in cycles))
-        rises += [(own, c * rise) for own, rise in rising]
+        for factor in growing:
+            _, own, rise = cycles[factor]
+            rises.append((own, c * rise, tuple(other for other in monomial if other != factor)))
     if start + length > MAX_SIZES:
         raise Refused(f"more than {MAX_SIZES} sizes would have to be looked at")
-    return start, length, sum(rise * (length // own) for own, rise in rises)
+    return start, length, sum(rise * (length // own) * _level(rest, start, length) for own, rise, rest in rises)
+
+
+def _level(factors: Monomial, start: int, length: int) -> int:
+    """The constant that a product of factors is from `start` on, where they repeat every `length`."""
+    level, *others = {_value({factors: 1}, n) for n in range(start, start + length)} if factors else {1}
+    if others:
+        raise Refused("what grows is multiplied by what does not become constant")
+    return level
 
 
 def _atom_cycle(atom: Atom, letter: str) -> tuple[int, int, int]:
