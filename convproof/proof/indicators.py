@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convproof.proof import kernel, sums
 from convproof.proof.algebra import Term, substitute
-from convproof.proof.derived import certificate, chain, equals, symmetric, times
+from convproof.proof.derived import certificate, chain, equals, follows, minus, symmetric, times
 from convproof.proof.kernel import Theorem
 
 
@@ -38,6 +38,48 @@ def both_ways(value: Term, a: Term, b: Term) -> Theorem:
     """|- value(a)*[a = b] = value(b)*[a <= b]*[b <= a], where value has the letter q: the sum over q = a, ..., a."""
     sifted = kernel.sift("q", a, a, value, b)
     return chain(symmetric(sums.unrolled(sifted.conclusion[1])), sifted)
+
+
+def congruent(value: Term, a: Term, b: Term) -> Theorem:
+    """|- [a = b]*value(a) = [a = b]*value(b), where value has the letter q."""
+    at_a, at_b = (("*", ("is", a, b), substitute(value, {"q": place})) for place in (a, b))
+    return equals(at_a, at_b, moved(value, a, b))
+
+
+def _either(a: Term, b: Term) -> tuple[Theorem, Theorem]:
+    """b >= a |- b >= a and a >= b + 1 |- a > b: the two cases of [a <= b], for integral a and b."""
+    above = kernel.assume((">=", a, ("+", b, 1)))
+    return kernel.assume((">=", b, a)), follows((">", a, b), above)
+
+
+def at_least(a: Term, b: Term) -> Theorem:
+    """|- [a <= b]*(b - a) >= 0, for integral a and b."""
+    inside, outside = _either(a, b)
+    gap = minus(b, a)
+    goal = (">=", ("*", ("le", a, b), gap), 0)
+    one = certificate(goal, [inside, decided(inside)], [(1, [0]), (gap, [1])])
+    none = certificate(goal, [decided(outside)], [(gap, [0])])
+    return kernel.cases(one, none, b, a)
+
+
+def excluded(a: Term, b: Term) -> Theorem:
+    """|- [a <= b] + [b + 1 <= a] = 1, for integral a and b."""
+    inside, outside = _either(a, b)
+    beyond = ("+", b, 1)
+    goal = ("=", ("+", ("le", a, b), ("le", beyond, a)), 1)
+    neither = decided(follows((">", beyond, a), inside)), decided(kernel.assume((">=", a, beyond)))
+    first, second = (
+        equals(*goal[1:], decided(known), other) for known, other in zip((inside, outside), neither, strict=True)
+    )
+    return kernel.cases(first, second, b, a)
+
+
+def everywhere(equation: Theorem, letter: str) -> Theorem:
+    """From H, letter >= 0 |- [1 <= letter]*t = [1 <= letter]*s (or >=): H |- the same, for all integers."""
+    _, left, right = equation.conclusion
+    below = follows((">", 1, ("v", letter)), kernel.assume((">=", 0, ("+", ("v", letter), 1))))
+    nothing = certificate(equation.conclusion, [decided(below)], [(minus(left, right), [0])])
+    return kernel.cases(equation, nothing, ("v", letter), 0)
 
 
 def unguarded(guarded: Theorem, low: Theorem, high: Theorem) -> Theorem:
