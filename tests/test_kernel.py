@@ -7,10 +7,12 @@ d(x, y, a, b) are as in the kernel. Among a rule's arguments "h; k |- g" is a th
 
 import ast
 import copy
+import inspect
 import json
 import math
 import pickle
 import random
+import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -300,6 +302,16 @@ def test_rules(rule, arguments, hypotheses, conclusion):
     assert type(found) is Theorem
     assert found.conclusion == t(conclusion)
     assert found.hypotheses == tuple(sorted(listed(hypotheses), key=repr))
+
+
+def test_the_kernel_opens_with_its_rules():
+    """Under the headings and in the order of the file."""
+    pattern = r"^# --- (?P<heading>.*?) -+$|^@_rule\(.*\)\ndef (?P<rule>\w+)"
+    there = [each[0] or each[1] for each in re.findall(pattern, inspect.getsource(kernel), re.MULTILINE)]
+    listed, _ = kernel.__doc__.split("\n\n", 1)[1].split("\n\n", 1)
+    assert [line.split("  ")[2] if line.startswith("    ") else line for line in listed.splitlines()] == there
+    rules = {name for name, rule in vars(kernel).items() if hasattr(rule, "__wrapped__")}
+    assert rules == set(there) - {"logic", "arithmetic", "indicators and finite sums", "derivatives"}
 
 
 def test_what_is_differentiated_is_not_rewritten():

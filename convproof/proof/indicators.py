@@ -67,10 +67,8 @@ def excluded(a: Term, b: Term) -> Theorem:
     inside, outside = _either(a, b)
     beyond = ("+", b, 1)
     goal = ("=", ("+", ("le", a, b), ("le", beyond, a)), 1)
-    neither = decided(follows((">", beyond, a), inside)), decided(kernel.assume((">=", a, beyond)))
-    first, second = (
-        equals(*goal[1:], decided(known), other) for known, other in zip((inside, outside), neither, strict=True)
-    )
+    first = equals(*goal[1:], decided(inside), decided(follows((">", beyond, a), inside)))
+    second = equals(*goal[1:], decided(outside), decided(kernel.assume((">=", a, beyond))))
     return kernel.cases(first, second, b, a)
 
 

@@ -1,4 +1,35 @@
-"""The kernel: the only file that can build a `Theorem`. In the manner of LCF, small enough to be read in one sitting.
+"""The kernel: the only file that can build a `Theorem`, by these rules. "H |- f: K |- g" makes the second of the first.
+
+logic
+    assume        f |- f
+    instantiate   H |- f: the same with integral terms in place of letters
+    generalize    H |- f: H |- for all n, f, where n is not free in H
+    specialize    H |- for all n, f: H |- f with an integral term for n
+    discharge     H, f |- g and K |- f: H, K |- g
+    equivalent    H, f |- g and K, g |- f: H, K |- f iff g
+    cases         H, a >= b |- f and K, b >= a + 1 |- f: H, K |- f, for integral a and b
+    induction     H |- f(0) and K, n >= 0, f(n) |- f(n + 1): H, K, n >= 0 |- f(n), where n is not free in H, K
+arithmetic
+    identity      |- a = b, for equal normal forms
+    certificate   p = 0, p >= 0, p > 0, ...: a = b, a >= b or a > b, by a polynomial identity for a - b
+    antisymmetry  a >= b and b >= a: a = b
+    division      b >= 1: a >= b*(a//b), or b*(a//b) + b - 1 >= a
+    reciprocal    a*a > 0: a*inv(a) = 1
+    rewrite       f and a = b: f with b in place of a
+    period        n >= 0 |- f, where f compares quasi-affine functions of n alone
+indicators and finite sums
+    indicator     |- [a = b]*(a - b) = 0
+    within        b >= a: [a <= b] = 1, and a > b: [a <= b] = 0
+    last_term     hi >= lo: the sum up to hi is that up to hi - 1 and the term at hi, and lo >= hi + 1: it is 0
+    exchange      |- nested sums are equal in every order, where no bound of one mentions the name of another
+    reindex       |- the sum over i is the sum over j with i = j + c, or i = c - j
+    sift          |- the sum over i = lo, ..., hi of t(i)*[i = p] is t(p)*[lo <= p]*[p <= hi]
+    under_sum     H, i >= lo, hi >= i |- t = s: H |- the sum of t is that of s, where i is not free in H, lo, hi
+derivatives
+    positive      |- exp(a) > 0
+    differential  what must be positive: the derivative of a is b
+
+In the manner of LCF, small enough to be read in one sitting.
 
 A theorem says that its conclusion holds for all integers in place of its free letters and all functions in place of its
 function names, wherever its hypotheses hold. Every theorem carries its proof: the rule, its arguments and the theorems
