@@ -4,19 +4,24 @@ Proofs are written out by hand, as the lists that a file holds; the kernel repla
 """
 
 import copy
+import importlib
 import inspect
 import itertools
 import json
 import math
+import os
 import random
 import runpy
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from convproof import recheck
-from convproof.proof import algebra, kernel
+from convproof.proof import algebra, kernel, language
 from convproof.proof.written import proof_term
+from convproof.recheck import printing, terms
 
 
 def v(name):
@@ -1414,12 +1419,12 @@ def test_work_is_bounded(monkeypatch):
     taken = []
     for proof in proofs:
         recheck.check(proof)
-        taken.append(recheck._work)
-    assert (sum(taken), recheck.MOST_WORK) == (33_143, 3_000_000)
+        taken.append(terms._work)
+    assert (sum(taken), terms.MOST_WORK) == (33_143, 3_000_000)
     for proof, work in zip(proofs, taken, strict=True):
-        monkeypatch.setattr(recheck, "MOST_WORK", work)
+        monkeypatch.setattr(terms, "MOST_WORK", work)
         recheck.check(proof)
-        monkeypatch.setattr(recheck, "MOST_WORK", work - 1)
+        monkeypatch.setattr(terms, "MOST_WORK", work - 1)
         assert complaint(proof).endswith("the proof takes too much work to check")
 
 
@@ -1438,7 +1443,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_proof_ends_in_a_moment(name, monkeypatch):
-    monkeypatch.setattr(recheck, "MOST_WORK", 100_000)
+    monkeypatch.setattr(terms, "MOST_WORK", 100_000)
     assert complaint({**written([], FALSE, []), "steps": HOSTILE[name]}).endswith(
         "the proof takes too much work to check"
     )
@@ -1446,7 +1451,7 @@ def test_a_hostile_proof_ends_in_a_moment(name, monkeypatch):
 
 def test_sums_may_be_nested_deeply(monkeypatch):
     """Twelve sums around a product of three functions, and a term that would double at every level written out."""
-    monkeypatch.setattr(recheck, "MOST_WORK", 12_000)
+    monkeypatch.setattr(terms, "MOST_WORK", 12_000)
     names = [f"i{number}" for number in range(12)]
     term, other = (mul(*(["at", name, *map(v, indices)] for name in "fgh")) for indices in (names, names[::-1]))
     for name in names:
@@ -1458,6 +1463,164 @@ def test_sums_may_be_nested_deeply(monkeypatch):
     recheck.check(written([], eq(both("n", folded), both("n", folded)), [step("identity", both("n", folded), both("n", folded))]))  # fmt: skip
 
 
+# --- what is printed ---------------------------------------------------------------------------------------------------
+
+PRINTED = {
+    # numbers, letters and functions
+    "0": 0, "-3": -3, "n": N, "n'": v("n'"), "f(n, -1)": f(N, -1), "x[]": x(), "x[n, 2*m]": x(N, mul(2, M)), "`sum`": v("sum"),
+    "`exp`(n)": ["at", "exp", N], "exp(n)": exp(N), "log(n - 1)": log(add(N, -1)), "`log`[]": ["re", "log"], "exp'": v("exp'"), "inv(n)": ["at", "inv", N],
+    "\\xe9 + \\u0430 + \\U0001d465": add(v("é"), v("\u0430"), v("\U0001d465")), "\\xe9": v("\xe9"),
+    # sums and products
+    "n + m": add(N, M), "n - m": minus(N, M), "n - 2*m*k": add(N, mul(-2, M, K)), "-n - 3 + m": add(mul(-1, N), -3, M), "-2*n*m": mul(-2, N, M),
+    "n - (m + k)": minus(N, add(M, K)), "n - (m - k)": minus(N, minus(M, K)), "n + (m + k)": add(N, add(M, K)), "n + m + k": add(add(N, M), K), "(n + m)*k": mul(add(N, M), K), "(n + m)*(n - m)": mul(add(N, M), minus(N, M)),
+    "n*(m*k)": mul(N, mul(M, K)), "n*(-1)": mul(N, -1), "n*(-2*m)": mul(N, mul(-2, M)), "-(-n)": mul(-1, mul(-1, N)), "n - (-m)": minus(N, mul(-1, M)),
+    "n - (-2)": minus(N, -2), "-(n + m)": mul(-1, add(N, M)), "-3*(n + m)": mul(-3, add(N, M)), "k": add(K), "m": mul(M), "-5": mul(-5), "-7 + n": add(-7, N),
+    "-(-2)": mul(-1, -2), "0*n": mul(0, N), "n + 0": add(N, 0), "-2*3": mul(-2, 3), "n + (-m)*k": add(N, mul(mul(-1, M), K)),
+    # floors and reciprocals
+    "n//2": floor(N, 2), "(2*n)//3": floor(mul(2, N), 3), "2*(n//3)": mul(2, floor(N, 3)), "(n//2)//3": floor(floor(N, 2), 3), "n//(m//2)": floor(N, floor(M, 2)),
+    "(-n)//2": floor(mul(-1, N), 2), "-(n//2)": mul(-1, floor(N, 2)), "n//(-2)": floor(N, -2), "n - n//2": minus(N, floor(N, 2)), "-(n//2) + m": add(mul(-1, floor(N, 2)), M), "-2*(n//2)": mul(-2, floor(N, 2)), "1/n": inv(N), "2*(1/n)": mul(2, inv(N)),
+    "1/(n + 1)": inv(add(N, 1)), "1/(1/n)": inv(inv(N)), "n - 1/m": minus(N, inv(M)),
+    # indicators and totals
+    "[n = m + 1]": equals(N, add(M, 1)), "[n <= -1]": le(N, -1), "2*[[n <= 0] = 1]": mul(2, equals(le(N, 0), 1)), "[(sum i=0..n: i) = 3]": equals(total("i", 0, N, I), 3),
+    "sum i=0..n - 1: f(i)": total("i", 0, add(N, -1), f(I)), "sum i=0..n: i*m": total("i", 0, N, mul(I, M)), "sum i=0..n: (i + 1)": total("i", 0, N, add(I, 1)),
+    "sum i=-1..2: (-i)": total("i", -1, 2, mul(-1, I)), "sum i=0..n: sum j=0..i: 1": total("i", 0, N, total("j", 0, I, 1)), "sum `as`=0..n: `as`": total("as", 0, N, v("as")),
+    "(sum i=0..n: i) + 1": add(total("i", 0, N, I), 1), "2*(sum i=0..n: i)": mul(2, total("i", 0, N, I)), "sum i=0..n: i*(sum j=0..i: j)": total("i", 0, N, mul(I, total("j", 0, I, J))),
+    "sum i=(sum j=0..2: j)..n: i": total("i", total("j", 0, 2, J), N, I), "f((sum i=0..n: i), 2)": f(total("i", 0, N, I), 2), "(sum i=0..n: i)//2": floor(total("i", 0, N, I), 2),
+    "sum i=0..n: i//2": total("i", 0, N, floor(I, 2)), "-(sum i=0..n: i)": mul(-1, total("i", 0, N, I)), "exp((sum i=0..n: i))": exp(total("i", 0, N, I)),
+}  # fmt: skip
+PRINTED_FORMULAS = {
+    "n = m": eq(N, M), "n >= 0": NATURAL, "exp(n) > 0": gt(exp(N), 0), "sum i=0..n: f(i) >= sum i=0..n: 0": ge(SUM, total("i", 0, N, 0)),
+    "n >= 1 iff n > 0": ["iff", ge(N, 1), gt(N, 0)], "(n >= 1 iff n > 0) iff 1 = 1": ["iff", ["iff", ge(N, 1), gt(N, 0)], eq(1, 1)],
+    "1 = 1 iff (n >= 1 iff n > 0)": ["iff", eq(1, 1), ["iff", ge(N, 1), gt(N, 0)]], "for all n: n >= 0": every("n", NATURAL),
+    "for all n: n >= 1 iff n > 0": every("n", ["iff", ge(N, 1), gt(N, 0)]), "(for all n: n >= 1) iff n > 0": ["iff", every("n", ge(N, 1)), gt(N, 0)],
+    "n > 0 iff (for all n: n >= 1)": ["iff", gt(N, 0), every("n", ge(N, 1))], "for all n: for all `all`: n >= `all`": every("n", every("all", ge(N, v("all")))),
+    "the derivative of x[]*y[], as x moves along dx and y moves along dy, is 0": d(["x", "y"], mul(x(), y()), 0),
+    "the derivative of (sum i=0..n: x[i]), as x moves along dx, is -n": d(["x"], total("i", 0, N, x(I)), mul(-1, N)),
+    "the derivative of n, as nothing moves, is 0": d([], N, 0), "for all n: the derivative of n, as x\\xe9 moves along dx\\xe9, is 0": every("n", d(["xé"], N, 0)),
+    "(the derivative of n, as `log` moves along dlog, is 0) iff n = 0": ["iff", d(["log"], N, 0), eq(N, 0)],
+    "the derivative of n, as eriv moves along deriv and erivative moves along `derivative`, is 0": d(["eriv", "erivative"], N, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "term"), PRINTED.items())
+def test_a_term_as_a_person_reads_it(text, term):
+    assert printing.term(recheck.read_term(term)) == text
+
+
+@pytest.mark.parametrize(("text", "formula"), PRINTED_FORMULAS.items())
+def test_a_formula_as_a_person_reads_it(text, formula):
+    assert printing.formula(recheck.read_formula(formula)) == text
+    assert recheck.statement(written([], formula, [])) == text
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "text"),
+    [
+        ([], "1 = 1"),
+        ([NATURAL], "if n >= 0, then 1 = 1"),
+        ([gt(M, 0), NATURAL, gt(M, 0)], "if m > 0 and n >= 0 and m > 0, then 1 = 1"),
+        (
+            [every("n", NATURAL), ["iff", NATURAL, gt(M, 0)]],
+            "if (for all n: n >= 0) and (n >= 0 iff m > 0), then 1 = 1",
+        ),
+        ([d([], N, 0), NATURAL], "if (the derivative of n, as nothing moves, is 0) and n >= 0, then 1 = 1"),
+    ],
+)
+def test_a_statement(hypotheses, text):
+    """As it is written, be it proved or not."""
+    assert recheck.statement(written(hypotheses, eq(1, 1), [ONE])) == text
+    assert recheck.statement(written(hypotheses, eq(1, 1), [None])) == text
+
+
+@pytest.mark.parametrize(
+    ("proof", "expected"),
+    [
+        (None, "no proof term"),
+        ({**SOUND, "steps": {}}, "no proof term"),
+        ({"conclusion": eq(1, 1), "steps": []}, "no proof term"),
+        (written([], 1, []), "no formula"),
+        (written([NATURAL, N], eq(1, 1), []), "no formula"),
+        (written([], eq(1, f(x())), []), NO_PLACE),
+        (written([gt(1, v("1"))], eq(1, 1), []), "a name is no identifier"),
+        (written(5, eq(1, 1), []), "malformed: TypeError"),
+        (written([], eq(1, None), []), "no part of a proof"),
+    ],
+)
+def test_what_states_nothing(proof, expected):
+    with pytest.raises(recheck.Wrong, match=f"^{expected}$"):
+        recheck.statement(proof)
+
+
+@pytest.mark.parametrize("value", [("foo", 1, 2), ("v", "n", "m"), ("exp", 1, 2), None])
+def test_what_is_no_term_is_not_printed(value):
+    with pytest.raises(ValueError, match=r"^no term$"):
+        printing.term(value)
+    with pytest.raises(ValueError, match=r"^no formula$"):
+        printing.formula(5)
+
+
+def test_what_is_printed_is_what_is_meant():
+    """Read back by another program, terms at random have the same normal form."""
+    rng, read = random.Random(6), 0
+    for _ in range(1500):
+        term = negated(rng, drawn(rng, 4, ["i", "n"]))
+        try:
+            expected = algebra.normal(term)
+        except algebra.Refused:
+            continue
+        again = language.formula(f"{printing.term(term)} = {printing.term(term, printing.SUMMED)}")
+        assert [algebra.normal(side) for side in again[1:]] == [expected] * 2, term
+        read += 1
+    assert read >= 1000
+
+
+def negated(rng, term):
+    """A term with more signs, and products and sums of one to three parts."""
+    if type(term) is int or term[0] == "v":
+        return rng.choice([term, term, ("*", -1, term), ("*", term, -2)])
+    parts = [each if type(each) is str else negated(rng, each) for each in term[1:]]
+    if term[0] in ("+", "*"):
+        return (
+            term[0],
+            *rng.choice(
+                [parts, parts[:1], [*parts, rng.randint(-2, 2)], [("*", rng.choice([-1, -3]), parts[0]), parts[1]]]
+            ),
+        )
+    return (term[0], *parts)
+
+
+def test_a_proof_that_holds_is_printed(monkeypatch):
+    """A statement takes no more work than its proof; and a proof that takes all the work leaves enough for it."""
+    for steps, hypotheses, conclusion in YIELDS.values():
+        proof = written(hypotheses, conclusion, steps)
+        recheck.check(proof)
+        with monkeypatch.context() as patch:
+            patch.setattr(terms, "MOST_WORK", terms._work)
+            assert recheck.statement(proof).endswith(printing.formula(tuples(conclusion)))
+            recheck.check(proof)
+
+
+@pytest.mark.parametrize("head", ["inv", "f", "-", "+", "*", "//", "sum", "le", "all", "iff"])
+def test_the_deepest_statement_is_printed(head):
+    wrap = {
+        "inv": inv,
+        "f": f,
+        "-": lambda term: mul(-1, term),
+        "+": lambda term: add(1, term),
+        "*": lambda term: mul(2, term),
+        "//": lambda term: floor(term, 2),
+        "sum": lambda term: total("i", 0, 1, term),
+        "le": lambda term: le(term, 0),
+        "all": lambda formula: every("n", formula),
+        "iff": lambda formula: ["iff", formula, NATURAL],
+    }[head]
+    core = gt(N, 0) if head in ("all", "iff") else N
+    for _ in range(197 if head != "*" else 150):
+        core = wrap(core)
+    text = recheck.statement(written([], core if head in ("all", "iff") else eq(0, core), []))
+    assert len(text) > 150
+
+
 # --- the program ------------------------------------------------------------------------------------------------------
 
 GOOD, BAD = written([], eq(1, 1), [ONE]), written([], FALSE, [ONE])
@@ -1466,12 +1629,13 @@ GOOD, BAD = written([], eq(1, 1), [ONE]), written([], FALSE, [ONE])
 @pytest.mark.parametrize(
     ("data", "code", "lines"),
     [
-        (GOOD, 0, ["holds  'proof'", "1 of 1 proofs hold"]),
+        (GOOD, 0, ["holds  'proof': 1 = 1", "1 of 1 proofs hold"]),
         (BAD, 1, ["WRONG  'proof': the last step concludes something else", "0 of 1 proofs hold"]),
-        ([GOOD, GOOD], 0, ["holds  0", "holds  1", "2 of 2 proofs hold"]),
-        ([GOOD, BAD, 5], 1, ["holds  0", "WRONG  1: the last step concludes something else", "WRONG  2: no proof term", "1 of 3 proofs hold"]),
-        ([BAD, *[GOOD] * 3], 1, ["WRONG  0: the last step concludes something else", *[f"holds  {i}" for i in (1, 2, 3)], "3 of 4 proofs hold"]),
-        ({"a": GOOD, "é": GOOD}, 0, ["holds  'a'", "holds  '\\xe9'", "2 of 2 proofs hold"]),
+        ([GOOD, GOOD], 0, ["holds  0: 1 = 1", "holds  1: 1 = 1", "2 of 2 proofs hold"]),
+        ([GOOD, BAD, 5], 1, ["holds  0: 1 = 1", "WRONG  1: the last step concludes something else", "WRONG  2: no proof term", "1 of 3 proofs hold"]),
+        ([BAD, *[GOOD] * 3], 1, ["WRONG  0: the last step concludes something else", *[f"holds  {i}: 1 = 1" for i in (1, 2, 3)], "3 of 4 proofs hold"]),
+        ({"a": GOOD, "é": GOOD}, 0, ["holds  'a': 1 = 1", "holds  '\\xe9': 1 = 1", "2 of 2 proofs hold"]),
+        (written([gt(M, 0), NATURAL], NATURAL, given(NATURAL)), 0, ["holds  'proof': if m > 0 and n >= 0, then n >= 0", "1 of 1 proofs hold"]),
         ({"a": BAD}, 1, ["WRONG  'a': the last step concludes something else", "0 of 1 proofs hold"]),
         ({"steps": []}, 1, ["WRONG  'proof': no proof term", "0 of 1 proofs hold"]),
         ([], 1, ["0 of 0 proofs hold"]),
@@ -1481,14 +1645,54 @@ GOOD, BAD = written([], eq(1, 1), [ONE]), written([], FALSE, [ONE])
     ],
 )  # fmt: skip
 def test_a_file_is_checked(data, code, lines, tmp_path, capsys):
+    """What is printed ends with how to read it, if anything holds."""
     file = tmp_path / "proofs.json"
     file.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
     assert recheck.main([str(file)]) == code
     out, err = capsys.readouterr()
-    assert (out.splitlines(), err) == (lines, "")
+    reading = [printing.READING] if any(line.startswith("holds") for line in lines) else []
+    assert (out.splitlines(), err) == ([*lines, *reading], "")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[" * 100_000, b"1" * 5000, b"\xff", None])
+def test_how_to_read_what_is_printed():
+    assert printing.READING == (
+        "(Letters are any integers, f(i) any functions from integers to integers, x[i] to the reals. [a <= b] is 1 where "
+        "it holds, else 0; a sum reaches over the product that follows; a//b is rounded down, or some integer where b <= 0; "
+        "1/0 is some number, and so are logarithms of what is not > 0.)"
+    )
+
+
+def test_files_are_checked_in_turn(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, data in {"good.json": GOOD, "more é.json": [GOOD, GOOD], "bad.json": BAD, "none.json": []}.items():
+        Path(name).write_text(json.dumps(data))
+    good = ["'good.json':", "holds  'proof': 1 = 1", "1 of 1 proofs hold"]
+    more = ["'more \\xe9.json':", "holds  0: 1 = 1", "holds  1: 1 = 1", "2 of 2 proofs hold"]
+    bad = ["'bad.json':", "WRONG  'proof': the last step concludes something else", "0 of 1 proofs hold"]
+    none = ["'none.json':", "0 of 0 proofs hold"]
+    unread = "convproof.recheck: cannot read missing: [Errno 2] No such file or directory: 'missing'\n"
+    for names, code, lines, told in (
+        (["good.json", "more é.json"], 0, [*good, *more, printing.READING], ""),
+        (["more é.json", "good.json", "good.json"], 0, [*more, *good, *good, printing.READING], ""),
+        (["bad.json", "good.json"], 1, [*bad, *good, printing.READING], ""),
+        (["good.json", "bad.json"], 1, [*good, *bad, printing.READING], ""),
+        (["good.json", "none.json"], 1, [*good, *none, printing.READING], ""),
+        (["none.json", "bad.json"], 1, [*none, *bad], ""),
+        (["missing", "good.json", "bad.json"], 2, [*good, *bad, printing.READING], unread),
+        (["good.json", "missing", "missing"], 2, [*good, printing.READING], unread * 2),
+    ):
+        assert recheck.main(names) == code
+        out, err = capsys.readouterr()
+        assert (out.splitlines(), err) == (lines, told)
+
+
+TWICE = f'{{"a": {json.dumps(BAD)}, "a": {json.dumps(GOOD)}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[" * 100_000, b"1" * 5000, b"\xff", None, TWICE.encode(), b'{"steps": [], "x": {"y": 1, "y": 1}}'],
+)
 def test_a_file_that_cannot_be_read(text, tmp_path, capsys):
     file = tmp_path / "proofs.json"
     if text is not None:
@@ -1497,12 +1701,21 @@ def test_a_file_that_cannot_be_read(text, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"convproof.recheck: cannot read {file}: ")
+    assert err.count("\n") == 1
+    assert ("two values have the same name" in err) == (text is not None and text[:5] in (b'{"a":', b'{"ste'))
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"]])
-def test_one_file_is_named(arguments, capsys):
-    assert recheck.main(arguments) == 2
-    assert capsys.readouterr() == ("", "usage: python -m convproof.recheck FILE.json\n")
+@pytest.mark.parametrize("name", ["no\nfile", "no\0file"])
+def test_a_name_that_is_no_line(name, capsys):
+    assert recheck.main([name]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"convproof.recheck: cannot read {name!a}: ")
+
+
+def test_a_file_is_named(capsys):
+    assert recheck.main([]) == 2
+    assert capsys.readouterr() == ("", "usage: python -m convproof.recheck FILE...\n")
 
 
 @pytest.mark.parametrize(("proof", "code"), [(GOOD, 0), (BAD, 1)])
@@ -1510,7 +1723,29 @@ def test_the_module_is_a_program(proof, code, tmp_path, monkeypatch, capsys):
     file = tmp_path / "proof.json"
     file.write_text(json.dumps(proof))
     monkeypatch.setattr(sys, "argv", ["recheck", str(file)])
+    program = importlib.import_module("convproof.recheck.__main__")
+    assert capsys.readouterr().out == ""
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(recheck.__file__, run_name="__main__")
+        runpy.run_path(program.__file__, run_name="__main__")
     assert ended.value.code == code
     assert f"{1 - code} of 1 proofs hold" in capsys.readouterr().out
+
+
+def test_the_program_needs_nothing_else_of_the_package(tmp_path):
+    """Nor any library; what it prints is ASCII, whatever the names."""
+    proof = written([], eq(v("é"), v("é")), [step("identity", v("é"), v("é"))])
+    (tmp_path / "proof.json").write_text(json.dumps({"é": proof}, ensure_ascii=False), encoding="utf-8")
+    code = (
+        "import sys\nfrom convproof import recheck\n"
+        "own = {name for name in sys.modules if name.startswith('convproof') and not name.startswith('convproof.recheck')}\n"
+        "assert own <= {'convproof', 'convproof.errors'}, own\n"
+        "assert not {'sympy', 'numpy', 'lark'} & set(sys.modules)\n"
+        "sys.exit(recheck.main(sys.argv[1:]))"
+    )
+    for start in (["-c", code], ["-m", "convproof.recheck"]):
+        command = [sys.executable, "-X", "utf8=0", *start, "proof.json"]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+        )
+        assert done.stdout.decode("ascii").splitlines()[0] == "holds  '\\xe9': \\xe9 = \\xe9"
+        assert done.stderr == b""
