@@ -1471,7 +1471,7 @@ PRINTED = {
     "`exp`(n)": ["at", "exp", N], "exp(n)": exp(N), "log(n - 1)": log(add(N, -1)), "`log`[]": ["re", "log"], "exp'": v("exp'"), "inv(n)": ["at", "inv", N],
     "\\xe9 + \\u0430 + \\U0001d465": add(v("é"), v("\u0430"), v("\U0001d465")), "\\xe9": v("\xe9"),
     # sums and products
-    "n + m": add(N, M), "n - m": minus(N, M), "n - 2*m*k": add(N, mul(-2, M, K)), "-n - 3 + m": add(mul(-1, N), -3, M), "-2*n*m": mul(-2, N, M),
+    "n + m": add(N, M), "n + 2*m": add(N, mul(2, M)), "n + 0*m": add(N, mul(0, M)), "n - m": minus(N, M), "n - 2*m*k": add(N, mul(-2, M, K)), "-n - 3 + m": add(mul(-1, N), -3, M), "-2*n*m": mul(-2, N, M),
     "n - (m + k)": minus(N, add(M, K)), "n - (m - k)": minus(N, minus(M, K)), "n + (m + k)": add(N, add(M, K)), "n + m + k": add(add(N, M), K), "(n + m)*k": mul(add(N, M), K), "(n + m)*(n - m)": mul(add(N, M), minus(N, M)),
     "n*(m*k)": mul(N, mul(M, K)), "n*(-1)": mul(N, -1), "n*(-2*m)": mul(N, mul(-2, M)), "-(-n)": mul(-1, mul(-1, N)), "n - (-m)": minus(N, mul(-1, M)),
     "n - (-2)": minus(N, -2), "-(n + m)": mul(-1, add(N, M)), "-3*(n + m)": mul(-3, add(N, M)), "k": add(K), "m": mul(M), "-5": mul(-5), "-7 + n": add(-7, N),
@@ -1657,8 +1657,8 @@ def test_a_file_is_checked(data, code, lines, tmp_path, capsys):
 def test_how_to_read_what_is_printed():
     assert printing.READING == (
         "(Letters are any integers, f(i) any functions from integers to integers, x[i] to the reals. [a <= b] is 1 where "
-        "it holds, else 0; a sum reaches over the product that follows; a//b is rounded down, or some integer where b <= 0; "
-        "1/0 is some number, and so are logarithms of what is not > 0.)"
+        "it holds, else 0; a sum reaches over the product that follows; a//b is rounded down, or some integer where "
+        "b <= 0; 1/0 is some number, and so are logarithms of what is not > 0.)"
     )
 
 

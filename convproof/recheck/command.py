@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         print("usage: python -m convproof.recheck FILE...", file=sys.stderr)
         return 2
-    unread, wrong, holding = 0, 0, 0
+    found = []
     for name in arguments:
         try:
             with open(name, encoding="utf-8") as file:
@@ -24,15 +24,13 @@ def main(arguments: list[str]) -> int:
         except (OSError, ValueError, RecursionError) as error:
             shown = name if name.isprintable() else ascii(name)
             print(f"convproof.recheck: cannot read {shown}: {error}", file=sys.stderr)
-            unread += 1
             continue
         if len(arguments) > 1:
             print(f"{name!a}:")
-        held, proofs = _checked(data)
-        holding, wrong = holding + held, wrong + (held < proofs or not proofs)
-    if holding:
+        found.append(_checked(data))
+    if any(held for held, _ in found):
         print(READING)
-    return 2 if unread else int(wrong > 0)
+    return 2 if len(found) < len(arguments) else int(any(held < proofs or not proofs for held, proofs in found))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 
 READING = (
     "(Letters are any integers, f(i) any functions from integers to integers, x[i] to the reals. [a <= b] is 1 where "
-    "it holds, else 0; a sum reaches over the product that follows; a//b is rounded down, or some integer where b <= 0; "
-    "1/0 is some number, and so are logarithms of what is not > 0.)"
+    "it holds, else 0; a sum reaches over the product that follows; a//b is rounded down, or some integer where "
+    "b <= 0; 1/0 is some number, and so are logarithms of what is not > 0.)"
 )
 WORDS = "all along and as derivative exp for if iff is log moves nothing of sum the then"
 """A name that is one of these words is printed between two `."""
