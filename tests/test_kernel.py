@@ -465,7 +465,7 @@ REFUSED = [
     (kernel.specialize, "^the conclusion is not for all$", ["|- n >= 0", 3]),
     (kernel.specialize, MOVED, ["|- all(n, d(x, x*n, n))", "[x <= 0]"]),
     (kernel.specialize, INTEGER, [f"|- {ALL}", "inv(n)"]),
-    (kernel.cases, "^both cases must have one conclusion$", ["n >= m |- exp(n) > 0", "m >= n + 1 |- exp(n + 0) > 0", "n", "m"], ["|- n >= m", "|- m >= n + 1", "n", "m"]),
+    (kernel.cases, "^both cases must have one conclusion$", ["n >= m |- exp(n) > 0", "m >= n + 1 |- exp(n + 0) > 0", "n", "m"], ["|- n >= m", "|- m >= n + 1", "n", "m"], ["|- exp(m) > 0", "|- exp(n) > 0", "n", "m"]),
     (kernel.cases, INTEGER, *(["n >= m |- exp(x) > 0", "m >= n + 1 |- exp(x) > 0", *pair] for pair in (("x", "m"), ("n", "x"), ("inv(n)", "n")))),
     (kernel.cases, BOOL, *(["|- exp(x) > 0", "|- exp(x) > 0", *pair] for pair in ((True, 1), (1, True)))),
     (
