@@ -17,16 +17,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from convproof._moved import MOVED
-from convproof.errors import (
-    ConvproofError,
-    DtypeError,
-    InputError,
-    MissingRule,
-    NotationError,
-    ShapeError,
-    SpecError,
-    Undecided,
-)
 
 if TYPE_CHECKING:
     from convproof import autograd as autograd
@@ -34,58 +24,35 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "convproof.architecture": (
-        "Activation",
-        "AdaptivePool",
-        "Add",
-        "Affine",
-        "AvgPool",
-        "BatchNorm",
-        "ChannelShuffle",
-        "Concat",
-        "Conv",
-        "ConvTranspose",
-        "Dropout",
-        "Flatten",
-        "GlobalPool",
-        "GroupNorm",
-        "Input",
-        "InstanceNorm",
-        "Linear",
-        "LocalResponseNorm",
-        "LpPool",
-        "MaxPool",
-        "Multiply",
-        "Network",
-        "Node",
-        "Pad",
-        "PadTo",
-        "PixelShuffle",
-        "PixelUnshuffle",
-        "ReLU",
-        "Resize",
-        "Scale",
-        "Slice",
-        "Softmax",
-        "Unknown",
-        "Upsample",
+    "convproof.errors": (
+        "ConvproofError",
+        "DtypeError",
+        "InputError",
+        "MissingRule",
+        "NotationError",
+        "ShapeError",
+        "SpecError",
+        "Undecided",
     ),
     "convproof.architecture.notation": ("network",),
     "convproof.architecture.printing": ("to_notation",),
     "convproof.symbolic": (
+        "Accepted",
         "FloorDiv",
         "SizeSet",
+        "accepted_sizes",
         "analyze",
         "macs",
         "output_shape",
         "parameters",
         "receptive_field",
-        "size_sets",
         "symbols",
         "values",
         "weights",
     ),
-    "convproof.symbolic.borders": ("borders", "fits", "reached", "unseen"),
+    "convproof.symbolic.accepted": ("size_sets",),
+    "convproof.symbolic.field": ("reached", "unseen"),
+    "convproof.symbolic.remainders": ("borders", "fits"),
     "convproof.symbolic.memory": ("peak", "retained"),
     "convproof.symbolic.patterns": ("pattern", "variants"),
     "convproof.symbolic.solve": ("designs", "solve"),
@@ -95,29 +62,26 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("architecture", "autograd", "crosscheck", "execute", "importers", "notes", "proof", "report", "symbolic")
 
-__all__ = [
-    "ConvproofError",
-    "DtypeError",
-    "InputError",
-    "MissingRule",
-    "NotationError",
-    "ShapeError",
-    "SpecError",
-    "Undecided",
-    *sorted(_HOME),
-    *_ROOMS,
-]
-
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"convproof.{name}")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if name == "__all__":
+        return sorted({*_HOME, *_ROOMS, *_kinds()})
     if (old := f"convproof.{name}") in MOVED:
         return sys.modules[old]
+    if name[0].isupper() and name in _kinds():
+        return getattr(import_module("convproof.architecture"), name)
     raise AttributeError(f"module 'convproof' has no attribute {name!r}")
 
 
+def _kinds() -> list[str]:
+    """The layer kinds, and what networks are made of, by name."""
+    found: list[str] = import_module("convproof.architecture").__all__
+    return [name for name in found if name[0].isupper() and not name.isupper()]
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})

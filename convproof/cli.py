@@ -37,25 +37,49 @@ CONV3-64                  64 filters of 3x3, stride 1, padding (F-1)/2
 CONV(K=96, F=11, S=4)     K filters of size F; stride S=1, padding P=0,
                           dilation D=1 (dense), groups G=1 where left out
 POOL2  POOL(F=3, S=2)     max pooling; AVGPOOL(F=7, S=1), GLOBALAVGPOOL
-FC-1000                   fully connected
+FC-1000  FC(10, IN=400)   fully connected; IN demands so many inputs
 RELU LRN BN DROPOUT SOFTMAX FLATTEN
 [A -> B]*3                repetition; *N and X? describe families, in closed form
 { A | B | ID } ADD        branches, added or joined by CONCAT; MUL multiplies,
                           SCALE by one number a channel; RESIZE and PADTO bring
-                          the first to the size of the second
+                          the first to the size of the second. ADD and MUL want
+                          equal sizes; with BROADCAST=1 a size of 1 is repeated
 
-
-Further words: LPPOOL(F=2) ADAPTIVEAVGPOOL(O=7) ADAPTIVEMAXPOOL(O=7)
-GLOBALMAXPOOL UPCONV(K=8, F=2, S=2) UPSAMPLE2 PAD(P=1)
-PIXELSHUFFLE(S=2) PIXELUNSHUFFLE(S=2) SHUFFLE(G=2) SLICE(FROM=0, TO=3) AFFINE
-GN(G=8) IN SIGMOID TANH RELU6 LEAKY_RELU ELU SELU GELU SILU SOFTPLUS HARDSWISH
-ACTIVATION(NAME=mish) UNKNOWN(OP=Einsum)
+"""
+
+_NETWORK_NOTES = """
 
 Sizes in the notation stand width first, INPUT[WxHxD]; they may be letters.
-Exit status 1: the network does not take the given input, or a stride leaves
-a remainder there, or no input fits, or an operation is unknown, or what --prove
-asks for is not proved.
+What is accepted are sizes of the letters, where some sizes are letters, and
+else of the axes D, H, W.
+
+Exit status 1: the network does not take the given input, or no input at all, or
+an operation is unknown, or what --prove asks for is not proved; with --exact
+also a stride that leaves a remainder.
 """
+
+
+def _network_help() -> str:
+    """The words of the notation, from the layer kinds."""
+    from textwrap import fill
+
+    from convproof.architecture.notation import MERGE_WORDS, WORDS
+
+    words = []
+    for name, word in {**WORDS, **MERGE_WORDS}.items():
+        arguments = ", ".join(f"{each}=" for each in word.arguments)
+        words.append(f"{name}({arguments})".replace(" ", "_") if arguments else name)
+    listed = fill(" ".join(words), 78, break_long_words=False, break_on_hyphens=False).replace("_IN", "_IN")
+    return f"{_NETWORK_HELP}\nAll words, with their arguments:\n\n\b\n{listed.replace(',_', ', ')}\n{_NETWORK_NOTES}"
+
+
+class _NetworkCommand(click.Command):
+    """Its epilog is made when it is asked for, so that other verbs load no layer kinds."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The words of the notation below the options."""
+        self.epilog = _network_help()
+        super().format_epilog(ctx, formatter)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -147,15 +171,23 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
     sys.exit(0 if proofs and all(proof.proved for _, proof in proofs) else 1)
 
 
-@cli.command(epilog=_NETWORK_HELP)
+@cli.command(cls=_NetworkCommand)
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "--input", "image", metavar="HxWxC", help="Another input, height first; numbers or letters (224x224x3, HxWx3)."
 )
 @click.option("--tensor", metavar="NAME", help="Which output, of a file or a module that has several.")
 @click.option(
-    "--prove", is_flag=True, help="Prove which sizes fit in the kernel, and replay the proofs in the checker."
+    "--prove", is_flag=True, help="Prove the accepted sizes in the kernel, and replay the proof in the second checker."
 )
+@click.option(
+    "--proof",
+    "proof_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Prove, and write the proof; python -m convproof.recheck FILE replays it.",
+)
+@click.option("--exact", is_flag=True, help="A stride that leaves a remainder counts as a finding (exit status 1).")
 @click.option(
     "--format",
     "form",
@@ -166,13 +198,21 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
 def net(
-    specs: tuple[str, ...], image: str | None, tensor: str | None, prove: bool, form: str, output: Path | None
+    specs: tuple[str, ...],
+    image: str | None,
+    tensor: str | None,
+    prove: bool,
+    proof_file: Path | None,
+    exact: bool,
+    form: str,
+    output: Path | None,
 ) -> None:
-    """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs fit."""
+    """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs are accepted."""
     from convproof.resolve import read_image, source
     from convproof.summary import Described, Pattern, described, patterns
 
     wanted, found = None if image is None else read_image(image), list[Described | Pattern]()
+    prove = prove or proof_file is not None
     with _Progress(len(specs) if len(specs) > 1 or prove else 0) as progress:
         for spec in specs:
             progress(spec)
@@ -188,8 +228,12 @@ def net(
                 if len(specs) == 1:
                     raise
                 raise InputError(f"{spec}: {error}") from None
+    networks = [each for each in found if isinstance(each, Described)]
+    if proof_file is not None:
+        proofs = {each.name: each.proof.proof_term() for each in networks if each.proof is not None}
+        _write(json.dumps(proofs, ensure_ascii=False) + "\n", proof_file)
     _write(_networks(found, form, to_file=output is not None), output)
-    sys.exit(0 if all(each.fits for each in found if isinstance(each, Described)) else 1)
+    sys.exit(0 if all(each.fits(exact) for each in networks) else 1)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -40,14 +41,15 @@ from convproof.architecture import (
     PixelShuffle,
     PixelUnshuffle,
     ReLU,
+    Reshape,
     Resize,
     Scale,
     Slice,
     Softmax,
     Unknown,
     Upsample,
+    letters,
 )
-from convproof.architecture.layers import letters
 from convproof.autograd import Tensor
 from convproof.errors import MissingRule, ShapeError
 
@@ -59,10 +61,11 @@ Draw = Callable[[tuple[int, ...]], Any]
 
 @dataclass(frozen=True)
 class LayerParameters:
-    """The parameters of one layer: those given, and what `draw` makes of others that are needed."""
+    """The parameters of one layer: those given, and what `draw` makes of others. `algorithm` is how to convolve."""
 
     tensors: dict[str, Any]
     draw: Draw | None = None
+    algorithm: str = "auto"
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, name: str, shape: tuple[int, ...]) -> Tensor:
@@ -109,10 +112,10 @@ def run(
     activations: dict[str, Tensor] = {}
     used: list[tuple[str, str]] = []
     for node in network:
-        own = LayerParameters(known.get(node.name, {}), draw)
+        own = LayerParameters(known.get(node.name, {}), draw, algorithm)
         operands = [activations[name] for name in node.operands] or [image]
         try:
-            activations[node.name] = execute(node.layer, operands, own, algorithm)
+            activations[node.name] = execute(node.layer, own, *operands)
         except ShapeError as error:
             raise ShapeError(f"{node.name}: {error}") from None
         used += [(node.name, name) for name in own.asked]
@@ -145,23 +148,22 @@ def _check_input(network: Network, image: Tensor) -> None:
 
 
 @singledispatch
-def execute(layer: Layer, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    """The tensor that `layer` makes of its operands; `parameter(name, shape)` hands it its weight or bias."""
+def execute(layer: Layer, own: LayerParameters, *operands: Tensor) -> Tensor:
+    """The tensor that `layer` makes of its operands; `own(name, shape)` hands it its weight or bias."""
     raise MissingRule("numeric run", layer)
 
 
 @execute.register
-def _(layer: Input, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+def _(layer: Input, own: LayerParameters, *operands: Tensor) -> Tensor:
     return operands[0]
 
 
 @execute.register
-def _(layer: Conv, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: Conv, own: LayerParameters, x: Tensor) -> Tensor:
     kernel, stride, padding, dilation = _geometry(layer, x)
-    w = parameter("weight", (layer.out_channels, x.shape[1] // layer.groups, *kernel))
-    b = parameter("bias", (layer.out_channels,)) if layer.bias else None
-    return ag.conv(x, w, b, stride, padding, dilation, layer.groups, algorithm)
+    w = own("weight", (layer.out_channels, (layer.in_channels or x.shape[1]) // layer.groups, *kernel))
+    b = own("bias", (layer.out_channels,)) if layer.bias else None
+    return ag.conv(x, w, b, stride, padding, dilation, layer.groups, own.algorithm)
 
 
 def _geometry(layer: Conv | ConvTranspose | MaxPool | AvgPool, x: Tensor) -> tuple[Any, Any, Any, Any]:
@@ -186,19 +188,28 @@ def _padding(axis: Axis, n: int) -> tuple[int, int]:
 
 
 @execute.register
-def _(layer: Pad, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
-    if layer.mode != "zeros":
-        raise MissingRule(f"numeric run with mode {layer.mode}", layer)
-    y = ag.pad(x, tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2)))
-    if 0 in y.shape[2:]:
-        raise ShapeError(f"pad: padding={layer.padding} leaves nothing of shape {x.shape}; crop less")
-    return y
+def _(layer: Pad, own: LayerParameters, x: Tensor) -> Tensor:
+    _planes(x)
+    pads = tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2))
+    for n, pair in zip(x.shape[2:], pads, strict=True):
+        cropped = -sum(pad for pad in pair if pad < 0) if layer.mode == "zeros" else 0
+        if n < cropped or n + sum(pair) < 1:
+            raise ShapeError(f"pad: padding={layer.padding} crops more than there is of shape {x.shape}; crop less")
+    if layer.mode == "zeros":
+        return ag.pad(x, pads)
+    for axis, (before, after) in enumerate(pads, start=2):
+        n = x.shape[axis]
+        wanted = range(-before, n + after)
+        if max(before, after) > {"reflect": n - 1, "circular": n}.get(layer.mode, math.inf):
+            raise ShapeError(f"pad: {layer.mode} by {max(before, after)} needs more than the {n} positions there are")
+        place = {"reflect": lambda i, n=n: (n - 1) - abs((n - 1) - abs(i)), "circular": lambda i, n=n: i % n}
+        x = ag.take(x, [place.get(layer.mode, lambda i, n=n: min(max(i, 0), n - 1))(i) for i in wanted], axis)
+    return x
 
 
 @execute.register
-def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = _planes(operands)
+def _(layer: Upsample, own: LayerParameters, x: Tensor) -> Tensor:
+    _planes(x)
     if layer.mode != "nearest":
         raise MissingRule(f"numeric run with mode {layer.mode}", layer)
     for place, axis in enumerate(layer.axes(x.ndim - 2), start=2):
@@ -209,8 +220,8 @@ def _(layer: Upsample, operands: list[Tensor], parameter: LayerParameters, algor
 
 
 @execute.register
-def _(layer: PixelShuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = _planes(operands)
+def _(layer: PixelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
+    _planes(x)
     factor, sizes = layer.upscale_factor, x.shape[2:]
     if x.shape[1] % factor ** len(sizes):
         raise ShapeError(f"pixel_shuffle: blocks of {factor ** len(sizes)} do not divide the {x.shape[1]} channels")
@@ -221,8 +232,8 @@ def _(layer: PixelShuffle, operands: list[Tensor], parameter: LayerParameters, a
 
 
 @execute.register
-def _(layer: PixelUnshuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = _planes(operands)
+def _(layer: PixelUnshuffle, own: LayerParameters, x: Tensor) -> Tensor:
+    _planes(x)
     factor, sizes = layer.downscale_factor, x.shape[2:]
     if any(n % factor for n in sizes):
         raise ShapeError(f"pixel_unshuffle: blocks of {factor} do not fill {sizes}")
@@ -233,114 +244,119 @@ def _(layer: PixelUnshuffle, operands: list[Tensor], parameter: LayerParameters,
 
 
 @execute.register
-def _(layer: ConvTranspose, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: ConvTranspose, own: LayerParameters, x: Tensor) -> Tensor:
     kernel, stride, padding, dilation = _geometry(layer, x)
-    w = parameter("weight", (x.shape[1], layer.out_channels // layer.groups, *kernel))
-    b = parameter("bias", (layer.out_channels,)) if layer.bias else None
+    w = own("weight", (layer.in_channels or x.shape[1], layer.out_channels // layer.groups, *kernel))
+    b = own("bias", (layer.out_channels,)) if layer.bias else None
     return ag.conv_transpose(x, w, b, stride, padding, layer.output_paddings(x.ndim - 2), dilation, layer.groups)
 
 
 @execute.register
-def _(layer: MaxPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: MaxPool, own: LayerParameters, x: Tensor) -> Tensor:
     pool: Tensor = ag.max_pool(x, *_geometry(layer, x), layer.ceil_mode)
     return pool
 
 
 @execute.register
-def _(layer: AvgPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: AvgPool, own: LayerParameters, x: Tensor) -> Tensor:
     kernel, stride, padding, _ = _geometry(layer, x)
     return ag.avg_pool(x, kernel, stride, padding, layer.ceil_mode, layer.count_include_pad)
 
 
 @execute.register
-def _(layer: LpPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: LpPool, own: LayerParameters, x: Tensor) -> Tensor:
     return ag.lp_pool(x, layer.p, layer.kernel_size, layer.stride, layer.ceil_mode)
 
 
 @execute.register
-def _(layer: AdaptivePool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = _planes(operands)
+def _(layer: AdaptivePool, own: LayerParameters, x: Tensor) -> Tensor:
+    _planes(x)
     pool = ag.adaptive_avg_pool if layer.kind == "avg" else ag.adaptive_max_pool
-    found: Tensor = pool(x, tuple(layer.sizes(x.ndim - 2)))
+    found: Tensor = pool(x, tuple(layer.per_axis("output_size", x.ndim - 2)))
     return found
 
 
 @execute.register
-def _(layer: GlobalPool, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return (ag.global_avg_pool if layer.kind == "avg" else ag.global_max_pool)(operands[0])
+def _(layer: GlobalPool, own: LayerParameters, x: Tensor) -> Tensor:
+    return (ag.global_avg_pool if layer.kind == "avg" else ag.global_max_pool)(x)
 
 
 @execute.register
-def _(layer: Linear, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    x = ag.flatten(operands[0])
-    w = parameter("weight", (layer.out_features, x.shape[1]))
-    return ag.linear(x, w, parameter("bias", (layer.out_features,)) if layer.bias else None)
+def _(layer: Linear, own: LayerParameters, x: Tensor) -> Tensor:
+    x = ag.flatten(x)
+    w = own("weight", (layer.out_features, layer.in_features or x.shape[1]))
+    return ag.linear(x, w, own("bias", (layer.out_features,)) if layer.bias else None)
 
 
 @execute.register
-def _(layer: ReLU, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return ag.relu(operands[0])
+def _(layer: ReLU, own: LayerParameters, x: Tensor) -> Tensor:
+    return ag.relu(x)
 
 
 @execute.register
-def _(layer: Activation, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+def _(layer: Activation, own: LayerParameters, x: Tensor) -> Tensor:
     functions = {"sigmoid": ag.sigmoid, "tanh": ag.tanh}
     if layer.name not in functions:
         raise MissingRule(f"numeric run of {layer.name}", layer)
-    return functions[layer.name](operands[0])
+    return functions[layer.name](x)
 
 
 @execute.register
-def _(layer: Flatten, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return ag.flatten(operands[0])
+def _(layer: Flatten, own: LayerParameters, x: Tensor) -> Tensor:
+    return ag.flatten(x)
 
 
 @execute.register
-def _(layer: Dropout, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return operands[0]  # as at test time
+def _(layer: Reshape, own: LayerParameters, x: Tensor) -> Tensor:
+    rows, rest = divmod(math.prod(x.shape[1:]), math.prod(layer.shape))
+    if rest or not (rows == 1 or (layer.batch and rows)):
+        raise ShapeError(f"reshape: {layer.shape} has not as many values as shape {x.shape[1:]}")
+    return ag.reshape(x, (x.shape[0] * rows, *layer.shape))
 
 
 @execute.register
-def _(layer: Softmax, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return ag.softmax(operands[0], 1)
+def _(layer: Dropout, own: LayerParameters, x: Tensor) -> Tensor:
+    return x  # as at test time
 
 
 @execute.register
-def _(layer: BatchNorm, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
-    channels = x.shape[1:2]
-    gamma, beta = parameter("weight", channels), parameter("bias", channels)
-    mean, variance = parameter.given("running_mean", channels), parameter.given("running_var", channels)
+def _(layer: Softmax, own: LayerParameters, x: Tensor) -> Tensor:
+    return ag.softmax(x, 1)
+
+
+@execute.register
+def _(layer: BatchNorm, own: LayerParameters, x: Tensor) -> Tensor:
+    channels = (layer.num_features or x.shape[1],)
+    gamma, beta = own("weight", channels), own("bias", channels)
+    mean, variance = own.given("running_mean", channels), own.given("running_var", channels)
     return ag.batch_norm(x, gamma, beta, layer.eps, mean, variance)
 
 
 @execute.register
-def _(layer: GroupNorm | InstanceNorm, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
-    channels = x.shape[1:2]
-    gamma, beta = (parameter(name, channels) if layer.affine else None for name in ("weight", "bias"))
-    groups = layer.groups if isinstance(layer, GroupNorm) else channels[0]
+def _(layer: GroupNorm | InstanceNorm, own: LayerParameters, x: Tensor) -> Tensor:
+    given = layer.num_channels if isinstance(layer, GroupNorm) else layer.num_features
+    channels = (given or x.shape[1],)
+    gamma, beta = (own(name, channels) if layer.affine else None for name in ("weight", "bias"))
+    groups = layer.groups if isinstance(layer, GroupNorm) else x.shape[1]
+    if math.prod(x.shape[1:]) == groups:
+        raise ShapeError(f"shape {x.shape} leaves {groups} groups of a single value each, which has no variance")
     found: Tensor = ag.group_norm(x, groups, gamma, beta, layer.eps)
     return found
 
 
 @execute.register
-def _(layer: Affine, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
-    channels = x.shape[1:2]
+def _(layer: Affine, own: LayerParameters, x: Tensor) -> Tensor:
+    channels = (layer.num_features or x.shape[1],)
     per_channel = (*channels, *(1 for _ in x.shape[2:]))
+    if channels != x.shape[1:2]:
+        raise ShapeError(f"affine: {channels[0]} channels are wanted, not {x.shape[1]}")
     if layer.scale:
-        x = ag.multiply(x, ag.reshape(parameter("weight", channels), per_channel))
-    return ag.add(x, ag.reshape(parameter("bias", channels), per_channel)) if layer.shift else x
+        x = ag.multiply(x, ag.reshape(own("weight", channels), per_channel))
+    return ag.add(x, ag.reshape(own("bias", channels), per_channel)) if layer.shift else x
 
 
 @execute.register
-def _(layer: ChannelShuffle, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: ChannelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
     if x.shape[1] % layer.groups:
         raise ShapeError(f"groups={layer.groups} does not divide the {x.shape[1]} channels")
     apart = ag.reshape(x, (x.shape[0], layer.groups, x.shape[1] // layer.groups, *x.shape[2:]))
@@ -348,61 +364,60 @@ def _(layer: ChannelShuffle, operands: list[Tensor], parameter: LayerParameters,
 
 
 @execute.register
-def _(layer: Slice, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    (x,) = operands
+def _(layer: Slice, own: LayerParameters, x: Tensor) -> Tensor:
     if layer.stop > x.shape[1]:
         raise ShapeError(f"slice: channels {layer.start} to {layer.stop} are asked of {x.shape[1]}")
     return ag.pad(x, ((0, 0), (-layer.start, layer.stop - x.shape[1]), *((0, 0) for _ in x.shape[2:])))
 
 
 @execute.register
-def _(layer: Unknown, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+def _(layer: Unknown, own: LayerParameters, *operands: Tensor) -> Tensor:
     raise MissingRule(f"numeric run of {layer.op}", layer)
 
 
 @execute.register
-def _(layer: LocalResponseNorm, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return ag.local_response_norm(operands[0], layer.size, layer.alpha, layer.beta, layer.k)
+def _(layer: LocalResponseNorm, own: LayerParameters, x: Tensor) -> Tensor:
+    return ag.local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k)
 
 
 @execute.register
-def _(layer: Add | Multiply, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
+def _(layer: Add | Multiply, own: LayerParameters, *operands: Tensor) -> Tensor:
     combine = ag.add if isinstance(layer, Add) else ag.multiply
     total = operands[0]
     for each in operands[1:]:
-        if each.shape != total.shape:
+        pairs = zip(total.shape, each.shape, strict=False)
+        alike = all(n == m or (layer.broadcast and 1 in (n, m)) for n, m in pairs)
+        if total.ndim != each.ndim or not alike:
             raise ShapeError(f"branches have shapes {total.shape} and {each.shape}; they must be equal")
         total = combine(total, each)
     return total
 
 
 @execute.register
-def _(layer: Scale, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    x, factors = operands
+def _(layer: Scale, own: LayerParameters, x: Tensor, factors: Tensor) -> Tensor:
     per_channel = (*x.shape[:2], *(1 for _ in x.shape[2:]))
     if factors.shape not in (per_channel, x.shape[:2]):
         raise ShapeError(f"scale: the factors have shape {factors.shape}; it must be {per_channel}")
     return ag.multiply(x, ag.reshape(factors, per_channel))
 
 
-def _planes(operands: list[Tensor]) -> list[Tensor]:
-    """The operands, which must have as many spatial axes as one another, and some."""
+def _planes(*operands: Tensor) -> None:
+    """Raises `ShapeError` unless the operands have as many spatial axes as one another, and some."""
     shapes = [each.shape for each in operands]
     if len({len(shape) for shape in shapes}) > 1 or len(shapes[0]) < 3:
         raise ShapeError(f"shapes {', '.join(map(str, shapes))} must have equal numbers of spatial axes, at least one")
-    return operands
 
 
 @execute.register
-def _(layer: PadTo, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    x, like = _planes(operands)
+def _(layer: PadTo, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
+    _planes(x, like)
     missing = [m - n for n, m in zip(x.shape[2:], like.shape[2:], strict=True)]
     return ag.pad(x, tuple((n // 2, n - n // 2) for n in missing))
 
 
 @execute.register
-def _(layer: Resize, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    x, like = _planes(operands)
+def _(layer: Resize, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
+    _planes(x, like)
     if layer.mode != "nearest":
         raise MissingRule(f"numeric run with mode {layer.mode}", layer)
     for axis, m in enumerate(like.shape[2:], start=2):
@@ -411,5 +426,5 @@ def _(layer: Resize, operands: list[Tensor], parameter: LayerParameters, algorit
 
 
 @execute.register
-def _(layer: Concat, operands: list[Tensor], parameter: LayerParameters, algorithm: str) -> Tensor:
-    return ag.concatenate(operands, 1)
+def _(layer: Concat, own: LayerParameters, *operands: Tensor) -> Tensor:
+    return ag.concatenate(list(operands), 1)

@@ -96,8 +96,11 @@ def _imported(found: Imported, image: Input | None) -> Source:
     own = found.network.image.channels
     if image is not None and isinstance(own, int) and image.channels != own:
         raise InputError(f"--input has {image.channels} channels; the weights are for {own}")
-    remarks = tuple(f"{layer}: {note}" for layer, note in found.notes.items())
-    return Source(_on(found.network, image), found, remarks)
+    remarks = [f"{layer}: {note}" for layer, note in found.notes.items()]
+    if image is not None and found.undecided and image.sizes != found.network.image.sizes:
+        read, asked = ("x".join(map(str, sizes)) for sizes in (found.network.image.sizes, image.sizes))
+        remarks.append(f"the network is as it was read at {read}; at {asked} the model may be another one")
+    return Source(_on(found.network, image), found, tuple(remarks))
 
 
 def _object(found: object, text: str, image: Input | None, tensor: str | None) -> Source | str:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from convproof.architecture import AdaptivePool, Flatten, GlobalPool, Linear, Network
+from convproof.architecture import AdaptivePool, Flatten, GlobalPool, Linear, Network, Reshape
 from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
-from convproof.symbolic import Analysis, Row, SizeSet, analyze, output_shapes, size_sets
+from convproof.symbolic import Analysis, Row, SizeSet, analyze
+from convproof.symbolic.accepted import Box, first_mismatch
 from convproof.symbolic.analysis import plain
-from convproof.symbolic.borders import Border, borders, fits
-from convproof.symbolic.conditions import axis_names, first_mismatch, of_any_size
 from convproof.symbolic.field import alignment
 from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants
+from convproof.symbolic.remainders import Border, borders_of
+from convproof.symbolic.shapes import axis_names
 
 if TYPE_CHECKING:
     from convproof.importers.graph import Imported
+    from convproof.proof.sizes import ProvedSizes
 
 _IN_WORDS = {"output_shape": "output", "receptive_field": "receptive field", "macs": "multiply-adds"}
 
@@ -87,23 +90,16 @@ class Described:
     """The last layer before the classifier, if its field is known."""
     border: tuple[str, ...] = ()
     memory: str = ""
-    apart: tuple[str, ...] = ()
+    mismatches: tuple[str, ...] = ()
     shifted: str = ""
-    proofs: tuple[str, ...] = ()
-    proved: bool = True
-    """Whether all that was asked to be proved is."""
+    proof: ProvedSizes | None = None
+    unproved: str = ""
+    """Why what was asked to be proved is not."""
     remarks: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
-    """Where the sizes that are written into a model are others than those at the given input."""
-    written: tuple[tuple[str, SizeSet, SizeSet], ...] = ()
-    """(axis, valid, exact) with the sizes that are written into a model, the other axes as they are given."""
-    demands: tuple[str, ...] = ()
-    """What they ask of letters."""
 
-    @property
-    def fits(self) -> bool:
-        """Whether the given input fits, what is written into a model is met, and nothing is unknown or unproved."""
-        return self.found.fits and self.proved and not self.conflicts and self.counted == len(self.found.rows)
+    def fits(self, exact: bool = False) -> bool:
+        """Whether the given input fits (`exact`: without a remainder), and nothing is unknown or unproved."""
+        return self.found.fits(exact) and not self.unproved and self.counted == len(self.found.rows)
 
     @property
     def counted(self) -> int:
@@ -112,20 +108,21 @@ class Described:
 
     def words(self) -> Iterator[str]:
         """What to know about the network, a sentence a line."""
-        yield from (f"does not fit, {reason}" for reason in (*self.found.refused, *self.conflicts))
-        for axes, valid, exact in _alike(_sets(self.found)):
-            cut = f"; {_uncut(axes, valid, exact)}" if valid.below or valid.residues else ""
-            yield f"{_accepts(axes, valid)}{cut}"
+        if (refused := self.found.refused) is not None:
+            yield f"does not fit, {refused.reason}"
+            yield from [f"nearest accepted: {_near(refused.nearest)}"] if refused.nearest else []
+        yield from _accepts(self.found)
         if self.feature is not None and self.feature.receptive_field and self.feature.jump:
             field, jump = _times(self.feature.receptive_field), _one_or_all(self.feature.jump)
             moving = f"step {jump}" if any(self.feature.jump) else "the same at every place"
-            yield f"the last feature ({self.feature.name}) sees {field} pixels, {moving}"
-        yield from self.apart
+            most = "" if self.feature.receptive_field_exact else "at most "
+            yield f"the last feature ({self.feature.name}) sees {most}{field} pixels, {moving}"
+        yield from self.mismatches
         yield from [self.shifted] if self.shifted else []
-        yield from self.proofs
+        yield from _proved_words(self.proof) if self.proof is not None else []
+        yield from [f"not proved: {self.unproved}"] if self.unproved else []
         yield from self.border
-        yield from _beside(self.written)
-        yield from (f"requires {each}" for each in (*self.found.requires, *self.demands))
+        yield from (f"requires {each}" for each in self.found.requires)
         yield from (f"undecided: {reason}" for reason in _causes(self.found.undecided))
         yield from (f"note: {remark}" for remark in self.remarks)
 
@@ -151,10 +148,10 @@ class Described:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `convproof net --format json`."""
-        more: dict[str, Any] = {"proofs": list(self.proofs)} if self.proofs else {}
-        if self.written:
-            sets = {axis: {"valid": valid.to_json(), "exact": exact.to_json()} for axis, valid, exact in self.written}
-            more |= {"written_sizes": sets, "conflicts": list(self.conflicts)}
+        more: dict[str, Any] = {}
+        if self.proof is not None:
+            more |= {"proofs": [next(_proved_words(self.proof))], "theorem": self.proof.statement}
+        more |= {"unproved": self.unproved} if self.unproved else {}
         more["counted_layers"] = self.counted
         return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
 
@@ -166,64 +163,82 @@ def described(
     remarks: Iterable[str] = (),
     prove: bool = False,
 ) -> Described:
-    """Analyses a network and, where asked, proves which sizes fit.
+    """Analyses a network and, where asked, proves which sizes it accepts.
 
-    `imported` is what else is known of a network from a file: parameters that several layers use count once, and sizes
-    that are written into the file are asked of the network too.
+    `imported` is what else is known of a network from a file: parameters that several layers use count once, and what
+    was read at a single size is said of no other.
 
     >>> from convproof.architecture.notation import network
     >>> found = described("mine", network("INPUT[WxHx3] -> CONV(K=8, F=3) -> POOL2"), prove=True)
-    >>> for line in found.words():
+    >>> for line in found.words():  # doctest: +ELLIPSIS
     ...     print(line)
     accepts H, W >= 4; nothing is cut at even H, W
     the last feature (maxpool1) sees 4x4 pixels, step 2
-    proved and rechecked: H is accepted for all H >= 4; without remainder for all H >= 3 with H mod 2 = 0
-    proved and rechecked: W is accepted for all W >= 4; without remainder for all W >= 3 with W mod 2 = 0
+    proved and rechecked for all H, W: the network runs exactly at H, W >= 4
+    theorem: for all H: for all W: [1 <= H]*[1 <= W]*... >= 1 iff [4 <= H]*[4 <= W] >= 1
     """
-    found = analyze(network, imported.parameters if imported else None, strict=False)
-    sized = of_any_size(network) if found.refused else network
-    known = all(row.output is not None for row in found.rows)
-    fixed = imported if imported is not None and imported.fixed and known else None
-    shapes = output_shapes(network) if fixed else {}
-    proofs = dict.fromkeys(_proofs(sized, found) if prove else ())
+    limits = imported.undecided if imported else ()
+    found = analyze(network, imported.parameters if imported else None, strict=False, at_one_size=limits)
+    proof, unproved = _proved(network, found, limits) if prove else (None, "")
     return Described(
         name,
         found,
         _last_feature(network, found),
-        tuple(_border(network, found)),
+        tuple(_border(found)),
         _memory(network),
-        tuple(_apart(sized, found)),
+        tuple(_mismatches(found)),
         _shifted(network, found),
-        tuple(text for _, text in proofs),
-        all(proved for proved, _ in proofs),
-        tuple(remarks),
-        tuple(fixed.conflicts(shapes)) if fixed else (),
-        tuple(_written(network, fixed)) if fixed else (),
-        tuple(_demands(shapes, fixed)) if fixed else (),
+        proof,
+        unproved,
+        (*remarks, *_about_the_image(network)),
     )
 
 
-def _written(network: Network, imported: Imported) -> Iterator[tuple[str, SizeSet, SizeSet]]:
-    """(axis, valid, exact) with the sizes that are written into a model, where it can be decided."""
-    for axis in axis_names(network):
-        with suppress(Undecided):  # sizes of several axes multiplied; then the demands say it
-            yield (axis, *size_sets(network, axis, imported.fixed))
+def _about_the_image(network: Network) -> Iterator[str]:
+    """What a reader may have meant otherwise: letters of other axes, and sizes that stand channels first."""
+    image = network.image
+    names, words = axis_names(network), {"D": "depth", "H": "height", "W": "width"}
+    own = dict(zip(names, map(str, image.sizes), strict=True))
+    for axis, n in own.items():
+        if n in words and own.get(n) != n:
+            yield f"the letter {n} is the {words[axis]} of the image here: the notation is INPUT[WxHxD], width first"
+    in_numbers = all(isinstance(n, int) for n in (image.channels, *image.sizes)) and len(image.sizes) > 1
+    if in_numbers and image.channels > 16 and {1, 3} & {image.sizes[0], image.sizes[-1]}:
+        text = "x".join(map(str, (*image.sizes, image.channels)))
+        yield f"the image is {text}, height x width x channels; if that was meant as channels first, turn it round"
 
 
-def _demands(shapes: Mapping[str, Any], imported: Imported) -> Iterator[str]:
-    """What sizes that are written into a model ask of letters."""
-    for layer, fixed in imported.fixed.items():
-        for n, size in zip(fixed, shapes[layer], strict=True):
-            if n is not None and not isinstance(size, int):
-                yield f"{layer}: {size} = {n}, which is written into the model"
+def _proved(network: Network, found: Analysis, limits: Sequence[str]) -> tuple[ProvedSizes | None, str]:
+    """The theorem on the accepted sizes, replayed by the second checker; or why there is none."""
+    from convproof.proof.sizes import prove_sizes
+
+    if limits:
+        return None, limits[0]
+    try:
+        return prove_sizes(network, found.accepted), ""
+    except Undecided as error:
+        return None, str(error)
 
 
-def _beside(written: Sequence[tuple[str, SizeSet, SizeSet]]) -> Iterator[str]:
-    """The sets with what is written into a model."""
-    given = " and the other axis as given" if len(written) > 1 else ""
-    for axes, valid, exact in _alike(written):
-        cut = f"; {_uncut(axes, valid, exact)}" if valid.below or valid.residues else ""
-        yield f"with the sizes that are written into the model{given}, {axes}: {valid.shown(axes)}{cut}"
+LONGEST_STATEMENT = 1_500
+
+
+def _proved_words(proof: ProvedSizes) -> Iterator[str]:
+    """What is proved, and nothing else: in words, and as the theorem says it."""
+    boxes, names = proof.boxes, ", ".join(proof.unknowns)
+    if not boxes:
+        where = f"at no {names}"
+    elif len(boxes) == 1:
+        sets = _alike((name, sizes, None) for name, sizes in boxes[0].items())
+        where = "exactly at " + " and ".join(ranges(axes, sizes) for axes, sizes, _ in sets)
+    else:
+        where = f"exactly at {boxes_in_words(boxes)}"
+    tied = "".join(f" where {each} = 1" for each in proof.tied)
+    yield f"proved and rechecked for all {names}: the network runs {where}{tied}"
+    if len(proof.statement) > LONGEST_STATEMENT:
+        yield f"theorem of {len(proof.statement):,} characters: --proof writes it, --format json shows it"
+    else:
+        yield f"theorem: {proof.statement}"
 
 
 def _causes(reasons: Iterable[str]) -> list[str]:
@@ -232,58 +247,136 @@ def _causes(reasons: Iterable[str]) -> list[str]:
     return [each for each in listed if not any(each != other and each.endswith(f": {other}") for other in listed)]
 
 
-def _border(network: Network, found: Analysis) -> Iterator[str]:
-    """Where something is cut at the given input, what of it is image, and which sizes or padding would fit."""
-    if found.refused:
-        near: dict[str, list[str]] = {}
-        for (axis, valid), n in zip(found.valid_sizes.items(), network.image.sizes, strict=True):
-            if valid is not None and isinstance(n, int) and n not in valid:
-                near.setdefault(_either(valid.nearest(n)), []).append(axis)
-        yield from (f"nearest {', '.join(axes)} accepted: {sizes}" for sizes, axes in near.items())
-        return
-    if not found.misfits:
-        return
-    alike: dict[Border, list[str]] = {}
-    for each in borders(network):
-        alike.setdefault(replace(each, axis=""), []).append(each.axis)
-    for each, axes in alike.items():
-        both = f", or {each.each} more on both sides," if each.each is not None else ""
-        yield (
-            f"{each.layer}: along {', '.join(axes)}, a remainder of {each.remainder} at size {each.size} ({each.real} "
-            f"real and {each.padding} padding positions unread); {each.total} more of padding{both} would fit"
-        )
-    nearest: dict[str, list[str]] = {}
-    for axis, fit in fits(network).items():
-        if not fit.fits:
-            nearest.setdefault(_either((fit.below, fit.above)), []).append(axis)
-    yield from (f"nearest {', '.join(axes)} without a remainder: {near}" for near, axes in nearest.items())
+# --- which sizes ------------------------------------------------------------------------------------------------------
+
+MOST_BOXES_SHOWN = 12
 
 
-def _either(near: tuple[int | None, int | None]) -> str:
-    """The sizes next below and above, of which there may be none."""
-    return " and ".join(str(n) for n in near if n is not None) or "none"
+def _accepts(found: Analysis) -> Iterator[str]:
+    """Which sizes are accepted, in sentences."""
+    accepted = found.accepted
+    names = ", ".join(accepted.unknowns)
+    if accepted.empty:
+        yield f"accepts no {names}"
+    elif accepted.boxes is None:
+        if not accepted.undecided:
+            yield f"accepts the {names} that meet what is required below; no list of ranges says it"
+    elif len(accepted.boxes) == 1:
+        sets = ((name, valid, found.exact_sizes[name]) for name, valid in accepted.boxes[0].items())
+        for axes, valid, exact in _alike(sets):
+            yield f"accepts {ranges(axes, valid)}" + ("" if exact is None else f"; {_uncut(axes, valid, exact)}")
+    else:
+        yield f"accepts {boxes_in_words(accepted.boxes)}"
+        if accepted.unknowns == ("H", "W"):
+            square = reduce(lambda a, b: a | b, (box["H"] & box["W"] for box in accepted.boxes))
+            yield f"of square images: {square.shown('H = W') if square else 'none'}"
 
 
-def _apart(network: Network, found: Analysis) -> Iterator[str]:
+def boxes_in_words(boxes: Sequence[Box]) -> str:
+    """Boxes, each as what its unknowns may be."""
+    texts = [" with ".join(f"{name} {_runs(name, sizes)}" for name, sizes in box.items()) for box in boxes]
+    more = len(texts) - MOST_BOXES_SHOWN
+    return "; or ".join(texts[:MOST_BOXES_SHOWN] + ([f"{more} more ranges"] if more > 0 else []))
+
+
+def _runs(name: str, sizes: SizeSet) -> str:
+    """A set behind the name of its unknown."""
+    text = sizes.shown(name)
+    return text.removeprefix("only ").removeprefix(f"all {name} ")
+
+
+def _alike(sets: Iterable[tuple[str, SizeSet, SizeSet | None]]) -> Iterator[tuple[str, SizeSet, SizeSet | None]]:
+    """The axes that take the same sizes, together."""
+    groups: dict[tuple[SizeSet, SizeSet | None], list[str]] = {}
+    for axis, valid, exact in sets:
+        groups.setdefault((valid, exact), []).append(axis)
+    return ((", ".join(axes), valid, exact) for (valid, exact), axes in groups.items())
+
+
+def ranges(axes: str, valid: SizeSet) -> str:
+    """A set of sizes of these axes, in words."""
+    if valid.below or len(valid.residues) != 1:
+        return valid.shown(axes) if valid.residues else f"{axes} {_runs(axes, valid)}"
+    if 1 in valid and valid.modulus == 1:
+        return f"every {axes}"
+    return f"{_multiples(axes, valid)}{_from(next(iter(valid)), valid)}"
+
+
+def _uncut(axes: str, valid: SizeSet, exact: SizeSet) -> str:
+    if not exact:
+        return "something is always cut"
+    if exact == valid:
+        return "nothing is ever cut"
+    if exact.below or len(exact.residues) != 1:
+        return f"nothing is cut at {exact.shown(axes).removeprefix('only ')}"
+    first, expected = next(iter(exact)), next((n for n in valid if n % exact.modulus in exact.residues), None)
+    return f"nothing is cut at {_multiples(axes, exact)}{_from(first, exact) if first != expected else ''}"
+
+
+def _multiples(axes: str, sizes: SizeSet) -> str:
+    """What the sizes have in common from some size on."""
+    (rest,) = sizes.residues
+    if sizes.modulus <= 2:
+        return axes if sizes.modulus == 1 else f"{'odd' if rest else 'even'} {axes}"
+    return f"{axes} that are multiples of {sizes.modulus}{f' plus {rest}' if rest else ''}"
+
+
+def _from(first: int, sizes: SizeSet) -> str:
+    """Where the sizes begin, if that is later than their residues say."""
+    return f" >= {first}" if first > sizes.modulus else ""
+
+
+def _near(nearest: Mapping[str, tuple[int, ...]]) -> str:
+    """The nearest sizes, axes that have the same ones together."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, sizes in nearest.items():
+        groups.setdefault(sizes, []).append(name)
+    return "; ".join(f"{', '.join(names)} {' or '.join(map(str, sizes))}" for sizes, names in groups.items())
+
+
+def _mismatches(found: Analysis) -> Iterator[str]:
     """The smallest sizes at which branches differ, where only that is in the way."""
     first: dict[tuple[int, str], list[str]] = {}
-    for axis, valid in found.valid_sizes.items():
+    for name, valid in found.valid_sizes.items():
         with suppress(Undecided):
-            if valid is not None and (each := first_mismatch(network, axis)):
-                first.setdefault(each, []).append(axis)
-    for (n, merge), axes in first.items():
-        yield f"at {', '.join(axes)} = {n} every window fits, but the branches of {merge} differ"
+            if valid is not None and (each := first_mismatch(found.everywhere, name)):
+                first.setdefault(each, []).append(name)
+    for (n, merge), names in first.items():
+        yield f"at {', '.join(names)} = {n} every window fits, but the branches of {merge} differ"
+
+
+# --- the border, memory, features -------------------------------------------------------------------------------------
+
+
+def _border(found: Analysis) -> Iterator[str]:
+    """Where something is cut at the given input, what of it is image, and which sizes or padding would fit."""
+    if found.refused is not None or not found.misfits:
+        return
+    alike: dict[Border, list[str]] = {}
+    for each in borders_of(found.given):
+        alike.setdefault(replace(each, axis=""), []).append(each.axis)
+    for each, axes in alike.items():
+        yield (
+            f"{each.layer}: along {', '.join(axes)}, a remainder of {each.remainder} at size {each.size} ({each.real} "
+            f"real and {each.padding} padding positions unread); {each.advice}"
+        )
+    nearest = {}
+    for name, n in zip(found.accepted.unknowns, found.given.network.image.sizes, strict=False):
+        exact = found.exact_sizes[name]
+        if exact is not None and isinstance(n, int) and n not in exact:
+            nearest[name] = tuple(each for each in exact.nearest(n) if each is not None)
+    yield from [f"nearest without a remainder: {_near(nearest)}"] if all(nearest.values()) and nearest else []
 
 
 def _shifted(network: Network, found: Analysis) -> str:
     """The first merge whose branches see the image shifted against each other, in words."""
-    if found.refused:
+    if found.refused is not None:
         return ""
     try:
-        aligned = alignment(network, output_shapes(network))
+        aligned = alignment(found.given)
     except Undecided:
         return ""
-    first = next((node.name for node in network if len(node.operands) > 1 and not aligned[node.name]), None)
+    first = next((n.name for n in network if len(n.operands) > 1 and not aligned.get(n.name, True)), None)
     return f"the branches of {first} see the image shifted against each other" if first else ""
 
 
@@ -297,96 +390,23 @@ def _memory(network: Network) -> str:
         return ""
 
 
-def _proofs(network: Network, found: Analysis) -> Iterator[tuple[bool, str]]:
-    """What the kernel proves of the sizes along each axis, and the second checker holds to be proved, or why not."""
-    import json
-
-    from convproof import recheck
-    from convproof.proof import proof_term
-    from convproof.proof.sizes import prove_sizes
-
-    for axis in found.valid_sizes:
-        try:
-            decisions = prove_sizes(network, axis)
-        except Undecided as error:
-            yield False, f"not proved: {error}"
-            continue
-        for decision in decisions:
-            recheck.check(json.loads(json.dumps(proof_term(decision.theorem))))
-        exact = decisions[1].sizes
-        yield (
-            True,
-            f"proved and rechecked: {axis} is accepted for {decisions[0].sizes.shown(axis)}; "
-            f"without remainder for {exact.shown(axis)}",
-        )
-
-
 def _cells(row: Row) -> tuple[Any, ...]:
+    bound = "" if row.receptive_field_exact else "<= "
     return (
         row.name,
         row.op,
         "?" if row.output is None else _times(row.output),
         *("?" if n is None else n for n in (row.params, row.macs, row.values)),
-        "?" if row.receptive_field is None else _one_or_all(row.receptive_field),
+        "?" if row.receptive_field is None else bound + _one_or_all(row.receptive_field),
         "?" if row.jump is None else _one_or_all(row.jump),
     )
-
-
-def _sets(found: Analysis) -> Iterator[tuple[str, SizeSet, SizeSet]]:
-    """(axis, valid, exact), where they are known."""
-    for axis, valid in found.valid_sizes.items():
-        exact = found.exact_sizes[axis]
-        if valid is not None and exact is not None:
-            yield axis, valid, exact
-
-
-def _alike(sets: Iterable[tuple[str, SizeSet, SizeSet]]) -> Iterator[tuple[str, SizeSet, SizeSet]]:
-    """The axes that take the same sizes, together."""
-    groups: dict[tuple[SizeSet, SizeSet], list[str]] = {}
-    for axis, valid, exact in sets:
-        groups.setdefault((valid, exact), []).append(axis)
-    return ((", ".join(axes), valid, exact) for (valid, exact), axes in groups.items())
-
-
-def _accepts(axes: str, valid: SizeSet) -> str:
-    if not (valid.below or valid.residues):
-        return f"accepts no {axes}"
-    if valid.below or len(valid.residues) != 1:
-        return f"accepts {valid.shown(axes)}"
-    if 1 in valid and valid.modulus == 1:
-        return f"accepts every {axes}"
-    return f"accepts {_multiples(axes, valid)}{_from(next(iter(valid)), valid)}"
-
-
-def _uncut(axes: str, valid: SizeSet, exact: SizeSet) -> str:
-    if not (exact.below or exact.residues):
-        return "something is always cut"
-    if exact == valid:
-        return "nothing is ever cut"
-    if exact.below or len(exact.residues) != 1:
-        return f"nothing is cut at {exact.shown(axes).removeprefix('only ')}"
-    first, expected = next(iter(exact)), next(n for n in valid if n % exact.modulus in exact.residues)
-    return f"nothing is cut at {_multiples(axes, exact)}{_from(first, exact) if first != expected else ''}"
-
-
-def _multiples(axes: str, sizes: SizeSet) -> str:
-    """What the sizes have in common from some size on."""
-    (rest,) = sizes.residues
-    if sizes.modulus <= 2:
-        return axes if sizes.modulus == 1 else f"{'odd' if rest else 'even'} {axes}"
-    return f"{axes} that are multiples of {sizes.modulus}{f' plus {rest}' if rest else ''}"
-
-
-def _from(first: int, sizes: SizeSet) -> str:
-    """That they begin later than they have to."""
-    return f" >= {first}" if first > sizes.modulus else ""
 
 
 def _last_feature(network: Network, found: Analysis) -> Row | None:
     """The last layer with a plane of features, before what is made of it as a whole; None where it is not known."""
     last, whole = None, set[str]()
     for node, row in zip(network, found.rows, strict=True):
-        if isinstance(node.layer, (AdaptivePool, GlobalPool, Linear, Flatten)) or (
+        if isinstance(node.layer, (AdaptivePool, GlobalPool, Linear, Flatten, Reshape)) or (
             node.operands and whole >= {*node.operands}
         ):
             whole.add(node.name)

@@ -55,6 +55,7 @@ LAYERS = {
     layers.ReLU: (layers.ReLU(), (IMAGE,)),
     layers.Activation: (layers.Activation("sigmoid"), (IMAGE,)),
     layers.Flatten: (layers.Flatten(), (IMAGE,)),
+    layers.Reshape: (layers.Reshape((256,)), (IMAGE,)),
     layers.Dropout: (layers.Dropout(), (IMAGE,)),
     layers.Softmax: (layers.Softmax(), (IMAGE,)),
     layers.BatchNorm: (layers.BatchNorm(), (IMAGE,)),

@@ -1,12 +1,15 @@
-"""What tests of operations share: drawn cases, and equality in fractions."""
+"""What tests share: drawn cases, equality in fractions, what an output depends on."""
 
 import math
 import random
+import sys
 from fractions import Fraction
+from functools import singledispatch
 
 import numpy as np
 
 from convproof import autograd as ag
+from convproof import execute
 
 
 def draw(seed, *ranks):
@@ -61,3 +64,58 @@ def unrounded_batch(seed):
     distances = [2 ** rng.randint(0, 2) if seed % 2 else 1 for _ in range(channels)]
     x = np.reshape(signs, (channels, *shape)) * np.reshape(distances, per_channel) + integers(*per_channel)
     return np.moveaxis(x, 0, 1), 0 if seed % 2 else 3, integers
+
+
+def rows(net, sizes, name=None):
+    """(output, depends) for every output of a layer: depends[i] is whether it depends on input position i, (*spatial).
+
+    By running gradients of positive numbers, where no contribution cancels; a maximum would send them to one position
+    only, so that it must stand as an average.
+    """
+    numbers = np.random.default_rng(0)
+    x = numbers.uniform(0.5, 1.5, (1, net.image.channels, *sizes))
+    activations, _ = execute.run(net, x, draw=lambda shape: numbers.uniform(0.5, 1.5, shape))
+    x, y = activations[net.input.name], activations[name or net.output.name]
+    for o in np.ndindex(y.shape[2:]):
+        one = np.zeros(y.shape)
+        one[(0, slice(None), *o)] = 1
+        yield o, ag.grad(y, [x], one)[0].numpy()[0].sum(axis=0) != 0
+
+
+def seen_by(field, o):
+    """The first and the last position that a field says output o sees; None for none."""
+    if not field.phases:
+        first = field.offset + field.jump * o
+        return first, first + field.size - 1
+    turn, place = divmod(o, len(field.phases))
+    if field.phases[place] is None:
+        return None
+    first, last = field.phases[place]
+    rise = field.jump * len(field.phases) * turn
+    assert first + rise >= field.offset + field.jump * o
+    assert last - first + 1 <= field.size
+    return first + rise, last + rise
+
+
+def lies_within(field, o, depends):
+    """Whether all positions that output o depends on are among those that its field says."""
+    places, seen = np.flatnonzero(depends), seen_by(field, o)
+    return not places.size if seen is None else all(seen[0] <= int(place) <= seen[1] for place in places)
+
+
+def forget():
+    """What the formulas have said before is forgotten, so that another rule is asked anew."""
+    for name, module in list(sys.modules.items()):
+        for each in vars(module).values() if name.startswith("convproof.symbolic.") else ():
+            if hasattr(each, "cache_clear"):
+                each.cache_clear()
+
+
+def without(rules, kind):
+    """A table of rules, less that of one class."""
+    (missing,) = (rule for each, rule in rules.registry.items() if each is object)
+    fewer = singledispatch(missing)
+    for each, rule in rules.registry.items():
+        if each not in (object, kind):
+            fewer.register(each, rule)
+    return fewer

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cases import VGG16
-from convproof.architecture import Conv, Input, MaxPool, Network, Node, layers
+from convproof.architecture import Axis, Conv, Input, MaxPool, Network, Node, layers
 from convproof.architecture.notation import MAX_LAYERS, Branches, Chain, Optional, Repeat, network, parse
 from convproof.errors import NotationError, ShapeError, SpecError
 
@@ -40,6 +40,21 @@ from convproof.errors import NotationError, ShapeError, SpecError
             "Input: sizes=(4, 4, 4, 4) must be a tuple of one to three sizes, one per spatial axis",
         ),
         (lambda: layers.Linear(0), "Linear: out_features=0 is too small; it must be at least 1"),
+        (lambda: layers.Linear(4, in_features=0), "Linear: in_features=0 is too small; it must be at least 1"),
+        (lambda: Conv(6, 3, groups=2, in_channels=5), "Conv: in_channels=5 is not divisible by groups=2"),
+        (
+            lambda: layers.ConvTranspose(6, 3, groups=2, in_channels=5),
+            "ConvTranspose: in_channels=5 is not divisible by groups=2",
+        ),
+        (lambda: layers.BatchNorm(float("nan")), "BatchNorm: eps=nan must be a number"),
+        (lambda: layers.Reshape((3, 0)), "Reshape: shape=0 is too small; it must be at least 1"),
+        (lambda: layers.Slice(3, 3), "Slice: from 3 to 3 there is no channel; stop must be larger"),
+        (lambda: layers.Add(1), "Add: broadcast=1 must be True or False"),
+        (lambda: layers.Affine(False, False), "Affine: scale and shift must be True or False, and not both False"),
+        (
+            lambda: layers.Pad(1, "mirror"),
+            "Pad: mode='mirror' must be 'zeros', 'reflect', 'replicate' or 'circular'",
+        ),
     ],
 )
 def test_illegal_layers_are_refused(build, message):
@@ -49,7 +64,7 @@ def test_illegal_layers_are_refused(build, message):
 
 def test_fields_are_laid_out_axis_by_axis():
     layer = Conv(8, (3, 5), stride=2, padding=((1, 2), (0, 4)), dilation=(1, 3))
-    assert layer.axes(2) == (layers.Axis(3, 2, 1, 2, 1), layers.Axis(5, 2, 0, 4, 3))
+    assert layer.axes(2) == (Axis(3, 2, 1, 2, 1), Axis(5, 2, 0, 4, 3))
     with pytest.raises(ShapeError, match=r"Conv: kernel_size=\(3, 5\) is for 2 spatial axes, the input has 3"):
         layer.axes(3)
 
@@ -168,7 +183,7 @@ def test_notation_of_networks():
         ("INPUT[3x3x3] -> CONV4-64", 17, "padding (F-1)/2 is not a whole number for F=4; write CONV(K=..., F=4, P=...)"),
         ("INPUT[3x3x3] -> CONV", 17, "CONV needs its numbers: CONV(K=..., F=...)"),
         ("INPUT[3x3x3] -> CONV(K=4)", 17, "CONV needs F, as in CONV(K=3, F=3)"),
-        ("INPUT[3x3x3] -> CONV(K=4, F=3, Q=1)", 17, "CONV has no argument Q; it takes K, F, S, P, D, G, B"),
+        ("INPUT[3x3x3] -> CONV(K=4, F=3, Q=1)", 17, "CONV has no argument Q; it takes K, F, S, P, D, G, B, IN"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, F=3)", 17, "CONV is given F twice"),
         ("INPUT[3x3x3] -> CONV(K=4, F=3, G=3)", 17, "Conv: out_channels=4 is not divisible by groups=3"),
         ("INPUT[3x3x3] -> CONV(K=4x4, F=3)", 17, "Conv: out_channels=(4, 4) must be one number or letter"),

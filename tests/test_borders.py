@@ -2,7 +2,9 @@
 
 import itertools
 import random
+import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ import pytest
 from cases import VGG16
 from convproof import autograd as ag
 from convproof import execute
-from convproof.architecture import Network, Node, layers
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Network, Node, layers
 from convproof.architecture.notation import network
 from convproof.crosscheck import oracle
 from convproof.errors import ConvproofError, Undecided
-from convproof.symbolic import borders as module
-from convproof.symbolic.borders import Border, Fit, borders, fits, unseen
+from convproof.symbolic import field as module
+from convproof.symbolic.field import unseen
+from convproof.symbolic.remainders import Border, Fit, borders, fits
 
 
 def gradient(net, sizes):
@@ -60,6 +63,19 @@ def test_what_lies_after_the_last_window(kernel, stride, pads, dilation):
 
         assert border.total == next(t for t in range(2 * stride) if exact(0, t))
         assert border.each == next((q for q in range(2 * stride) if exact(q, q)), None)
+        assert (border.before, border.after, border.outputs) == (*pads, len(walked))
+        check_advice(border, n, layers.Conv(1, kernel, stride, dilation=dilation))
+
+
+def check_advice(border, n, layer):
+    """The paddings that are advised leave no remainder, and make as many outputs as is said, by running."""
+    said = re.findall(r"P=(\d+):(\d+) (makes|keeps) (\d+)", border.advice)
+    assert [verb for _, _, verb, _ in said] == ["makes", "keeps"][: 1 + (border.after >= border.remainder)]
+    for before, after, _, outputs in said:
+        net = Network.chain([layers.Input(1, (n,)), replace(layer, padding=((int(before), int(after)),))])
+        activations, _ = execute.run(net, np.ones((1, 1, n)), draw=np.ones)
+        assert activations[net.output.name].shape[2:] == (int(outputs),)
+        assert borders(net) == ()
 
 
 def test_ceil_mode_reads_some_of_it():
@@ -71,6 +87,7 @@ def test_ceil_mode_reads_some_of_it():
         for border in borders(net):
             assert border.real == sum(unread > last) == n - 1 - last
             assert border.padding == 0
+            assert "P=" not in border.advice  # what more padding makes is another rule there
 
 
 def random_net(rng, rank):
@@ -91,7 +108,7 @@ def random_net(rng, rank):
                 layers.Pad(tuple((rng.randint(-2, 2), rng.randint(-2, 2)) for _ in range(rank))),
                 layers.Upsample(axis(1, 2)),
                 layers.ReLU(),
-                layers.Conv(2, 2, axis(1, 3), rng.choice([layers.SAME_UPPER, layers.SAME_LOWER])),
+                layers.Conv(2, 2, axis(1, 3), rng.choice([SAME_UPPER, SAME_LOWER])),
             ]
         )
 
@@ -216,7 +233,8 @@ def test_alexnets_first_layer():
     """The notes: 224 cannot work with 11 at stride 4; three zeros in all make it 227, and nothing on both sides does."""
     net = network("INPUT[224x224x3] -> CONV(K=96, F=11, S=4)")
     assert fits(net) == dict.fromkeys("HW", Fit(False, 223, 227, 3, None))
-    assert borders(net)[0] == Border("conv1", "H", 224, 1, 1, 0, 3, None)
+    assert borders(net)[0] == Border("conv1", "H", 224, 1, 1, 0, 3, None, 0, 0, 54)
+    assert borders(net)[0].advice == "3 more of padding would fit (P=0:3 makes 55)"
     assert unseen(net) == {"H": (223,), "W": (223,)}
 
 

@@ -11,12 +11,7 @@ import pytest
 
 from cases import VGG16
 from convproof.architecture.notation import MERGE_WORDS, WORDS
-
-
-def convproof(*args, cwd=None, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "convproof", *args], capture_output=True, text=True, cwd=cwd, timeout=120, **options
-    )
+from terminal import convproof
 
 
 def test_vgg16_as_json():
@@ -55,11 +50,20 @@ def test_height_comes_first_in_the_input_option():
     assert json.loads(done.stdout)["layers"][1]["output"] == [1, 10, 20]
 
 
-def test_a_remainder_is_a_finding():
+def test_a_remainder_is_a_finding_where_that_is_asked():
     done = convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)")
-    assert done.returncode == 1
+    assert done.returncode == 0
     assert "conv1: along H, W, a remainder of 1 at size 224 (1 real and 0 padding positions unread)" in done.stdout
-    assert convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)", "--format", "json").returncode == 1
+    for form in ("text", "json"):
+        assert (
+            convproof("net", "INPUT[224x224x3] -> CONV(K=96, F=11, S=4)", "--exact", "--format", form).returncode == 1
+        )
+    assert convproof("net", "INPUT[227x227x3] -> CONV(K=96, F=11, S=4)", "--exact").returncode == 0
+
+
+def test_what_to_do_about_a_remainder():
+    done = convproof("net", "INPUT[224x224x3] -> CONV(K=64, F=7, S=2, P=3)")
+    assert "1 more of padding would fit (P=3:4 makes 113; P=3:2 keeps 112)" in done.stdout
 
 
 def test_a_network_that_fits_nowhere_is_a_finding():
@@ -72,15 +76,24 @@ def test_a_network_that_fits_nowhere_is_a_finding():
         (["unet", "--input", "572x571x1"],
          ["counted are only 26 of 50 layers",
           "does not fit, concat1: Concat: branches have shapes (512, 71, 71) and (512, 70, 70), which differ on axis 1",
-          "accepts H, W that are multiples of 16; nothing is ever cut",
-          "nearest H, W accepted: 560 and 576"]),
+          "nearest accepted: H, W 560 or 576",
+          "accepts H, W that are multiples of 16; nothing is ever cut"]),
         (["INPUT[5x8x3] -> CONV(K=8, F=7) -> RELU", "--prove"],
          ["does not fit, conv1: Conv, spatial axis 1: a window spans 7 positions but the padded input has only 5 "
           "(size 5, padding 0+0); give it 7 or more, or pad by 2 more",
-          "proved and rechecked: W is accepted for all W >= 7; without remainder for all W >= 7",
-          "nearest W accepted: 7"]),
+          "nearest accepted: H 8; W 7",
+          "proved and rechecked for all H, W: the network runs exactly at H, W >= 7"]),
+        (["INPUT[5x5x3] -> { CONV3-8 | ID } ADD", "--prove"],
+         ["does not fit, add1: Add: branches have shapes (8, 5, 5) and (3, 5, 5), which differ on axis 0",
+          "accepts no H, W",
+          "proved and rechecked for all H, W: the network runs at no H, W"]),
+        (["INPUT[5x5x3] -> CONV(K=4, F=3, G=2)"],
+         ["does not fit, conv1: Conv: groups=2 does not divide the 3 input channels"]),
+        (["INPUT[224x224x1] -> CONV(K=6, F=5) -> POOL2 -> CONV(K=16, F=5) -> POOL2 -> FLATTEN -> FC(120, IN=400)"],
+         ["does not fit, linear1: Linear: in_features=400, but 44944 values come in", "nearest accepted: H, W 35",
+          "of square images: only 32 to 35"]),
     ],
-    ids=["branches", "window"],
+    ids=["branches", "window", "channels", "groups", "classifier"],
 )  # fmt: skip
 def test_an_input_that_is_not_taken_is_a_finding(args, lines):
     done = convproof("net", *args)
@@ -92,10 +105,7 @@ def test_an_input_that_is_not_taken_is_a_finding(args, lines):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["net", "INPUT[5x5x3] -> { CONV3-8 | ID } ADD"],
-         "add1: Add: branches have shapes (8, 5, 5) and (3, 5, 5), which differ on axis 0"),
         (["net", "INPUT[5x5x3] -> KONV3-8"], "network notation, column 17: unknown layer 'KONV3-8'; did you mean CONV3-64?"),
-        (["net", "INPUT[5x5x3] -> CONV(K=4, F=3, G=2)"], "conv1: Conv: groups=2 does not divide the 3 input channels"),
         (["net", "INPUT[0x5x3]"], "network notation, column 1: Input: sizes=0 is too small; it must be at least 1"),
         (["net", "INPUT[nanx5x3]"], "network notation, column 1: Input: sizes='nan' is no letter; use a number or a name such as 'W'"),
         (["net", "vgg61"], "no classic is named 'vgg61'; did you mean vgg19, vgg16, vgg13? Or write the network in notation"),
@@ -156,14 +166,16 @@ def test_torch_modules(tmp_path):
 
     status, lines = net("models:whole")
     assert status == 0
-    assert "requires 3: 8*(H//2)*(W//2) - 8*(H//2) - 8*(W//2) + 8 = 1568, which is written into the model" in lines
-    assert "accepts H, W >= 4; nothing is cut at even H, W" in lines
-    status, lines = net("models.py:whole", "--input", "30x30x3")
-    assert (status, lines[-1]) == (0, "with the sizes that are written into the model and the other axis as given, H, W: "
-                                      "only 30, 31; nothing is cut at 30")  # fmt: skip
+    assert any(line.startswith("accepts H 4, 5 with W 394, 395; or H 6, 7 with W 198, 199; or ") for line in lines)
+    assert "of square images: only 30, 31" in lines
+    status, lines = net("models.py:whole", "--input", "30x30x3", "--prove")
+    assert status == 0
+    assert any(
+        line.startswith("proved and rechecked for all H, W: the network runs exactly at H 4, 5 with") for line in lines
+    )
     status, lines = net("models:whole", "--input", "32x40x3")
     assert status == 1
-    assert "does not fit, 3: the model has 1568 values, not 2280" in lines
+    assert "does not fit, 4: Linear: in_features=1568, but 2280 values come in" in lines
     status, lines = net("models:unknown", "--prove")
     assert status == 1
     assert "counted are only 4 of 5 layers" in lines
@@ -171,9 +183,10 @@ def test_torch_modules(tmp_path):
     assert [line for line in lines if "nothing" in line] == [f"not proved: {reason}", f"undecided: {reason}"]
     assert any(line.endswith("give input_shape in numbers") for line in net("models:up")[1])
     assert net("models:up", "--input", "32x32x3")[0] == 0
-    assert net("models:two") == (2, ["convproof: Two: its forward returns 2 tensors (a, b); name one of them "
-                                     "(output=, or --tensor)"])  # fmt: skip
-    assert net("models:two", "--tensor", "b")[1][2].split()[:2] == ["b", "Conv"]
+    status, lines = net("models:two")
+    assert status == 0
+    assert any("the first of 2 tensors that the forward returns (a, b); name another" in line for line in lines)
+    assert net("models:two", "--tensor", "b")[1][3].split()[:2] == ["b", "Conv"]
     assert net("models:nn.Conv2d")[1] == [
         "convproof: models:nn.Conv2d is a class; it must be a convproof.Network, notation text or a torch.nn.Module"
     ]
@@ -196,9 +209,11 @@ def test_onnx_files(tmp_path):
     onnx.save(helper.make_model(helper.make_graph(nodes, "g", [image], [vector], stored)), tmp_path / "m.onnx")
     done = convproof("net", "m.onnx", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "requires f: 4*H*W - 8*H - 8*W + 16 = 400, which is written into the model" in done.stdout
+    assert "of square images: only 12" in done.stdout
     document = json.loads(convproof("net", "m.onnx", "--input", "12x12x3", "--format", "json", cwd=tmp_path).stdout)
-    assert document["written_sizes"]["H"]["valid"] == {"below": [12], "from": 13, "modulus": 1, "residues": []}
+    only = lambda n: {"below": [n], "from": n + 1, "modulus": 1, "residues": []}  # noqa: E731
+    assert {"H": only(12), "W": only(12)} in document["accepted_sizes"]
+    assert {"H": only(3), "W": only(102)} in document["accepted_sizes"]
     assert convproof("net", "m.onnx", "--input", "12x13x3", cwd=tmp_path).returncode == 1
 
 
@@ -253,6 +268,43 @@ def test_help_names_every_word():
         re.sub(r"\d*(-\d+)?$", "", word) for word in re.findall(r"[A-Z][A-Z0-9_-]*", convproof("net", "--help").stdout)
     }
     assert {re.sub(r"\d$", "", word) for word in (*WORDS, *MERGE_WORDS)} <= named
+
+
+def test_a_proof_in_a_file_is_replayed_alone(tmp_path):
+    specs = ["INPUT[WxWx3] -> CONV(K=8, F=3x5)", "INPUT[8x8x1] -> FC(3, IN=6)"]
+    done = convproof("net", *specs, "--proof", "proofs.json", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 1  # 8x8 has not 6 values
+    theorems = [each["theorem"] for each in json.loads(done.stdout)["networks"]]
+    replayed = subprocess.run(
+        [sys.executable, "-m", "convproof.recheck", "proofs.json"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert replayed.returncode == 0
+    assert "for all W: [1 <= W]*[0 <= W - 5]*[0 <= W - 3] >= 1 iff [5 <= W] >= 1" in theorems
+    assert replayed.stdout.count("holds") >= 2
+    proofs = json.loads((tmp_path / "proofs.json").read_text())
+    proofs[specs[0]]["conclusion"][2][1][1] = ["le", 4, ["v", "W"]]
+    (tmp_path / "wrong.json").write_text(json.dumps(proofs))
+    wrong = subprocess.run(
+        [sys.executable, "-m", "convproof.recheck", "wrong.json"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (wrong.returncode, "WRONG" in wrong.stdout) == (1, True)
+
+
+def test_what_the_formats_claim_is_the_same():
+    """Text, JSON and Markdown say the same of what is accepted and proved."""
+    spec = "INPUT[32x32x1] -> POOL2 -> POOL2 -> FC(10, IN=64)"
+    text, data, page = (
+        convproof("net", spec, "--prove", "--format", form).stdout for form in ("text", "json", "markdown")
+    )
+    document = json.loads(data)
+    accepts = next(line for line in text.splitlines() if line.startswith("accepts"))
+    proved = next(line for line in text.splitlines() if line.startswith("proved"))
+    assert document["proofs"] == [proved]
+    assert f"theorem: {document['theorem']}" in text
+    assert accepts in page
+    assert proved in page.replace("\\", "")
+    assert len(document["accepted_sizes"]) == accepts.count(" with ")
+    assert [each["H"]["below"] for each in document["accepted_sizes"]][:1] == [[4, 5, 6, 7]]
 
 
 def test_version():

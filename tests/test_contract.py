@@ -1,30 +1,45 @@
-"""The matrix of layer kinds and concerns: every kind has a rule in every concern, and what is no kind is refused."""
+"""The matrix of layer kinds and concerns: every kind has a rule in every concern, and what is no kind is refused.
+
+A kind that would do without its own rule has that of its group, if that says the same: what each concern says here is
+held against a run, and every rule that is left out is noticed, here or in `test_constraints`.
+"""
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from exactly import forget, without
 
 from cases import LAYERS
 from convproof import autograd as ag
 from convproof import execute
-from convproof.architecture import layers
+from convproof.architecture import Layer, layers
 from convproof.errors import MissingRule, Undecided
-from convproof.symbolic import costs, field, shapes
+from convproof.symbolic import constraints, costs, reads, shapes
+
+RANK = 2
+OUTPUT = (4, 8, 8)
+
+
+def run(layer, inputs, draw=np.ones):
+    """(output without the batch, parameters) of a layer on ones."""
+    operands = [ag.tensor(np.ones((1, *shape))) for shape in inputs or [(4, 8, 8)]]
+    own = execute.LayerParameters({}, draw)
+    return execute.execute(layer, own, *operands).numpy()[0], own.tensors
+
+
+def output_of(layer, inputs):
+    """The output's shape, of a run; any, for what does not run."""
+    return run(layer, inputs)[0].shape if type(layer) in LAYERS else OUTPUT
+
 
 CONCERNS = {
-    "output size": lambda layer, inputs: shapes.output_shape(layer, *inputs),
-    "weights": lambda layer, inputs: costs.weights(layer, *inputs),
-    "biases": lambda layer, inputs: costs.biases(layer, *inputs),
-    "multiply-adds": lambda layer, inputs: costs.macs(layer, *inputs),
-    "activation values": lambda layer, inputs: costs.values(layer, *inputs),
-    "receptive field": lambda layer, inputs: field.receptive_field(
-        layer, [(field.Field(), field.Field())] * len(inputs), list(inputs)
-    ),
-    "numeric run": lambda layer, inputs: execute.execute(
-        layer,
-        [ag.tensor(np.ones((1, *shape))) for shape in inputs or [(4, 8, 8)]],
-        execute.LayerParameters({}, np.ones),
-        "auto",
-    ),
+    "constraints": lambda layer, inputs: constraints.constraints(layer, inputs),
+    "output size": lambda layer, inputs: shapes.shape_of(layer, *inputs),
+    "reads": lambda layer, inputs: reads.reads(layer, inputs, output_of(layer, inputs), RANK),
+    "cost": lambda layer, inputs: costs.cost(layer, output_of(layer, inputs), *inputs),
+    "numeric run": run,
 }
 
 
@@ -39,17 +54,72 @@ def test_every_kind_has_a_rule(concern, kind):
     assert CONCERNS[concern](layer, inputs) is not None
 
 
-@pytest.mark.parametrize("concern", CONCERNS)
+@pytest.mark.parametrize("concern", [each for each in CONCERNS if each != "constraints"])
 def test_what_is_unknown_stays_so_by_name(concern):
     with pytest.raises((Undecided, MissingRule), match="Einsum"):
         CONCERNS[concern](layers.Unknown("Einsum"), [(4, 8, 8)])
+
+
+def test_what_is_unknown_demands_nothing_that_is_known():
+    assert constraints.constraints(layers.Unknown("Einsum"), [(4, 8, 8), (7,)]) == ()
 
 
 class Unheard:
     """No layer kind."""
 
 
+@dataclass(frozen=True)
+class Unruled(Layer):
+    """A layer kind that has no rule."""
+
+
+@pytest.mark.parametrize("kind", [Unheard, Unruled])
 @pytest.mark.parametrize("concern", CONCERNS)
-def test_an_unknown_kind_is_refused(concern):
-    with pytest.raises(MissingRule, match=f"^no rule for Unheard under '{concern}'$"):
-        CONCERNS[concern](Unheard(), [(4, 8, 8)])
+def test_an_unknown_kind_is_refused(concern, kind):
+    with pytest.raises(MissingRule, match=f"^no rule for {kind.__name__} under '{concern}'$"):
+        CONCERNS[concern](kind(), [(4, 8, 8)])
+
+
+# --- what the rules say -----------------------------------------------------------------------------------------------
+
+MULTIPLYING = (layers.Conv, layers.ConvTranspose, layers.Linear)
+IN_PLACE = (layers.ReLU, layers.Activation, layers.Dropout, layers.Flatten, layers.Reshape)
+
+
+def check(kind):
+    """What the rules of a kind say, against its run on the shapes of its case."""
+    layer, inputs = LAYERS[kind]
+    draw = lambda shape: np.full(shape, float(len(shape) > 1 or kind not in MULTIPLYING))  # noqa: E731 - no biases
+    output, parameters = run(layer, inputs, draw)
+    assert all(demand.holds() for demand in constraints.constraints(layer, inputs) if demand.sign != "exact")
+    assert shapes.shape_of(layer, *inputs) == shapes.output_shape(layer, *inputs) == output.shape
+    counted = {name: parameters[name].numpy().size if name in parameters else 0 for name in ("weight", "bias")}
+    macs = int(output.sum()) if kind in MULTIPLYING else 0  # a product is 1 here, where no padding is
+    values = 0 if kind in IN_PLACE else math.prod(output.shape)
+    assert costs.cost(layer, output.shape, *inputs) == (counted["weight"], counted["bias"], macs, values)
+
+
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
+def test_what_the_rules_say_is_what_runs(kind):
+    check(kind)
+
+
+@pytest.mark.parametrize("module", [(shapes, "shape_of"), (costs, "cost"), (execute, "execute")], ids=lambda m: m[1])
+def test_a_rule_that_is_left_out_is_noticed(module, monkeypatch):
+    module, name = module
+    rules = getattr(module, name)
+    for each in set(rules.registry) - {object, layers.Unknown}:
+        forget()
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, without(rules, each))
+            noticed = [kind for kind in LAYERS if issubclass(kind, each) and fails(kind)]
+        assert noticed, each
+    forget()
+
+
+def fails(kind):
+    try:
+        check(kind)
+    except (AssertionError, MissingRule):
+        return True
+    return False

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from exactly import forget
 from hypothesis import strategies as st
 
 from convproof import autograd as ag
@@ -25,6 +26,15 @@ def test_relations_hold(each):
     evidence = examine(each, cases=150, seed=1)
     assert evidence.holds, evidence.counterexample
     assert evidence.cases >= 100
+
+
+@pytest.fixture
+def nothing_kept():
+    """What formulas have said before is forgotten, and what they say in between."""
+
+    forget()
+    yield
+    forget()
 
 
 def _wrong_windows(monkeypatch):
@@ -96,42 +106,51 @@ def _switches_overwrite(monkeypatch):
 
 
 def _field_too_large(monkeypatch):
-    right = field.Field.through
-    monkeypatch.setattr(field.Field, "through", lambda self, first, count, step: right(self, first, count + 1, step))
+    right = field.Field.seen
+    wider = lambda relation: replace(relation, count=relation.count + 1)  # noqa: E731
+    monkeypatch.setattr(field.Field, "seen", lambda self, relation: right(self, wider(relation)))
 
 
 def _field_ignores_jump(monkeypatch):
     monkeypatch.setattr(
         field.Field,
-        "through",
-        lambda self, first, count, step: field.Field(
-            self.size + count - 1, self.jump * step, self.offset + first * self.jump
+        "seen",
+        lambda self, relation: field.Field(
+            self.size + relation.span - 1, self.jump * relation.step, self.offset + relation.first * self.jump
         ),
     )
 
 
+def _reads_without_padding(monkeypatch):
+    right = field.reads
+    bare = lambda each: replace(each, first=0)  # noqa: E731
+    monkeypatch.setattr(field, "reads", lambda *args: tuple(tuple(map(bare, own)) for own in right(*args)))
+
+
+def _cost(monkeypatch, change):
+    """Another cost of a layer: `change` is given the layer and what is right."""
+    right = costs.cost
+    monkeypatch.setattr(costs, "cost", lambda layer, *shapes: change(layer, right(layer, *shapes)))
+
+
 def _biases_forgotten(monkeypatch):
-    monkeypatch.setattr(costs, "biases", lambda layer, *inputs: 0)
+    _cost(monkeypatch, lambda layer, cost: cost._replace(biases=0))
 
 
 def _macs_without_groups(monkeypatch):
-    right = costs.macs
-    monkeypatch.setattr(costs, "macs", lambda layer, *x: right(layer, *x) * getattr(layer, "groups", 1))
+    _cost(monkeypatch, lambda layer, cost: cost._replace(macs=cost.macs * getattr(layer, "groups", 1)))
 
 
 def _values_of_relu_counted(monkeypatch):
-    right = costs.values
-    monkeypatch.setattr(costs, "values", lambda layer, *x: right(layer, *x) or 1)
+    _cost(monkeypatch, lambda layer, cost: cost._replace(values=cost.values or 1))
 
 
 def _linear_weights_miscounted(monkeypatch):
-    right = costs.weights
-    monkeypatch.setattr(costs, "weights", lambda layer, *x: right(layer, *x) + isinstance(layer, Linear))
+    _cost(monkeypatch, lambda layer, cost: cost._replace(weights=cost.weights + isinstance(layer, Linear)))
 
 
 def _group_weights_miscounted(monkeypatch):
-    right = costs.weights
-    monkeypatch.setattr(costs, "weights", lambda layer, *x: right(layer, *x) * getattr(layer, "groups", 1))
+    _cost(monkeypatch, lambda layer, cost: cost._replace(weights=cost.weights * getattr(layer, "groups", 1)))
 
 
 def _bias_dropped(monkeypatch):
@@ -207,6 +226,7 @@ def _windows_never_shrink(monkeypatch):
         (_switches_overwrite, "max pool switches"),
         (_field_too_large, "network field"),
         (_field_ignores_jump, "network field"),
+        (_reads_without_padding, "network field"),
         (_biases_forgotten, "network parameters"),
         (_windows_never_shrink, "network extents"),
         (_macs_without_groups, "network costs"),
@@ -224,7 +244,7 @@ def _windows_never_shrink(monkeypatch):
         (_values_clipped, "max pool switches"),
     ],
 )
-def test_faults_on_either_side_are_noticed(fault, found_by, monkeypatch):
+def test_faults_on_either_side_are_noticed(fault, found_by, monkeypatch, nothing_kept):
     fault(monkeypatch)
     assert not examine(relation(found_by), 100).holds
 

@@ -6,6 +6,7 @@ import pytest
 from convproof import autograd as ag
 from convproof import execute
 from convproof.architecture import (
+    Affine,
     AvgPool,
     BatchNorm,
     Conv,
@@ -14,12 +15,15 @@ from convproof.architecture import (
     Flatten,
     GlobalPool,
     Input,
+    InstanceNorm,
     Linear,
     LocalResponseNorm,
     LpPool,
     MaxPool,
     Network,
+    Pad,
     ReLU,
+    Reshape,
     Softmax,
 )  # fmt: skip
 from convproof.architecture.notation import network
@@ -59,6 +63,12 @@ def test_other_layers_run():
     assert activations["maxpool1"].shape == (1, 4, 7)
     global_max = network("INPUT[5x5x3] -> GLOBALAVGPOOL -> DROPOUT -> FLATTEN")
     assert execute.run(global_max, np.ones((2, 3, 5, 5)))[0]["flatten1"].shape == (2, 3)
+
+
+def padded(x, pads, mode):
+    """As NumPy pads, along the spatial axes."""
+    x = x.numpy() if isinstance(x, ag.Tensor) else x
+    return ag.tensor(np.pad(x, ((0, 0), (0, 0), *pads), mode))
 
 
 W3, B4, B2 = np.arange(36.0).reshape(4, 1, 3, 3), np.arange(4.0), np.arange(2.0)
@@ -103,6 +113,29 @@ KINDS = {
     "relu": (ReLU(), {}, ag.relu),
     "softmax": (Softmax(), {}, lambda x: ag.softmax(x, 1)),
     "flatten": (Flatten(), {}, ag.flatten),
+    "reshape": (Reshape((8, 3, 3)), {}, lambda x: ag.reshape(x, (2, 8, 3, 3))),
+    "cropped": (Pad(((-1, 2), (0, -3))), {}, lambda x: ag.pad(x, ((-1, 2), (0, -3)))),
+    **{
+        f"pad, {mode}": (Pad(((1, 2), (0, 4)), mode), {}, lambda x, to=to: padded(x, ((1, 2), (0, 4)), to))
+        for mode, to in (("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap"))
+    },
+    "cropped and repeated": (
+        Pad(((-2, 1), (3, -1)), "replicate"),
+        {},
+        lambda x: padded(x.numpy()[:, :, 2:, :-1], ((0, 1), (3, 0)), "edge"),
+    ),
+    "scaled": (Affine(shift=False), {"weight": B2 + 2}, lambda x: ag.multiply(x, np.reshape(B2 + 2, (2, 1, 1)))),
+    "shifted": (Affine(scale=False), {"bias": B2 + 2}, lambda x: ag.add(x, np.reshape(B2 + 2, (2, 1, 1)))),
+    "instance norm": (
+        InstanceNorm(0.25),
+        {"weight": B2 + 1, "bias": B2},
+        lambda x: ag.group_norm(x, 2, B2 + 1, B2, 0.25),
+    ),
+    "instance norm of other channels": (
+        InstanceNorm(0.25, affine=False, num_features=7),
+        {},
+        lambda x: ag.group_norm(x, 2, None, None, 0.25),
+    ),
 }
 
 
@@ -192,6 +225,34 @@ def test_given_statistics_are_used_and_may_be_integers():
         (
             lambda: execute.run(network("INPUT[6x6x2] -> { ID | POOL2 } ADD"), X),
             "add1: branches have shapes (2, 2, 6, 6) and (2, 2, 3, 3); they must be equal",
+        ),
+        (
+            lambda: execute.run(network("INPUT[6x6x2] -> { FLATTEN | ID } ADD(BROADCAST=1)"), X),
+            "add1: branches have shapes (2, 72) and (2, 2, 6, 6); they must be equal",
+        ),
+        (
+            lambda: execute.run(network("INPUT[6x6x2] -> FC(K=4, IN=70)"), X, draw=np.ones),
+            "linear1: linear: input (2, 72) and weights (4, 70) must be (N, features) and (units, features)",
+        ),
+        (
+            lambda: execute.run(network("INPUT[6x6x2] -> CONV(K=4, F=3, IN=3)"), X, draw=np.ones),
+            "conv1: conv: input (2, 2, 6, 6) has 2 channels, filters (4, 3, 3, 3) with groups=1 want 3",
+        ),
+        (
+            lambda: execute.run(network("INPUT[6x6x2] -> AFFINE(IN=3)"), X, draw=np.ones),
+            "affine1: affine: 3 channels are wanted, not 2",
+        ),
+        (
+            lambda: execute.run(network("INPUT[1x1x2] -> IN(A=0)"), X[:, :, :1, :1]),
+            "instancenorm1: shape (2, 2, 1, 1) leaves 2 groups of a single value each, which has no variance",
+        ),
+        (
+            lambda: execute.run(network("INPUT[6x6x2] -> PAD(P=-7:0)"), X),
+            "pad1: pad: padding=((-7, 0), (-7, 0)) crops more than there is of shape (2, 2, 6, 6); crop less",
+        ),
+        (
+            lambda: execute.run(network("INPUT[6x6x2] -> PAD(P=6, MODE=REFLECT)"), X),
+            "pad1: pad: reflect by 6 needs more than the 6 positions there are",
         ),
     ],
 )

@@ -20,11 +20,11 @@ NAMES = {
     "check.printed": "printed_value rounds_to",
     "check.relations": "RELATIONS equal floats integers letters on relation",
     "interop": "onnx torch",
-    "interop.graph": "Imported Shape",
+    "interop.graph": "Imported",
     "interop.onnx": "MAX_BYTES MAX_NODES load",
     "interop.torch": "load",
     "lower": "Draw LayerParameters Parameters lower run",
-    "spec": """KINDS MERGES SAME_LOWER SAME_UPPER SIZED_LIKE Activation AdaptivePool Add Affine AvgPool Axis BatchNorm
+    "spec": """KINDS MERGES SAME_LOWER SAME_UPPER Activation AdaptivePool Add Affine AvgPool Axis BatchNorm
         ChannelShuffle Concat Conv ConvTranspose Dropout Flatten GlobalPool GroupNorm Input InstanceNorm Layer Linear
         LocalResponseNorm LpPool MaxPool Multiply Network Node Pad PadTo PixelShuffle PixelUnshuffle ReLU Resize Scale
         Slice Softmax Unknown Upsample classics layers network notation printing""",

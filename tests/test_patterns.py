@@ -102,6 +102,22 @@ def test_closed_forms_are_those_of_every_network(text, counting, open_ended):
     assert checked >= most
 
 
+@pytest.mark.parametrize("text", ["UPSAMPLE2 -> CONV(K=3, F=4, P=1)", "[UPSAMPLE2 -> CONV3-4 -> POOL2]*N", "UPSAMPLE2 -> [CONV(K=3, F=4, P=1)]*N",
+                                  "[UPCONV(K=3, F=4, S=2) -> CONV3-3 -> POOL2]*N", "{ ID | UPSAMPLE2 -> POOL2 } CONCAT -> [CONV3-4]*N",
+                                  "[POOL2]*N -> UPSAMPLE2 -> CONV(K=8, F=3, S=2, P=1)", "[UPSAMPLE2 -> POOL(F=3, S=2, P=1)]*N"])  # fmt: skip
+def test_fields_of_families_below_an_upsampling(text):
+    """Those of every network, or none."""
+    family = pattern(f"INPUT[64x64x3] -> {text}")
+    for name in FIELD:
+        try:
+            answer = getattr(family, name)
+        except Undecided:
+            continue
+        for n in (1, 2, 3):
+            row = analyze(family.at(*[n] * ("*N" in text))).rows[-1]
+            assert tuple(sympy.sympify(each).xreplace({N: sympy.Integer(n)}) for each in answer) == getattr(row, name)
+
+
 @pytest.mark.parametrize("text", ["[CONV3-3]*N", "[CONV(K=3, F=5, S=3)]*N", "[CONV3-3 -> POOL2]*N -> POOL(F=3, S=1)"])
 def test_sizes_and_fields_hold_for_no_repetition_too(text):
     family = pattern(f"INPUT[WxHx3] -> {text}")
@@ -264,7 +280,7 @@ def test_one_network_of_a_family():
         ("[UPSAMPLE2 -> POOL(F=3, S=1) -> POOL(F=3, S=3)]*M", "output_shape",
          "repeated, n1' -> (2*n1' + 1)//3 - 1 has no closed form here"),
         ("[RELU]*P", "output_shape", "P may be 0, as all letters beginning with P; count the repetitions by another"),
-        ("[UPSAMPLE2]*M", "jump", "the field of 3/2 and jump of 1/2, repeated, have no closed form here"),
+        ("[UPSAMPLE2]*M", "jump", "the field of 1 and jump of 1/2, repeated, have no closed form here"),
         ("[CONV3-8 -> POOL2]*M", "macs",
          "sizes change by a factor at every repetition; no closed form of their sum is known here"),
         ("UNKNOWN(Einsum) -> [RELU]*M", "params", "nothing is known about the operation Einsum"),

@@ -22,7 +22,7 @@ ALLOWED = {
     "symbolic": {"errors", "architecture"},
     "autograd": {"errors"},
     "execute": {"errors", "architecture", "autograd"},
-    "proof": {"errors", "architecture", "symbolic"},
+    "proof": {"errors", "architecture", "symbolic", "recheck"},
     "recheck": set(),
     "crosscheck": {"errors", "verdicts", "architecture", "symbolic", "autograd", "execute", "proof"},
     "report": {"errors"},
@@ -30,7 +30,7 @@ ALLOWED = {
     "resolve": {"errors", "architecture", "importers"},
     "summary": {"", "errors", "architecture", "symbolic", "proof", "recheck", "report", "importers"},
     "notes": {"", "errors", "verdicts", "symbolic", "proof", "recheck", "crosscheck", "report"},
-    "cli": {"", "errors", "proof", "crosscheck", "notes", "report", "summary", "resolve"},
+    "cli": {"", "errors", "architecture", "proof", "crosscheck", "notes", "report", "summary", "resolve"},
     "__main__": {"cli"},
     "_moved": set(),
     "__init__": {"_moved", "errors", "autograd"},
@@ -128,12 +128,16 @@ def _is_math(node: ast.expr) -> bool:
 
 # The files of rooms that hold expressions in which // and % stand between Python integers only.
 DIVIDING_INTEGERS = {
+    "symbolic/accepted.py",
     "symbolic/floordiv.py",
+    "symbolic/reads.py",
     "symbolic/sizesets.py",
     "symbolic/shapes.py",
     "report/render.py",
     "proof/algebra.py",
     "proof/decision.py",
+    "proof/membership.py",
+    "proof/products.py",
     "proof/quasiaffine.py",
     "theories/losses.py",
     "theories/same_padding.py",
@@ -154,13 +158,13 @@ def test_imports_point_one_way(path):
         ("proof/calculus.py", {"proof"}),
         ("proof/quasiaffine.py", {"proof"}),
         ("proof/kernel.py", {"proof"}),
-        ("recheck.py", set()),
+        *((str(path), {"recheck"}) for path in SOURCES if path.parts[0] == "recheck"),
     ],
 )
 def test_what_is_trusted_imports_next_to_nothing(name, own):
     """No sympy and no formula in the kernel; the checker imports nothing of this package."""
     found = imports(ast.parse((PACKAGE / name).read_text()))
-    assert {n.split(".")[1] for n in found if n.startswith("convproof")} == own
+    assert {n.split(".")[1] for n in found if n.startswith("convproof")} <= own
     assert {n.split(".")[0] for n in found} - set(sys.stdlib_module_names) <= {"convproof"}
 
 

@@ -24,6 +24,10 @@ WORDS = {
         "accepts H, W >= 3; nothing is cut at odd H, W",
         "the last feature (maxpool1) sees 3x3 pixels, step 2",
     ],
+    "INPUT[64x64x3] -> POOL2 -> CONV3-8 -> UPSAMPLE2 -> CONV(K=8, F=3, S=2, P=1)": [
+        "accepts H, W >= 2; something is always cut",
+        "the last feature (conv2) sees 8x8 pixels, step 2",
+    ],
     "INPUT[WxHx3] -> CONV3-8": [
         "accepts every H, W; nothing is ever cut",
         "the last feature (conv1) sees 3x3 pixels, step 1",
@@ -42,8 +46,9 @@ WORDS = {
     "INPUT[224x224x3] -> CONV(K=96, F=11, S=4) -> RELU -> FC-10": [
         "accepts H, W >= 11; nothing is cut at H, W that are multiples of 4 plus 3",
         "the last feature (relu1) sees 11x11 pixels, step 4",
-        "conv1: along H, W, a remainder of 1 at size 224 (1 real and 0 padding positions unread); 3 more of padding would fit",
-        "nearest H, W without a remainder: 223 and 227",
+        "conv1: along H, W, a remainder of 1 at size 224 (1 real and 0 padding positions unread); 3 more of padding would fit "
+        "(P=0:3 makes 55)",
+        "nearest without a remainder: H, W 223 or 227",
     ],
 }
 
@@ -86,7 +91,7 @@ def test_an_operation_of_which_nothing_is_known():
     assert each.to_json()["layers"][3]["output"] is None
     assert each.to_json()["valid_sizes"] == {"H": None, "W": None}
     assert each.to_json()["counted_layers"] == 2
-    assert not each.fits
+    assert not each.fits()
 
 
 def test_parameters_of_several_layers_count_once():
@@ -108,10 +113,10 @@ def run(*arguments):
 def test_several_networks():
     status, text = run("vgg16", "INPUT[225x225x3] -> POOL2", "--format", "json")
     names = [(each["name"], each["totals"]["params"]) for each in json.loads(text)["networks"]]
-    assert (status, names) == (1, [("vgg16", 138_357_544), ("INPUT[225x225x3] -> POOL2", 0)])
+    assert (status, names) == (0, [("vgg16", 138_357_544), ("INPUT[225x225x3] -> POOL2", 0)])
     status, text = run("INPUT[8x8x3] -> POOL2", "INPUT[9x9x3] -> CONV3-4", "--prove")
     assert status == 0
-    assert text.count("proved and rechecked") == 4
+    assert text.count("proved and rechecked") == 2
     assert (
         text.index("INPUT[8x8x3] -> POOL2") < text.index("maxpool1") < text.index("INPUT[9x9x3]") < text.index("conv1")
     )

@@ -8,12 +8,15 @@ import pytest
 
 from convproof.errors import InputError
 from convproof.importers.torch import load
-from convproof.symbolic import analyze
+from convproof.symbolic import accepted_sizes, analyze
+from convproof.symbolic.shapes import infer
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 from torchmodules import Does, kinds  # noqa: E402
 
 nn, F = torch.nn, torch.nn.functional
+
+CONV = nn.Conv2d(3, 8, 3)
 
 # --- names, outputs, what is shared, what is left alone ---------------------------------------------------------------
 
@@ -46,8 +49,8 @@ def test_the_first_convolution_tells_the_image(conv, image):
 
 
 def test_where_no_convolution_reads_the_image_its_channels_are_a_letter():
-    found = load(nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3)))
-    assert (found.network.image.channels, found.fixed) == ("C", {"0": (12, None, None)})
+    found = load(nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3))).network
+    assert (found.image.channels, accepted_sizes(found).requires) == ("C", ("1: 4*C = 12",))
 
 
 def test_layers_are_named_as_the_modules():
@@ -70,8 +73,15 @@ def test_parameters_that_layers_share_count_once():
     assert (totals.params, totals.weights) == (87, 81)
 
 
-def test_parameters_of_what_the_output_does_not_need_are_left_out():
-    assert load(Pair(lambda first, second: first)).learned == 84
+def test_what_is_computed_and_not_returned_is_there_with_its_parameters():
+    imported = load(Pair(lambda first, second: first))
+    assert imported.learned == 87
+    assert imported.network.output.name == "inner.a_2"
+    assert imported.network.nodes == load(Pair()).network.nodes
+    auxiliary = nn.Sequential(nn.AvgPool2d(5, 3), nn.Flatten())
+    module = Does(lambda s, x: [s.conv(x), s.auxiliary(s.conv(x)), F.relu(x)][0], conv=CONV, auxiliary=auxiliary)
+    assert kinds(load(module).network) == "Conv Conv AvgPool Flatten ReLU"
+    assert str(accepted_sizes(load(module).network).valid["H"]) == "all n >= 7"
 
 
 Both = namedtuple("Both", "out auxiliary")
@@ -87,11 +97,13 @@ Both = namedtuple("Both", "out auxiliary")
 )
 def test_one_of_several_outputs_is_taken(returned, listed, second):
     module = Pair(returned)
-    assert load(module, output=second).network == load(Pair()).network
-    message = f"Pair: its forward returns 2 tensors ({listed}); name one of them (output=, or --tensor)"
-    with pytest.raises(InputError) as error:
-        load(module)
-    assert str(error.value) == message
+    imported = load(module, output=second)
+    assert imported.network == load(Pair()).network
+    assert imported.notes == {}
+    first = load(module)
+    message = f"the first of 2 tensors that the forward returns ({listed}); name another (output=, or --tensor)"
+    assert first.notes == {"inner.a_2": message}
+    assert (first.network.output.name, first.network.nodes) == ("inner.a_2", imported.network.nodes)
     with pytest.raises(InputError) as error:
         load(module, output="x\n")
     assert str(error.value) == f"Pair: its forward returns no tensor 'x?'; there are {listed}"
@@ -109,15 +121,61 @@ def test_parts_of_a_parameter_are_noted():
     assert set(imported.notes.values()) == {"its weights are made of w, which count once for all layers"}
 
 
-def test_numbers_written_into_the_module_are_told_apart_from_the_layers():
-    module = Does(lambda s, x: s.linear(x.view(-1, 4 * 6 * 6)), linear=nn.Linear(144, 5))
+def test_numbers_written_into_the_module_are_demands_of_its_layers():
+    module = Does(lambda s, x: s.linear(x.view(x.size(0), 4 * 6 * 6)), linear=nn.Linear(144, 5))
     imported = load(nn.Sequential(nn.Conv2d(3, 4, 3), module))
-    assert kinds(imported.network) == "Conv Flatten Linear"
-    assert imported.fixed == {"1.view": (144,)}
-    assert imported.conflicts({"1.view": (144,)}) == []
-    assert imported.conflicts({"1.view": (196,)}) == ["1.view: the model has 144 values, not 196"]
-    assert load(nn.Sequential(nn.Flatten(), nn.Linear(144, 5)), (1, 12, 13)).fixed == {"0": (144,)}
-    assert kinds(load(nn.Sequential(nn.Conv2d(3, 5, 3), module)).network) == "Conv Unknown:view Linear"
+    assert kinds(imported.network) == "Conv Reshape Linear"
+    accepted = accepted_sizes(imported.network)
+    assert [n for n in range(1, 40) for m in range(1, 40) if {"H": n, "W": m} in accepted and n <= m] == [3, 4, 5, 6, 8]
+    assert {"H": 3, "W": 38} in accepted
+    assert {"H": 8, "W": 8} in accepted
+    assert not infer(load(nn.Sequential(nn.Conv2d(3, 4, 3), module), (3, 8, 8)).network).refused
+    (reason,) = infer(load(nn.Sequential(nn.Conv2d(3, 4, 3), module), (3, 9, 9)).network).refused.values()
+    assert reason == "1.view: Reshape: a shape of 144 values is asked of 196 (4*7*7)"
+    flat = load(nn.Sequential(nn.Flatten(), nn.Linear(144, 5)), (1, 12, 13)).network
+    assert infer(flat).refused == {"1": "1: Linear: in_features=144, but 156 values come in"}
+    assert {"H": 12, "W": 12} in accepted_sizes(flat)
+    assert accepted_sizes(load(nn.Sequential(nn.Conv2d(3, 5, 3), module)).network).empty
+
+
+@pytest.mark.parametrize(
+    ("parts", "shape", "refused"),
+    [
+        ((CONV, nn.Conv2d(9, 8, 3)), None, "1: Conv: in_channels=9, but 8 come in"),
+        ((CONV, nn.MaxPool2d(2), nn.Conv2d(9, 8, 3)), None, "2: Conv: in_channels=9, but 8 come in"),
+        ((CONV, nn.AdaptiveAvgPool2d(1), nn.Conv2d(9, 8, 1)), None, "2: Conv: in_channels=9, but 8 come in"),
+        ((CONV, nn.ConvTranspose2d(9, 8, 1)), None, "1: ConvTranspose: in_channels=9, but 8 come in"),
+        ((CONV, nn.BatchNorm2d(9)), None, "1: BatchNorm: num_features=9, but 8 come in"),
+        ((CONV, nn.BatchNorm2d(9, affine=False)), None, "1: Affine: num_features=9, but 8 come in"),
+        ((CONV, nn.PReLU(9)), None, "1: Affine: num_features=9, but 8 come in"),
+        ((CONV, nn.GroupNorm(3, 9)), None, "1: GroupNorm: num_channels=9, but 8 come in"),
+        ((CONV, nn.InstanceNorm2d(9, affine=True)), None, "1: InstanceNorm: num_features=9, but 8 come in"),
+        ((CONV, Does(lambda s, x: x + s.b, b=torch.ones(9, 1, 1))), None, "1.add: Affine: num_features=9, but 8 come in"),
+        ((CONV, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(9, 2)), None,
+         "3: Linear: in_features=9, but 32 values come in"),
+        ((CONV,), (4, 8, 8), "0: Conv: in_channels=3, but 4 come in"),
+    ],
+)  # fmt: skip
+def test_other_numbers_of_channels_than_the_weights_are_for_fit_no_image(parts, shape, refused):
+    network = load(nn.Sequential(*parts, nn.ReLU()), shape).network
+    assert list(infer(network).refused.values()) == [refused]
+    assert accepted_sizes(network).empty
+
+
+@pytest.mark.parametrize("parts", [(nn.GroupNorm(4, 12, affine=False),), (nn.InstanceNorm2d(12),), (nn.PReLU(1),)])
+def test_what_has_no_stored_numbers_takes_any_channels(parts):
+    """As torch does."""
+    network = load(nn.Sequential(CONV, *parts)).network
+    assert {"H": 3, "W": 4} in accepted_sizes(network)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_branches_of_one_channel_are_as_those_of_several(channels):
+    branch = nn.Sequential(nn.Conv2d(channels, 4, 3, 2, 1), nn.ConvTranspose2d(4, channels, 4, 2, 1))
+    network = load(Does(lambda s, x: x + s.branch(x), branch=branch)).network
+    assert kinds(network) == "Conv ConvTranspose Add"
+    (box,) = accepted_sizes(network).boxes
+    assert str(box["H"]) == "1, and all n >= 2 with n mod 2 = 0"
 
 
 def test_the_module_is_left_as_it_was():
@@ -157,8 +215,8 @@ def test_sizes_are_asked_for_without_data(monkeypatch):
     seen = []
     original = nn.Conv2d._conv_forward
     monkeypatch.setattr(nn.Conv2d, "_conv_forward", lambda s, x, *more: seen.append(x) or original(s, x, *more))
-    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Upsample((18, 18))).half()
-    assert kinds(load(module, (3, 11, 11)).network) == "Conv Upsample"
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.FractionalMaxPool2d(2, 3), nn.Upsample((18, 18))).half()
+    assert kinds(load(module, (3, 11, 11)).network) == "Conv Unknown:FractionalMaxPool2d Upsample"
     assert [type(each).__name__ for each in seen] == ["FakeTensor"]
 
 
@@ -211,6 +269,14 @@ class Branched(nn.Module):
         return x if x.shape[-1] > 7 else -x
 
 
+class Rounded(nn.Module):
+    def forward(self, x):
+        h, w = x.shape[2:]
+        if h % 8 or w % 8:
+            x = F.pad(x, (0, (-w) % 8, 0, (-h) % 8))
+        return F.max_pool2d(x, 8)
+
+
 class Parts(nn.Module):
     def forward(self, x):
         return torch.cat([F.relu(part) for part in x.tensor_split(3, dim=1)], 1)
@@ -235,30 +301,14 @@ class TwoImages(nn.Module):
         return x + y
 
 
-CONV = nn.Conv2d(3, 8, 3)
 WRONG = {
     "values": (
         (nn.Sequential(CONV, Branching()),),
         "Sequential: the forward of 1 (Branching) cannot be traced: the values of tensors are not computed",
     ),
-    "letters": (
-        (nn.Sequential(CONV, Branched()),),
-        "Sequential: the forward of 1 (Branched) cannot be traced: "
-        "the size of 0 must be known; give input_shape in numbers",
-    ),
     "batch": (
         (Does(lambda s, x: [x for _ in range(x.shape[0])]), (3, 8, 8)),
         "Does: its forward cannot be traced: it must not depend on the size of the batch",
-    ),
-    "image": (
-        (nn.Sequential(Branched(), CONV),),
-        "Sequential: the forward of 0 (Branched) cannot be traced: "
-        "the size of the image must be known; give input_shape in numbers",
-    ),
-    "parts": (
-        (nn.Sequential(CONV, Parts(), nn.ReLU()),),
-        "Sequential: the forward of 1 (Parts) cannot be traced: "
-        "how many tensors tensor_split returns must be known; give input_shape in numbers",
     ),
     "an error": (
         (nn.Sequential(CONV, nn.Sequential(Broken())),),
@@ -282,25 +332,28 @@ WRONG = {
         (nn.Sequential(nn.LazyConv2d(8, 3)),),
         "Sequential: the shape of 0.weight is not known yet; run the module once before",
     ),
-    "channels": (
-        (nn.Sequential(CONV, nn.Conv2d(9, 8, 3)),),
-        "Sequential: 1 (Conv2d): it needs 9 on axis 1 of 0, which has 8 there",
-    ),
-    "channels behind a pool": (
-        (nn.Sequential(CONV, nn.MaxPool2d(2), nn.Conv2d(9, 8, 3)),),
-        "Sequential: 2 (Conv2d): it needs 9 on axis 1 of 1, which has 8 there",
-    ),
-    "channels behind a global pool": (
-        (nn.Sequential(CONV, nn.AdaptiveAvgPool2d(1), nn.Conv2d(9, 8, 1)),),
-        "Sequential: 2 (Conv2d): it needs 9 on axis 1 of 1, which has 8 there",
-    ),
-    "another image": ((CONV, (4, 8, 8)), "Conv2d: conv2d (conv2d): it needs 3 on axis 1 of input, which has 4 there"),
     "a batch": (
         (CONV, (1, 3, 8, 8)),
         "Conv2d: conv2d (conv2d): it needs an input with 4 axes, but input has 5",
     ),
     "a number": ((CONV, 224), "Conv2d: input_shape=224 must be like (C, H, W)"),
     "no size": ((CONV, (3, 0, 8)), "Conv2d: Input: sizes=0 is too small; it must be at least 1"),
+    "axes": (
+        (nn.Sequential(CONV, nn.BatchNorm1d(8)),),
+        "Sequential: 1 (BatchNorm1d): it needs an input with 3 axes, but 0 has 4",
+    ),
+    "axes of a vector": (
+        (nn.Sequential(CONV, nn.Flatten(), nn.LocalResponseNorm(3)),),
+        "Sequential: 2 (LocalResponseNorm): it needs an input with 3 axes or more",
+    ),
+    "a stride beside same": (
+        (Does(lambda s, x: F.conv2d(x, s.w, None, 2, "same"), w=torch.ones(2, 3, 3, 3)),),
+        "Does: conv2d (conv2d): padding='same' goes with stride 1 alone",
+    ),
+    "another bias": (
+        (Does(lambda s, x: F.conv2d(x, s.w, s.b), w=torch.ones(2, 3, 3, 3), b=torch.ones(3)),),
+        "Does: conv2d (conv2d): the bias has shape (3,), not (2,)",
+    ),
     "class": ((nn.Conv2d,), "a type is no torch.nn.Module"),
 }
 
@@ -312,6 +365,69 @@ def test_what_is_wrong_is_said_in_one_line(name):
     with pytest.raises(InputError) as error:
         load(*given)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("parts", "known", "place", "op", "what"),
+    [
+        ((CONV, Branched()), "Conv", "1", "Branched", "the size of 0"),
+        ((Branched(), CONV), "", "0", "Branched", "the size of the image"),
+        ((CONV, Rounded(), CONV), "Conv", "1", "Rounded", "the size of 0"),
+        (
+            (CONV, Parts(), nn.ReLU()),
+            "Conv Unknown:tensor_split",
+            "1",
+            "Parts",
+            "how many tensors tensor_split returns",
+        ),
+    ],
+)
+def test_a_forward_that_decides_by_a_size_is_read_up_to_there(parts, known, place, op, what):
+    """Where the size is a letter; and with numbers, as it is at these."""
+    module = nn.Sequential(*parts)
+    imported = load(module)
+    why = f"{what} must be known; give input_shape in numbers"
+    assert kinds(imported.network) == f"{known} Unknown:{op}".strip()
+    assert (imported.network.output.name, imported.notes[place]) == (place, f"not understood: {why}")
+    assert imported.undecided == (f"{place}: {why}",)
+    assert accepted_sizes(imported.network).boxes is None
+    assert imported.learned == sum(each.numel() for each in module.parameters())
+    if op != "Parts":
+        numbers = load(module, (3, 64, 64))
+        assert "Unknown" not in kinds(numbers.network)
+        assert [each.partition(": ")[2] for each in numbers.undecided] == [
+            "what follows was read at 64x64, the given size, and may differ at others"
+        ]
+
+
+def test_a_forward_that_catches_its_errors_is_not_followed_further():
+    class Catching(nn.Module):
+        def __init__(self, decides):
+            super().__init__()
+            self.decides = decides
+
+        def forward(self, x):
+            try:
+                return F.max_pool2d(x, 8) if self.decides(x) else x
+            except Exception:
+                return x
+
+    imported = load(nn.Sequential(CONV, Catching(lambda x: x.size(2) % 2)))
+    assert kinds(imported.network) == "Conv Unknown:Catching"
+    assert imported.undecided == ("1: the size of 0 must be known; give input_shape in numbers",)
+    with pytest.raises(InputError, match="the values of tensors are not computed"):
+        load(nn.Sequential(CONV, Catching(lambda x: x.mean() > 0)))
+
+
+def test_a_tensor_that_is_written_to_is_not_known_from_there():
+    def written(s, x):
+        y = s.conv(x)
+        y[:, :2] += 1
+        return F.relu(y)
+
+    imported = load(Does(written, conv=CONV))
+    assert kinds(imported.network) == "Conv Slice Unknown:add_ Unknown:setitem ReLU"
+    assert imported.network.output.operands == ("setitem",)
 
 
 def test_what_an_unknown_operation_returns_is_gone_through_where_torch_tells_how_many_there_are():

@@ -7,10 +7,11 @@ import pytest
 
 from convproof.architecture import notation, zoo
 from convproof.importers.torch import load
-from convproof.symbolic import analyze, output_shapes, size_sets
+from convproof.symbolic import accepted_sizes, analyze, output_shapes
+from convproof.symbolic.accepted import size_sets
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
-from torchmodules import VGG, Basic, Bottleneck, DenseNet, MobileNetV2, ResNet, UNet, on, shufflenet  # noqa: E402
+from torchmodules import VGG, Basic, Bottleneck, DenseNet, Does, MobileNetV2, ResNet, UNet, on, shufflenet  # noqa: E402
 
 nn = torch.nn
 
@@ -98,7 +99,7 @@ def test_shapes_of_every_layer(name):
             path: shape for path, shape in theirs.items() if path != "the output"
         }
         assert ours[network.output.name] == theirs["the output"]
-        assert imported.conflicts(ours) == []
+        assert imported.undecided == ()
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -144,6 +145,23 @@ def test_the_notation_says_the_same(name):
         )
 
     assert seen(ours) == seen(theirs)
+
+
+def test_a_classifier_for_numbers_takes_all_sizes_that_leave_as_many_values():
+    """LeNet, as a sequence and with the view that many write, which takes several rows of an image, too."""
+    features = [nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    head = [nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
+    for flat, several in ((nn.Flatten(), False), (Does(lambda s, x: x.view(-1, 400)), True)):
+        module = nn.Sequential(*features, flat, *head).to("meta")
+        imported = load(module)
+        accepted = accepted_sizes(imported.network)
+        assert (imported.learned, imported.undecided, accepted.undecided) == (61_706, (), ())
+        squares = [n for n in range(1, 80) if {"H": n, "W": n} in accepted]
+        assert squares == [32, 33, 34, 35] + several * [52, 53, 54, 55, 72, 73, 74, 75]
+        for h, w in [(16, 112), (19, 115), (20, 112), (115, 16), (32, 35), (36, 32), (52, 52), (32, 52), (20, 20)]:
+            assert ({"H": h, "W": w} in accepted) == runs(module, 1, h, w)
+            if runs(module, 1, h, w):
+                assert output_shapes(on(imported.network, h, w))[imported.network.output.name] == (10,)
 
 
 def small(name):

@@ -131,7 +131,7 @@ def test_what_is_fitted_to_a_size(seed):
 
     x = integers(2, 2, *sizes)
     for layer, theirs in ((layers.Resize(), lambda x: F.interpolate(x, wanted)), (layers.PadTo(), padded)):
-        compare(lambda x: execute.execute(layer, [x, like], None, "auto"), theirs, [x], integers)  # noqa: B023
+        compare(lambda x: execute.execute(layer, None, x, like), theirs, [x], integers)  # noqa: B023
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
@@ -141,7 +141,7 @@ def test_pixel_shuffle(factor):
         (layers.PixelShuffle(factor), F.pixel_shuffle, integers(2, 2 * factor**2, 3, 2)),
         (layers.PixelUnshuffle(factor), F.pixel_unshuffle, integers(2, 3, 2 * factor, 3 * factor)),
     ):
-        compare(lambda x: execute.execute(layer, [x], None, "auto"), lambda x: theirs(x, factor), [x], integers)  # noqa: B023
+        compare(lambda x: execute.execute(layer, None, x), lambda x: theirs(x, factor), [x], integers)  # noqa: B023
 
 
 @pytest.mark.parametrize("block", range(15))

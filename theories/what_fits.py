@@ -12,7 +12,8 @@ from convproof.proof import Theorem, derived, indicators, kernel, sums
 from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text, Windows
-from convproof.symbolic import FloorDiv, SizeSet, size_sets, symbols, window
+from convproof.symbolic import FloorDiv, SizeSet, symbols, window
+from convproof.symbolic.accepted import size_sets
 from convproof.verdicts import Rung
 
 W, F, S, P, o = symbols("W F S P o")

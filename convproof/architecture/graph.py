@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
-from convproof.architecture.layers import KINDS, MERGES, SIZED_LIKE, Input, Layer, Scale, Unknown
+from convproof.architecture.behaviour import Layer, Merge
+from convproof.architecture.layers import Input
 from convproof.errors import SpecError
 
 
@@ -24,8 +25,9 @@ class Network:
     """A network with one `Input` and one output; immutable.
 
     `graph` is a frozen `networkx.DiGraph` whose nodes carry `layer` and `operands`. A layer may read the same operand
-    twice (x + x), which the edges alone could not say. Raises `SpecError` for a cycle, an unknown operand, a second
-    input or output, and a layer with the wrong number of operands.
+    twice (x + x), which the edges alone could not say. The output is the one layer that no other reads; where there are
+    several, `output` names it, and what the others compute is demanded of the image all the same. Raises `SpecError`
+    for a cycle, an unknown operand, a second input or output, and a layer with the wrong number of operands.
 
     >>> from convproof.architecture import Conv, Input, MaxPool, Network
     >>> net = Network.chain([Input(3, (32, 32)), Conv(12, 3, padding=1), MaxPool(2)])
@@ -33,11 +35,11 @@ class Network:
     ['input', 'conv1', 'maxpool1']
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[Node], output: str | None = None) -> None:
         graph: nx.DiGraph[str] = nx.DiGraph()
         nodes = [Node(node.name, node.layer, tuple(node.operands)) for node in nodes]
         for node in nodes:
-            if not isinstance(node.layer, KINDS):
+            if not isinstance(node.layer, Layer):
                 raise SpecError(f"{node.name}: {node.layer!r} is not a layer")
             if node.name in graph:
                 raise SpecError(f"{node.name}: two layers have this name; rename one")
@@ -53,22 +55,23 @@ class Network:
         order = nx.lexicographical_topological_sort(graph, key=place.__getitem__)
         self.nodes: tuple[Node, ...] = tuple(nodes[place[name]] for name in order)
         self.input = self._only((n for n in nodes if isinstance(n.layer, Input)), "Input layer")
-        self.output = self._only((n for n in nodes if graph.out_degree(n.name) == 0), "output")
+        if output is not None and output not in graph:
+            raise SpecError(f"the output {output!r} is no layer of this network")
+        ends = (n for n in nodes if (graph.out_degree(n.name) == 0 if output is None else n.name == output))
+        self.output = self._only(ends, "output")
 
     @staticmethod
     def _check_operands(node: Node, graph: nx.DiGraph[str]) -> None:
         for operand in node.operands:
             if operand not in graph:
                 raise SpecError(f"{node.name}: reads {operand!r}, which is no layer of this network")
-        wanted = 0 if isinstance(node.layer, Input) else 1
-        found = len(node.operands)
-        if isinstance(node.layer, MERGES):
-            if found < 2:
-                raise SpecError(f"{node.name}: a merge needs two operands or more, got {found}")
-            if isinstance(node.layer, (Scale, *SIZED_LIKE)) and found != 2:
-                raise SpecError(f"{node.name}: {type(node.layer).__name__} takes 2 operands, got {found}")
-        elif found != wanted and not (found and isinstance(node.layer, Unknown)):
-            raise SpecError(f"{node.name}: {type(node.layer).__name__} takes {wanted} operand(s), got {found}")
+        (least, most), found = node.layer.operands, len(node.operands)
+        if least <= found <= most:
+            return
+        if isinstance(node.layer, Merge) and found < 2:
+            raise SpecError(f"{node.name}: a merge needs two operands or more, got {found}")
+        noun = "operands" if isinstance(node.layer, Merge) else "operand(s)"
+        raise SpecError(f"{node.name}: {type(node.layer).__name__} takes {least} {noun}, got {found}")
 
     @staticmethod
     def _only(found: Iterable[Node], what: str) -> Node:
@@ -95,7 +98,11 @@ class Network:
 
     def with_input(self, layer: Input) -> Network:
         """The same network on another input."""
-        return Network(Node(n.name, layer, n.operands) if n.name == self.input.name else n for n in self.nodes)
+        return self.mapped(lambda node: layer if node.name == self.input.name else node.layer)
+
+    def mapped(self, change: Callable[[Node], Layer]) -> Network:
+        """The same network with other layers in its places."""
+        return Network((Node(n.name, change(n), n.operands) for n in self.nodes), self.output.name)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -104,7 +111,7 @@ class Network:
         return len(self.nodes)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Network) and self.nodes == other.nodes
+        return isinstance(other, Network) and (self.nodes, self.output) == (other.nodes, other.output)
 
     def __hash__(self) -> int:
         return hash(self.nodes)

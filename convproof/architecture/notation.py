@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from convproof.architecture import layers
+from convproof.architecture import fields, layers
+from convproof.architecture.behaviour import Layer, Merge
+from convproof.architecture.behaviour import letters as letters_of
+from convproof.architecture.fields import Value
 from convproof.architecture.graph import Builder, Network
-from convproof.architecture.layers import Layer, Value
 from convproof.errors import NotationError, SpecError
 
 MAX_TEXT, MAX_DEPTH, MAX_LAYERS = 100_000, 50, 20_000
@@ -64,10 +66,6 @@ class Branches:
 Item = Layer | Chain | Repeat | Optional | Branches
 
 
-_NO_SIZES = ("kind", "mode", "name", "op", "column")
-"""Fields that hold neither numbers nor letters."""
-
-
 def parts(item: Item) -> tuple[Item, ...]:
     """What a tree is made of, one level down."""
     match item:
@@ -105,28 +103,29 @@ def length(item: Item, letter: int = 1) -> int:
 
 def letters(item: Item) -> set[str]:
     """The letters anywhere in a tree."""
-    values = [item.count for item in walk(item) if isinstance(item, Repeat)]
-    for each in walk(item):
-        values += [v for name, v in vars(each).items() if not parts(each) and name not in _NO_SIZES]
-    found = set()
-    while values:
-        value = values.pop()
-        values += value if isinstance(value, tuple) else ()
-        if isinstance(value, str) and layers.is_letter(value):
-            found.add(value)
-    return found
+    counts = {each.count for each in walk(item) if isinstance(each, Repeat) and isinstance(each.count, str)}
+    return counts | {letter for each in walk(item) if isinstance(each, Layer) for _, letter in letters_of(each)}
 
 
 def with_numbers(item: Any, values: Mapping[str, int]) -> Any:
     """A tree, a layer or a field with numbers for letters."""
-    if isinstance(item, tuple):
-        return tuple(with_numbers(each, values) for each in item)
-    if isinstance(item, str):
-        return values.get(item, item)
-    if not is_dataclass(item):
-        return item
-    changed = {name: with_numbers(value, values) for name, value in vars(item).items() if name not in _NO_SIZES}
-    return replace(item, **changed)  # type: ignore[type-var]
+    match item:
+        case Chain(inside):
+            return Chain(with_numbers(inside, values))
+        case Repeat(inside, count):
+            return replace(item, item=with_numbers(inside, values), count=with_numbers(count, values))
+        case Optional(inside):
+            return replace(item, item=with_numbers(inside, values))
+        case Branches(inside, merge):
+            return replace(item, branches=with_numbers(inside, values), merge=with_numbers(merge, values))
+        case Layer():
+            named = {field for field, _ in letters_of(item)}
+            return replace(item, **{field: with_numbers(getattr(item, field), values) for field in named})
+        case tuple():
+            return tuple(with_numbers(each, values) for each in item)
+        case str():
+            return values.get(item, item)
+    return item
 
 
 def chosen(item: Any, choices: Iterator[bool]) -> Any:
@@ -298,70 +297,48 @@ Argument = tuple[str | None, str]
 
 @dataclass(frozen=True)
 class Word:
-    """How a layer kind is written: the field behind each argument, and the fields that the word itself fills."""
+    """How a layer kind is written: its settings that have an argument, and the fields that the word itself presets."""
 
-    kind: type[Any]
-    arguments: dict[str, str]
-    preset: dict[str, Any] = field(default_factory=dict)
+    kind: type[Layer]
+    preset: Mapping[str, Any]
+
+    @cached_property
+    def arguments(self) -> dict[str, fields.Setting]:
+        """The setting behind each argument."""
+        found = fields.settings(self.kind)
+        return {each.argument: each for each in found if each.argument and each.name not in self._fixed}
+
+    @property
+    def _fixed(self) -> set[str]:
+        """The fields that tell the words of a kind apart, so that no argument sets them."""
+        names = {name for preset in self.kind.words.values() for name in preset}
+        return names & self.preset.keys() if len(self.kind.words) > 1 else set()
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The fields that may be left out, with the values that they have then."""
-        return {f.name: f.default for f in fields(self.kind) if f.default is not MISSING} | self.preset
+        found = fields.settings(self.kind)
+        return {each.name: each.default for each in found if each.default is not MISSING} | dict(self.preset)
 
     @property
     def required(self) -> list[str]:
         """The arguments that may not be left out."""
-        return [argument for argument, name in self.arguments.items() if name not in self.defaults]
+        return [argument for argument, each in self.arguments.items() if each.name not in self.defaults]
+
+    @property
+    def first(self) -> str:
+        """The argument that may stand without its name."""
+        return next(iter(self.required or self.arguments))
 
 
-_WINDOW = {"F": "kernel_size", "S": "stride", "P": "padding"}
-_FILTERS = {"K": "out_channels", **_WINDOW, "D": "dilation", "G": "groups", "B": "bias"}
+def _words(kinds: Iterable[type[Layer]]) -> dict[str, Word]:
+    return {word: Word(kind, preset) for kind in kinds for word, preset in kind.words.items()}
 
-WORDS: dict[str, Word] = {
-    "CONV": Word(layers.Conv, _FILTERS),
-    "POOL": Word(layers.MaxPool, {**_WINDOW, "D": "dilation", "CEIL": "ceil_mode"}),
-    "AVGPOOL": Word(layers.AvgPool, {**_WINDOW, "CEIL": "ceil_mode", "PAD": "count_include_pad"}),
-    "LPPOOL": Word(layers.LpPool, {"F": "kernel_size", "S": "stride", "N": "p", "CEIL": "ceil_mode"}, {"p": 2}),
-    "ADAPTIVEAVGPOOL": Word(layers.AdaptivePool, {"O": "output_size"}, {"kind": "avg"}),
-    "ADAPTIVEMAXPOOL": Word(layers.AdaptivePool, {"O": "output_size"}, {"kind": "max"}),
-    "GLOBALAVGPOOL": Word(layers.GlobalPool, {}, {"kind": "avg"}),
-    "GLOBALMAXPOOL": Word(layers.GlobalPool, {}, {"kind": "max"}),
-    "UPCONV": Word(layers.ConvTranspose, {**_FILTERS, "O": "output_padding"}),
-    "UPSAMPLE": Word(layers.Upsample, {"S": "scale_factor", "MODE": "mode"}),
-    "PIXELSHUFFLE": Word(layers.PixelShuffle, {"S": "upscale_factor"}),
-    "PIXELUNSHUFFLE": Word(layers.PixelUnshuffle, {"S": "downscale_factor"}),
-    "PAD": Word(layers.Pad, {"P": "padding", "MODE": "mode"}),
-    "FC": Word(layers.Linear, {"K": "out_features", "B": "bias"}),
-    "RELU": Word(layers.ReLU, {}),
-    "LRN": Word(layers.LocalResponseNorm, {"N": "size", "ALPHA": "alpha", "BETA": "beta", "K": "k"}),
-    "BN": Word(layers.BatchNorm, {"EPS": "eps"}),
-    "GN": Word(layers.GroupNorm, {"G": "groups", "EPS": "eps", "A": "affine"}),
-    "IN": Word(layers.InstanceNorm, {"EPS": "eps", "A": "affine"}),
-    "AFFINE": Word(layers.Affine, {"SCALE": "scale", "SHIFT": "shift"}),
-    "SHUFFLE": Word(layers.ChannelShuffle, {"G": "groups"}),
-    "SLICE": Word(layers.Slice, {"FROM": "start", "TO": "stop"}),
-    "DROPOUT": Word(layers.Dropout, {"P": "p"}),
-    "SOFTMAX": Word(layers.Softmax, {}),
-    "FLATTEN": Word(layers.Flatten, {}),
-    **{
-        name.upper(): Word(layers.Activation, {}, {"name": name})
-        for name in ("sigmoid", "tanh", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hardswish")
-    },
-    "ACTIVATION": Word(layers.Activation, {"NAME": "name"}),
-    "UNKNOWN": Word(layers.Unknown, {"OP": "op"}),
-}
-"""The words of layers. An argument without a name is the first of its word."""
 
-MERGE_WORDS: dict[str, Word] = {
-    "ADD": Word(layers.Add, {}),
-    "MUL": Word(layers.Multiply, {}),
-    "SCALE": Word(layers.Scale, {}),
-    "RESIZE": Word(layers.Resize, {"MODE": "mode"}),
-    "PADTO": Word(layers.PadTo, {}),
-    "CONCAT": Word(layers.Concat, {}),
-    "UNKNOWN": WORDS["UNKNOWN"],
-}
+WORDS = _words(kind for kind in layers.KINDS if not issubclass(kind, Merge))
+"""The words of layers."""
+
+MERGE_WORDS = _words((*layers.MERGES, layers.Unknown))
 """The words that may stand behind `{ a | b }`."""
 
 _SHORT: tuple[tuple[str, Callable[..., Layer]], ...] = (
@@ -413,7 +390,7 @@ def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
         raise SpecError(f"{word} needs its numbers: {word}({', '.join(f'{name}=...' for name in known.required)})")
     given: dict[str, str] = {}
     for name, token in arguments or ():
-        name = name or next(iter(known.arguments))
+        name = name or known.first
         if name not in known.arguments:
             raise SpecError(f"{word} has no argument {name}; it takes {', '.join(known.arguments)}")
         if name in given:
@@ -423,9 +400,8 @@ def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
     if missing:
         example = ", ".join(f"{name}=3" for name in known.required)
         raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({example})")
-    values = {known.arguments[name]: _read(known.arguments[name], token, word, name) for name, token in given.items()}
-    layer: Layer = known.kind(**known.preset | values)
-    return layer
+    values = {known.arguments[name].name: _read(known.arguments[name], token, word) for name, token in given.items()}
+    return known.kind(**{**known.preset, **values})
 
 
 def _input(text: str) -> Layer:
@@ -443,30 +419,29 @@ def _suggestion(word: str) -> str:
 
 # --- one argument's text ----------------------------------------------------------------------------------------------
 
-FLAGS = ("bias", "ceil_mode", "count_include_pad", "affine", "scale", "shift")
-NUMBERS = ("p", "eps", "alpha", "beta", "k")
-SAME = {"SAME": layers.SAME_UPPER, "SAME_LOWER": layers.SAME_LOWER}
+SAME = {"SAME": fields.SAME_UPPER, "SAME_LOWER": fields.SAME_LOWER}
 
 _SIZE = r"-?[0-9]{1,12}|[A-Za-wyz][A-Za-wyz0-9_]*"
 
 
-def _read(name: str, token: str, word: str, argument: str) -> Any:
-    """The value of the field `name` that a token writes; what is neither flag nor number nor word is a size."""
-    if name in FLAGS:
-        if token not in ("0", "1"):
-            raise SpecError(f"{word}: {argument}={token[:20]} must be 0 or 1")
-        return token == "1"
-    if name in NUMBERS:
-        if not re.fullmatch(r"-?[0-9]{1,300}(\.[0-9]{1,400})?", token):
-            raise SpecError(f"{word}: {argument}={token[:20]} is not a number; write it like 0.5")
-        return float(token) if "." in token else int(token)
-    if name in ("name", "op"):
-        return token
-    if name == "mode":
-        return token.lower()
-    if name == "padding":
-        return SAME[token] if token in SAME else _extents(token, pairs=True)
-    return _extents(token)
+def _read(setting: fields.Setting, token: str, word: str) -> Any:
+    """The value that a token writes for a setting."""
+    match setting.holds:
+        case fields.Flag():
+            if token not in ("0", "1"):
+                raise SpecError(f"{word}: {setting.argument}={token[:20]} must be 0 or 1")
+            return token == "1"
+        case fields.Number():
+            if not re.fullmatch(r"-?[0-9]{1,300}(\.[0-9]{1,400})?", token):
+                raise SpecError(f"{word}: {setting.argument}={token[:20]} is not a number; write it like 0.5")
+            return float(token) if "." in token else int(token)
+        case fields.Text():
+            return token
+        case fields.Choice():
+            return token.lower()
+        case fields.Count(_, nesting, sentinels):
+            same = SAME.get(token)
+            return same if same in sentinels and same is not None else _extents(token, pairs=nesting == 2)
 
 
 def _extents(token: str, pairs: bool = False) -> Value:

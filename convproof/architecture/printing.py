@@ -9,14 +9,12 @@ from typing import Any
 
 import networkx as nx
 
-from convproof.architecture import layers
+from convproof.architecture import fields, layers
+from convproof.architecture.behaviour import Layer
 from convproof.architecture.graph import Network
-from convproof.architecture.layers import Layer
 from convproof.architecture.notation import (
-    FLAGS,
     MAX_DEPTH,
     MERGE_WORDS,
-    NUMBERS,
     SAME,
     WORDS,
     Branches,
@@ -131,23 +129,25 @@ def _long(layer: Layer, name: str, word: Word) -> str:
 
 def _arguments(layer: Any, word: Word) -> Iterator[str]:
     """`F=3` and so on, without those that say what goes without saying."""
-    for argument, name in word.arguments.items():
-        value, usual = getattr(layer, name), word.defaults
-        if name not in usual or value != (layer.kernel_size if usual[name] is None else usual[name]):
-            yield f"{argument}={_value(name, value)}"
+    for argument, setting in word.arguments.items():
+        value, usual = getattr(layer, setting.name), word.defaults
+        default = layer.kernel_size if setting.name == "stride" and usual.get("stride", 0) is None else None
+        if setting.name not in usual or value != (usual[setting.name] if default is None else default):
+            yield f"{argument}={_value(setting, value)}"
 
 
-def _value(name: str, value: Any) -> str:
-    """What `notation` reads as this value of the field `name`."""
-    if name in FLAGS:
-        return str(int(value))
-    if name in NUMBERS:
-        return format(Decimal(repr(float(value))), "f") if isinstance(value, float) else str(value)
-    if name == "mode":
-        return str(value).upper()
-    if isinstance(value, tuple):
-        parts = [":".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in reversed(value)]
-        return "x".join([*parts, ""] if len(value) == 1 and ":" not in parts[0] else parts)
+def _value(setting: fields.Setting, value: Any) -> str:
+    """What `notation` reads as this value of a setting."""
+    match setting.holds, value:
+        case fields.Flag(), _:
+            return str(int(value))
+        case fields.Number(), float():
+            return format(Decimal(repr(value)), "f")
+        case fields.Choice(), _:
+            return str(value).upper()
+        case _, tuple():
+            parts = [":".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in reversed(value)]
+            return "x".join([*parts, ""] if len(value) == 1 and ":" not in parts[0] else parts)
     return next((word for word, same in SAME.items() if same == value), str(value))
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from convproof.architecture import AvgPool, Conv, Input, Linear, MaxPool, Network, ReLU
-from convproof.architecture.layers import Layer
+from convproof.architecture import AvgPool, Conv, Input, Layer, Linear, MaxPool, Network, ReLU
 
 HALF_RANGE = 2**15
 """Integers are drawn from -HALF_RANGE..HALF_RANGE-1, so that cubic forms of the drawn sizes stay exact in int64."""

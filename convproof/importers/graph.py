@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 from convproof.architecture import Input, Layer, Network, Node, layers
 from convproof.errors import ConvproofError, InputError
 from convproof.importers.values import Extent, Flow, Inexpressible, shown
-from convproof.symbolic import output_shape, symbol
-
-Shape = tuple[int | None, ...]
+from convproof.symbolic import normal, symbol
+from convproof.symbolic.shapes import shape_of
 
 _CHAIN = 50
+
+ONE_SIZE = "what follows was read at {}, the given size, and may differ at others"
 
 
 @dataclass(frozen=True)
@@ -23,51 +24,28 @@ class Imported:
 
     `tensors` names the tensor that a layer makes, `parameters` the stored tensors that it learns (scale and shift of a
     BatchNorm, not the running statistics), whose shapes are in `stored`. A tensor that several layers use stands
-    under each of them. `fixed` holds what numbers written into the file say of the shape of a layer's output, beyond
-    the shape of the image: for a reshape to (-1, 9216), say. The network says nothing of them; `conflicts` does.
-    `notes` says, layer by layer, what was taken for something else or not understood.
+    under each of them. `notes` says, layer by layer, what was taken for something else or not understood. `undecided`
+    says why the sizes that the network accepts are not known to be those of the model: what was read at a single size,
+    or depends on what was not looked at. Where it is empty, the model accepts just the sizes that the network accepts.
     """
 
     network: Network
     tensors: Mapping[str, str]
     parameters: Mapping[str, tuple[str, ...]]
     stored: Mapping[str, tuple[int, ...]]
-    fixed: Mapping[str, Shape]
     notes: Mapping[str, str]
+    undecided: tuple[str, ...] = ()
 
     @property
     def learned(self) -> int:
         """The learned numbers in the file; what several layers share counts once."""
         return sum(prod(self.stored[name]) for name in {name for used in self.parameters.values() for name in used})
 
-    def conflicts(self, shapes: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Where `shapes` (of outputs, by layer) are not those that are written into the model, in words.
-
-        Letters may be.
-
-        >>> from convproof.architecture import Conv, Flatten, Input
-        >>> network = Network.chain([Input(3, (8, 8)), Conv(2, 3), Flatten()])
-        >>> Imported(network, {}, {}, {}, {"flatten1": (98,)}, {}).conflicts({"flatten1": (72,)})
-        ['flatten1: the model has 98 values, not 72']
-        """
-        found = []
-        for layer, written in self.fixed.items():
-            if layer in shapes and any(_differ(*pair) for pair in zip(written, shapes[layer], strict=True)):
-                here, there = (
-                    "x".join("?" if n is None else str(n) for n in each) for each in (written, shapes[layer])
-                )
-                found.append(f"{layer}: the model has {here} values, not {there}")
-        return found
-
-
-def _differ(written: int | None, size: Any) -> bool:
-    return written is not None and isinstance(size, int) and written != size
-
 
 class Graph:
-    """Layers, where they come from, and what numbers in the model say about their shapes.
+    """Layers, where they come from, and the sizes of what they make.
 
-    A rule may leave layers that nothing reads in the end (the parts of what became one layer); `imported` drops them.
+    A size that is no number is an `Extent`; two that are equal at every size of the image are the same one.
     """
 
     def __init__(self, stored: Mapping[str, tuple[int, ...]]) -> None:
@@ -79,12 +57,20 @@ class Graph:
         self.tensors: dict[str, str] = {}
         """The tensor that each layer makes."""
         self.parameters: dict[str, tuple[str, ...]] = {}
-        self.fixed: dict[str, Shape] = {}
+        self.parts: set[str] = set()
+        """Layers that demand nothing of their own, and are left out where nothing reads them."""
         self.notes: dict[str, str] = {}
+        self.undecided: dict[str, None] = {}
+        """Why the accepted sizes are not known, in order."""
         self.letters: dict[str, int] = {}
         """The numbers that weights give to letters of the image's channels."""
+        self.formulas: dict[Extent, Any] = {}
+        """The sizes in letters for those of the image, or for what is not known."""
         self.batch: Any = Extent("", 0)
+        self._extents: dict[Any, Extent | str] = {}
         self._numbers: dict[str, int] = {}
+
+    # --- layers -------------------------------------------------------------------------------------------------------
 
     def name(self, wanted: str) -> str:
         """A name for a layer that no other has."""
@@ -94,12 +80,15 @@ class Graph:
             name = f"{wanted}_{number}"
         return name
 
-    def image(self, layer: layers.Input, tensor: str, batch: Any) -> Flow:
-        """The input."""
+    def image(self, layer: Input, tensor: str, batch: Any) -> Flow:
+        """The input, whose sizes are told to nobody as numbers: what is read holds for all of them."""
         self.batch = batch
         name = self.name(tensor)
         self.nodes[name], self.tensors[name] = Node(name, layer), tensor
-        self.flows[name] = Flow(name, (batch, layer.channels, *layer.sizes), name)
+        if isinstance(layer.channels, str):
+            self._extents[symbol(layer.channels)] = layer.channels
+        sizes = (self._extent(Extent(name, axis), symbol(n)) for axis, n in enumerate(_image_letters(layer), 2))
+        self.flows[name] = Flow(name, (batch, layer.channels, *sizes), name)
         return self.flows[name]
 
     def place(
@@ -107,40 +96,106 @@ class Graph:
         wanted: str,
         layer: Layer,
         operands: Sequence[Flow],
-        shape: Sequence[Any] | None,
         learned: Sequence[str] = (),
         tensor: str = "",
+        shape: Sequence[Any] | None = None,
     ) -> Flow:
-        """A new layer, named like `wanted`, that makes `shape` (without the batch; None for a size not known here)."""
+        """A new layer, named like `wanted`; `shape` is what an operation makes (without the batch) that no layer kind
+        describes, where that is known.
+        """
         name = self.name(wanted)
         self.nodes[name] = Node(name, layer, tuple(operand.layer for operand in operands))
         if tensor:
             self.tensors[name] = tensor
         if learned:
             self.parameters[name] = tuple(learned)
-        self.flows[name] = flow = Flow(name, self._sizes(name, layer, operands, shape), name)
+        made = self._inferred(layer, operands) if shape is None else shape
+        if made is not None:
+            sizes = (self._size(Extent(name, axis), n) for axis, n in enumerate(made, 1))
+            made = (self._batch(name, layer, operands), *sizes)
+        self.flows[name] = flow = Flow(name, made, name)
         return flow
 
-    def _sizes(
-        self, name: str, layer: Layer, operands: Sequence[Flow], shape: Sequence[Any] | None
-    ) -> tuple[Any, ...] | None:
-        """The shape of what a new layer makes, batch first."""
-        if shape is None:
+    def absorb(self, names: Iterable[str]) -> None:
+        """Leaves layers out that became a part of another one, unless something else reads them."""
+        self.parts.update(names)
+
+    def note(self, made: Flow, text: str) -> None:
+        """Something to know about a layer, once."""
+        before = self.notes.get(made.layer, "")
+        if text not in before:
+            self.notes[made.layer] = f"{before}; {text}" if before else text
+
+    def undecide(self, place: str, why: str) -> None:
+        """Records why the accepted sizes are not known."""
+        self.undecided[f"{place}: {why}"] = None
+
+    # --- sizes --------------------------------------------------------------------------------------------------------
+
+    def _inferred(self, layer: Layer, operands: Sequence[Flow]) -> Sequence[Any] | None:
+        """The shape that shape inference finds, in formulas; None where it finds none."""
+        try:
+            made = shape_of(layer, *map(self._formula, operands))
+        except (ConvproofError, Inexpressible, ValueError):  # it is not known, or the ranks do not go together
             return None
-        if len(shape) > 1 and operands and all(map(self._is_single, operands)):
-            shape = self._behind_single(layer, operands, shape)
-        sizes = (n if isinstance(n, int | str | Extent) else Extent(name, axis) for axis, n in enumerate(shape, 1))
-        return (self.batch, *sizes)
+        return None if any(isinstance(n, int) and n < 1 for n in made) else made
+
+    def _formula(self, x: Flow) -> tuple[Any, ...]:
+        """The shape of x in formulas."""
+        _, *sizes = self.shape(x)
+        return tuple(self.formula(n) for n in sizes)
+
+    def formula(self, n: Any) -> Any:
+        """A size in letters for those of the image."""
+        if isinstance(n, str):
+            return self.letters.get(n) or symbol(n)
+        if isinstance(n, Extent):
+            if n not in self.formulas:
+                self._extent(n, symbol(f"axis {n.axis} of {n.layer}"))
+            return self.formulas[n]
+        return n
+
+    def known(self, formula: Any) -> Any:
+        """The size of a formula, where something has that; else None."""
+        return formula if isinstance(formula, int) else self._extents.get(formula)
+
+    def _size(self, place: Extent, n: Any) -> Any:
+        """A size as a number, a letter of the image's channels, or the extent that all sizes of this formula are."""
+        if isinstance(n, int | str | Extent):
+            return n
+        return self._extent(place, symbol(f"axis {place.axis} of {place.layer}") if n is None else n)
+
+    def _extent(self, place: Extent, formula: Any) -> Extent | str:
+        found = self._extents.setdefault(formula, place)
+        if isinstance(found, Extent):
+            self.formulas.setdefault(found, formula)
+        return found
+
+    def _batch(self, name: str, layer: Layer, operands: Sequence[Flow]) -> Any:
+        if isinstance(layer, layers.Reshape) and layer.batch:
+            return Extent(name, 0)
+        return operands[0].shape[0] if operands and operands[0].shape else self.batch
+
+    def at_image(self, n: Any) -> int | None:
+        """The number that a size is at the given image; None where that has letters, or the size is not known."""
+        image = self.image_layer
+        letters = zip(map(symbol, _image_letters(image)), image.sizes, strict=True)
+        formula = self.formula(n)
+        if not isinstance(formula, int):
+            formula = normal(formula.xreplace({letter: size for letter, size in letters if isinstance(size, int)}))
+        return formula if isinstance(formula, int) and formula > 0 else None
+
+    def read_at_one_size(self, layer: str) -> None:
+        """Records that a number was read which a layer has at the given image alone."""
+        self.undecide(layer, ONE_SIZE.format("x".join(map(str, self.image_layer.sizes))))
 
     def like(self, sizes: Sequence[Any]) -> Flow | None:
-        """What has these spatial sizes, where they are those of one layer, or the letters of the image."""
-        image = next(iter(self.flows.values()))
-        if all(isinstance(n, str) for n in sizes) and image.shape is not None and tuple(sizes) == image.shape[2:]:
-            return image
-        layers = {each.layer if isinstance(each, Extent) else "" for each in sizes}
-        if len(layers) > 1 or "" in layers or [each.axis for each in sizes] != list(range(2, len(sizes) + 2)):
-            return None
-        return self.flows[layers.pop()]
+        """What has these spatial sizes, whatever the image, where some layer has them."""
+        wanted = tuple(sizes)
+        return next((x for x in self.flows.values() if x.shape and x.shape[2:] == wanted and self._is_known(x)), None)
+
+    def _is_known(self, x: Flow) -> bool:
+        return not isinstance(self.nodes[x.layer].layer, layers.Unknown)
 
     def chain(self, x: Flow) -> list[str]:
         """The layers that x is an element-wise function of, x itself first; not more than a few."""
@@ -148,10 +203,6 @@ class Graph:
         while found[-1] != x.root and len(found) < _CHAIN:
             found.append(self.nodes[found[-1]].operands[0])
         return found
-
-    def note(self, made: Flow, text: str) -> None:
-        """Something to know about a layer."""
-        self.notes[made.layer] = text
 
     def is_batch(self, n: Any) -> bool:
         """Whether a size can be that of the batch, which a file may write as 1."""
@@ -165,78 +216,119 @@ class Graph:
 
     def channels(self, x: Flow) -> Any:
         """The channels of x; None where they are not known."""
-        return None if x.shape is None else x.shape[1]
+        return None if x.shape is None else self.letters.get(x.shape[1], x.shape[1])
 
     def need(self, x: Flow, rank: int, channels: int | None = None) -> None:
-        """Sees to it that x has so many axes and channels. Raises `InputError` where it has not."""
+        """Sees to it that x has so many axes; a letter for its channels becomes the number that is asked for first.
+
+        Raises `InputError` where it has other axes. That the numbers are equal is a demand of the layer.
+        """
         if x.shape is None:
             return
         if len(x.shape) != rank:
             raise InputError(f"it needs an input with {rank} axes, but {x.layer} has {len(x.shape)}")
-        if channels is not None:
-            self.fix(x, (channels, *(None for _ in x.shape[2:])))
+        if channels is not None and isinstance(x.shape[1], str):
+            self.letters.setdefault(x.shape[1], channels)
 
-    def fix(self, x: Flow, shape: Shape) -> None:
-        """The file has x in this shape (without the batch; None where it does not say)."""
-        if x.shape is None:
-            return
-        written = list(self.fixed.get(x.layer, (None,) * len(shape)))
-        for place, (wanted, have) in enumerate(zip(shape, x.shape[1:], strict=True)):
-            if wanted is None:
+    def together(self, flows: Sequence[Flow]) -> None:
+        """Sees to it that layers of one shape rule read the same images. Raises `Inexpressible` where some were made
+        of parts of them, or have other numbers of axes.
+        """
+        shapes = [each.shape for each in flows if each.shape is not None]
+        if len({len(shape) for shape in shapes}) > 1:
+            raise Inexpressible("its operands have different numbers of axes")
+        if len({shape[0] for shape in shapes}) > 1:
+            raise Inexpressible("some of its operands have rows of an image in the place of images")
+
+    def scaled(self, flows: Sequence[Flow], vectors: Sequence[Flow | None]) -> tuple[Flow, Flow] | None:
+        """Of two flows what is scaled and by what, where one has a single position and as many channels as the other,
+        which has, as it seems, more positions.
+
+        `vectors` are what the flows are, where they are vectors as channels with a single position.
+        """
+        if len(flows) != 2:
+            return None
+        for place, x in enumerate(flows):
+            factors, vector = flows[1 - place], vectors[1 - place]
+            if x.shape is None or len(x.shape) < 3 or self.channels(factors if vector is None else vector) is None:
                 continue
-            if place == 0 and isinstance(have, str):
-                have = self.letters.setdefault(have, wanted)
-            elif not isinstance(have, int):
-                have = written[place] = wanted if written[place] is None else written[place]
-            if wanted != have:
-                raise InputError(f"it needs {wanted} on axis {place + 1} of {x.layer}, which has {have} there")
-        if any(n is not None for n in written):
-            self.fixed[x.layer] = tuple(written)
+            if self.channels(x) != self.channels(factors if vector is None else vector):
+                continue
+            if vector is not None:
+                return x, vector
+            if len(self.shape(factors)) == len(x.shape) and {*self.shape(factors)[2:]} == {1} != {*x.shape[2:]}:
+                return x, factors
+        return None
+
+    def may_be_empty(self, x: Flow) -> bool:
+        """Whether x is what a crop leaves, or made of that by layers that take what is empty. A crop demands here that
+        something is left; frameworks do not.
+        """
+        waiting, seen = [x.layer], {x.layer}
+        while waiting:
+            node = self.nodes[waiting.pop()]
+            if isinstance(node.layer, layers.Pad) and _crops(node.layer):
+                return True
+            if not isinstance(node.layer, _NEVER_EMPTY):
+                more = {*node.operands} - seen
+                seen |= more
+                waiting += more
+        return False
+
+    @property
+    def image_layer(self) -> Input:
+        """The Input layer."""
+        layer = next(iter(self.nodes.values())).layer
+        assert isinstance(layer, Input)  # the first that is placed; for the type checker
+        return layer
 
     @property
     def rank(self) -> int:
         """The number of axes of the image, with the batch."""
-        image: Any = next(iter(self.nodes.values())).layer
-        return 2 + len(image.sizes)
+        return 2 + len(self.image_layer.sizes)
 
-    def _is_single(self, x: Flow) -> bool:
-        """Whether x has one position, whatever the size of the image."""
-        return x.shape is not None and len(x.shape) > 2 and all(n == 1 for n in x.shape[2:])
+    # --- the network --------------------------------------------------------------------------------------------------
 
-    def _behind_single(self, layer: Layer, operands: Sequence[Flow], shape: Sequence[Any]) -> Sequence[Any]:
-        """The shape of a layer's output, with ones where it has a single position again."""
-        try:
-            channels = (
-                each.shape[1] if isinstance(each.shape[1], int) else symbol("C") for each in operands if each.shape
-            )
-            made = output_shape(layer, *((n, *(1 for _ in shape[1:])) for n in channels))
-        except ConvproofError:
-            return shape
-        return (shape[0], *made[1:]) if all(n == 1 for n in made[1:]) else shape
-
-    def imported(self, output: Flow) -> Imported:
-        """The network up to an output, with what is known of its layers."""
-        nodes = [_numbered(node, self.letters) for node in self._needed(output)]
-        kept = {node.name for node in nodes}
-        parameters = {name: used for name, used in self.parameters.items() if name in kept}
+    def network(self, output: Flow, kept: Iterable[str]) -> Imported:
+        """The network of some layers, with what they read, and what is known of them."""
+        nodes = [_numbered(node, self.letters) for node in self._needed([output.layer, *kept])]
+        names = {node.name for node in nodes}
+        parameters = {name: used for name, used in self.parameters.items() if name in names}
         return Imported(
-            network=Network(nodes),
-            tensors={name: tensor for name, tensor in self.tensors.items() if name in kept},
+            network=Network(nodes, output.layer),
+            tensors={name: tensor for name, tensor in self.tensors.items() if name in names},
             parameters=parameters,
             stored={name: self.stored[name] for used in parameters.values() for name in used},
-            fixed={name: shape for name, shape in self.fixed.items() if name in kept},
-            notes={name: text for name, text in self.notes.items() if name in kept},
+            notes={name: text for name, text in self.notes.items() if name in names},
+            undecided=tuple(self.undecided),
         )
 
-    def _needed(self, output: Flow) -> list[Node]:
-        """The layers that the output hangs on, in the order in which they were added."""
-        found, waiting = {output.layer}, [output.layer]
+    def _needed(self, wanted: Sequence[str]) -> list[Node]:
+        """Layers and all that they read, in the order in which they were added."""
+        found, waiting = {*wanted}, [*wanted]
         while waiting:
             for operand in self.nodes[waiting.pop()].operands:
                 if operand not in found:
                     found.add(operand)
                     waiting.append(operand)
         return [node for node in self.nodes.values() if node.name in found]
+
+
+_NEVER_EMPTY = (
+    *(layers.Conv, layers.ConvTranspose, layers.MaxPool, layers.AvgPool, layers.LpPool, layers.Upsample),
+    *(layers.Resize, layers.GlobalPool, layers.AdaptivePool, layers.Input),
+)
+"""The kinds whose results are never empty: they refuse what is, or make something of it."""
+
+
+def _crops(layer: layers.Pad) -> bool:
+    pads = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,)
+    return any(n < 0 for each in pads for n in (each if isinstance(each, tuple) else (each,)))
+
+
+def _image_letters(layer: Input) -> tuple[str, ...]:
+    """Letters of our own for the sizes of an image: two axes may have the same one in the file, or a number."""
+    return tuple(f"size of {name}" for name in ("D", "H", "W")[-len(layer.sizes) :])
 
 
 def _numbered(node: Node, letters: Mapping[str, int]) -> Node:

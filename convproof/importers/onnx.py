@@ -7,15 +7,15 @@ Source: the operators of ONNX as its schemas describe them, https://onnx.ai/onnx
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convproof.architecture import Input, Unknown
-from convproof.architecture.layers import is_letter
+from convproof.architecture.fields import is_letter
 from convproof.errors import ConvproofError, InputError
-from convproof.importers.graph import Imported, Shape
+from convproof.importers.graph import Imported
 from convproof.importers.onnx_folding import folded
 from convproof.importers.onnx_graph import OnnxGraph
 from convproof.importers.onnx_operators import RULES
@@ -35,9 +35,11 @@ def load(
     max_bytes: int = MAX_BYTES,
     max_nodes: int = MAX_NODES,
 ) -> Imported:
-    """The network in an ONNX file, up to the tensor `output` (by default the file's only output).
+    """The network in an ONNX file; its output is the tensor `output`, by default the first that the file names.
 
-    The batch is dropped, and dynamic sizes become letters. Operators that no layer kind describes become `Unknown`.
+    The batch is dropped, and dynamic sizes become letters. What no output needs is there, too, since all of a file
+    runs; but a tensor that is no output of the file cuts off what it does not need. Operators that no layer kind
+    describes become `Unknown`.
     Raises `InputError`, naming the file and the node, for a file that is no ONNX model or contradicts itself, has
     no image as its only input, or exceeds a limit; and where onnx is not installed.
 
@@ -104,10 +106,13 @@ class _Import:
         self.values: dict[str, Value] = {}
 
     def network(self, output: str | None) -> Imported:
-        """The network up to a tensor."""
-        wanted = self._output(output)
-        order, roots = self._needed(wanted)
-        uses: dict[str, int] = {wanted: 1}
+        """The network with a tensor as its output."""
+        wanted, outputs = self._output(output), [each.name for each in self.file.output]
+        order, roots = self._needed([wanted])
+        left: list[NodeProto] = []
+        if wanted in outputs:
+            order, left = self._along(wanted, roots)
+        uses: dict[str, int] = dict.fromkeys([wanted, *outputs], 1)
         for node in order:
             for tensor in set(self._reads(node)):
                 uses[tensor] = uses.get(tensor, 0) + 1
@@ -118,24 +123,40 @@ class _Import:
                 self._translate(node, graph)
             except ConvproofError as error:
                 raise InputError(f"{_place(node)}: {error}") from None
+        for node in left:
+            graph.undecide(_place(node), "it runs, too, and needs another input")
         end = self.values[wanted]
         if isinstance(end, Constant):
             raise InputError(f"the output {shown(wanted)!r} does not depend on the image")
-        return graph.imported(end)
+        if output is None and len(outputs) > 1:
+            listed = ", ".join(map(shown, outputs[:10]))
+            text = f"the first of {len(outputs)} outputs of the file ({listed})"
+            graph.note(end, f"{text}; name another (output=, or --tensor)")
+        return graph.network(end, [name for name in graph.nodes if wanted in outputs and name not in graph.parts])
+
+    def _along(self, wanted: str, roots: Sequence[str]) -> tuple[list[NodeProto], list[NodeProto]]:
+        """All nodes that run on some inputs of the graph, whether an output needs them or not; and those that need
+        others, too.
+        """
+        order, _ = self._needed([wanted, *(name for node in self.file.node for name in node.output if name)])
+        other = {name for name in self.inputs if name not in roots}
+        left = []
+        for node in order:
+            if not other.isdisjoint(self._reads(node)):
+                other.update(node.output)
+                left.append(node)
+        return [node for node in order if other.isdisjoint(self._reads(node))], left
 
     def _output(self, output: str | None) -> str:
         names: list[str] = [each.name for each in self.file.output]
         if output is None:
-            if len(names) != 1:
-                listed = ", ".join(map(shown, names[:10])) or "none"
-                raise InputError(f"it has {len(names)} outputs ({listed}); name one of them (output=, or --tensor)")
             return names[0]
         if output not in self.makers and output not in self.inputs:
             raise InputError(f"it has no tensor {shown(output)!r}; its outputs are {', '.join(map(shown, names[:10]))}")
         return output
 
-    def _needed(self, wanted: str) -> tuple[list[NodeProto], list[str]]:
-        """The nodes that a tensor hangs on, each after those that it reads; and the inputs of the graph among them.
+    def _needed(self, wanted: Sequence[str]) -> tuple[list[NodeProto], list[str]]:
+        """The nodes that tensors depend on, each after those that it reads; and the inputs of the graph among them.
 
         In the order of the file, where that is such an order, as it has to be.
         """
@@ -143,7 +164,7 @@ class _Import:
         roots: dict[str, None] = {}
         begun: set[int] = set()
         done: set[int] = set()
-        waiting = [(wanted, "the output")]
+        waiting = [(name, "the output") for name in reversed(wanted)]
         while waiting:
             tensor, reader = waiting[-1]
             number = self.makers.get(tensor)
@@ -219,7 +240,7 @@ class _Import:
 
     def _translate(self, node: NodeProto, graph: OnnxGraph) -> None:
         """What a node makes: a constant, a layer, or a layer that nothing is known about."""
-        call = Call(node, [self._value(name, graph) for name in node.input], self.opset)
+        call = Call(node, [self._value(name, graph) for name in node.input], self.opset, graph.number)
         outer = [self._value(name, graph) for name in self._outer(node)]
         flows = [each for each in (*call.inputs, *outer) if isinstance(each, Flow)]
         tensors = [name for name in node.output if name]
@@ -253,7 +274,9 @@ def _layer(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Value | tuple[Val
 def _unknown(call: Call, graph: OnnxGraph, flows: list[Flow], why: str, tensor: str = "") -> Flow:
     """The node as an operation that nothing is known about; `tensor` is what it makes, if not its first output."""
     op = shown(".".join(each for each in (call.node.domain, call.op) if each))
-    made = graph.add(call, Unknown(op), flows, None, tensor=tensor)
+    made = graph.add(call, Unknown(op), flows, tensor=tensor)
+    if not tensor and graph.is_seen_through(call.node.output[0]):
+        graph.absorb([made.layer])
     graph.note(made, f"not understood: {why}")
     return made
 
@@ -302,7 +325,7 @@ def _dims(declared: ValueInfoProto) -> list[Any]:
     ]
 
 
-def _declared(file: GraphProto) -> dict[str, Shape]:
+def _declared(file: GraphProto) -> dict[str, tuple[int | None, ...]]:
     """The shapes of activations that the file tells, without the batch."""
     return {
         each.name: tuple(n if isinstance(n, int) and n > 0 else None for n in _dims(each)[1:])

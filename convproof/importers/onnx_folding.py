@@ -218,7 +218,9 @@ def _bounded(value: Any) -> Any:
 
 
 def _elementwise(number: Callable[[Any, Any], Any]) -> Callable[[Call], Constant]:
-    """Two constants element by element, broadcast; where one is no number, nor is the result."""
+    """Two constants element by element, broadcast; where one is no number, nor is the result. Sizes are read at the
+    given image.
+    """
 
     def rule(call: Call) -> Constant:
         a, b = call.constant(0), call.constant(1)
@@ -228,11 +230,16 @@ def _elementwise(number: Callable[[Any, Any], Any]) -> Callable[[Call], Constant
             raise InputError(f"constants of shapes {a.shape} and {b.shape} do not go together") from None
         if a.values is None or b.values is None or prod(shape) > MAX_VALUES:
             return Constant(shape, None, _sources(call))
-        pairs = zip(np.broadcast_to(a.values, shape).flat, np.broadcast_to(b.values, shape).flat, strict=True)
+        pairs = zip(_numbers(call, a.values, shape), _numbers(call, b.values, shape), strict=True)
         values = [_bounded(number(x, y)) if _is_number(x) and _is_number(y) else None for x, y in pairs]
         return Constant(shape, array(values, shape), _sources(call))
 
     return rule
+
+
+def _numbers(call: Call, values: Values, shape: tuple[int, ...]) -> list[Any]:
+    """The values broadcast to a shape, sizes as the numbers that they are at the given image."""
+    return [call.number(n) if isinstance(n, Extent) else n for n in np.broadcast_to(values, shape).flat]
 
 
 def _is_number(value: Any) -> bool:

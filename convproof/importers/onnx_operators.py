@@ -10,12 +10,11 @@ from typing import Any
 
 from convproof.architecture import layers
 from convproof.errors import InputError
-from convproof.importers.graph import Shape
 from convproof.importers.onnx_folding import shape_of
 from convproof.importers.onnx_graph import Grouped, OnnxGraph, Rule
 from convproof.importers.onnx_values import Call
 from convproof.importers.onnx_windows import WINDOWS
-from convproof.importers.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape, scaled, short_pads
+from convproof.importers.values import GATED, Constant, Extent, Flow, Inexpressible, axis_of, short_pads
 
 # --- fully connected --------------------------------------------------------------------------------------------------
 
@@ -47,7 +46,7 @@ def _matrix(w: Constant) -> tuple[int, int]:
 
 def _linear(call: Call, graph: OnnxGraph, x: Flow, features: int, units: int, learned: Sequence[Constant]) -> Flow:
     graph.need(x, 2, features)
-    return graph.add(call, layers.Linear(units, len(learned) == 2), [x], (units,), learned)
+    return graph.add(call, layers.Linear(units, len(learned) == 2, features), [x], learned)
 
 
 # --- element by element -----------------------------------------------------------------------------------------------
@@ -68,8 +67,9 @@ def _activation(name: str) -> Rule:
 
 
 def _prelu(call: Call, graph: OnnxGraph) -> Flow:
-    x, slopes = call.flow(), call.constant(1).size
-    if slopes != 1 and slopes != graph.channels(x):
+    x, slope = call.flow(), call.constant(1)
+    slopes, shape = slope.size, slope.shape or ()
+    if slopes != 1 and (slopes != graph.channels(x) or (1, *shape)[1 - len(graph.shape(x))] != slopes):
         raise Inexpressible("its slopes are not one, or one for each channel")
     made = graph.elementwise(call, layers.Activation("prelu"), x)
     graph.note(made, f"has {slopes} learned slopes, which are not counted")
@@ -91,12 +91,12 @@ def _arithmetic(call: Call, graph: OnnxGraph) -> Flow:
         return flows[0]
     if len({each.root for each in flows}) == 1 and not (call.op in _SUMS and len({each.layer for each in flows}) == 1):
         return _of_one(call, graph, flows)
-    vectors = [graph.vectors.get(name) for name in call.node.input]
-    if call.op == "Mul" and (pair := scaled(flows, vectors)):
-        return graph.add(call, layers.Scale(), pair, graph.shape(pair[0])[1:])
+    graph.together(flows)
+    if call.op == "Mul" and (pair := graph.scaled(flows, [graph.vectors.get(name) for name in call.node.input])):
+        return graph.add(call, layers.Scale(), pair)
     if call.op not in (*_SUMS, "Mul"):
         raise Inexpressible("it combines activations otherwise than by a sum or a product")
-    return graph.add(call, layers.Multiply() if call.op == "Mul" else layers.Add(), flows, common_shape(flows))
+    return graph.add(call, (layers.Multiply if call.op == "Mul" else layers.Add)(broadcast=True), flows)
 
 
 _SUMS = ("Add", "Sum")
@@ -108,6 +108,8 @@ def _of_one(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Flow:
     common = next((layer for layer in chains[0] if all(layer in chain for chain in chains)), flows[0].root)
     name = call.op.lower()
     gates = [graph.nodes[chain[0]].layer for chain in chains if chain[1:2] == [common]]
+    for chain in chains:
+        graph.absorb(chain[: chain.index(common)] if common in chain else ())
     if call.op == "Mul" and len(flows) == 2 and len(gates) == 1 and isinstance(gates[0], layers.Activation):
         name = GATED.get(gates[0].name, name) if common in (flows[0].layer, flows[1].layer) else name
     return graph.elementwise(call, layers.Activation(name), replace(flows[0], layer=common))
@@ -124,12 +126,12 @@ def _with_constant(call: Call, graph: OnnxGraph, x: Flow, c: Constant) -> Flow:
     shape = graph.shape(x)
     aligned = (*(1 for _ in shape[len(c.shape) :]), *c.shape)
     swapped = call.op == "Div" and not isinstance(call.given(0), Flow)
-    each_channel = len(aligned) == len(shape) and aligned[1] == c.size and shape[1] != 1
+    each_channel = len(aligned) == len(shape) and aligned[1] == c.size and graph.channels(x) != 1
     if call.op not in ("Add", "Sub", "Mul", "Div") or swapped or not each_channel:
         raise Inexpressible(f"a constant of shape {c.shape} is neither one number nor one for each channel")
     graph.need(x, len(shape), c.size)
     scale = call.op in ("Mul", "Div")
-    return graph.add(call, layers.Affine(scale, not scale), [x], shape[1:], [c])
+    return graph.add(call, layers.Affine(scale, not scale, c.size), [x], [c])
 
 
 # --- normalisation and the like ---------------------------------------------------------------------------------------
@@ -145,8 +147,7 @@ def _batch_norm(call: Call, graph: OnnxGraph) -> Flow:
         raise InputError(f"scale and shift have shapes {gamma.shape} and {beta.shape}, not one number for each channel")
     if x.shape is not None:
         graph.need(x, len(x.shape), gamma.shape[0])
-    shape = x.shape and x.shape[1:]
-    return graph.add(call, layers.BatchNorm(call.real("epsilon", 1e-5)), [x], shape, [gamma, beta])
+    return graph.add(call, layers.BatchNorm(call.real("epsilon", 1e-5), gamma.shape[0]), [x], [gamma, beta])
 
 
 def _group_norm(call: Call, graph: OnnxGraph) -> Flow:
@@ -159,23 +160,26 @@ def _group_norm(call: Call, graph: OnnxGraph) -> Flow:
     if not instance and call.opset < 21:
         raise Inexpressible("its scale and shift are numbers for each group")
     if x.shape is not None:
+        if x.shape[0] != graph.batch:
+            raise Inexpressible("what it normalizes is not that of an image")
         graph.need(x, len(x.shape), scale.shape[0])
-    layer = layers.InstanceNorm(eps) if instance else layers.GroupNorm(call.integer("num_groups"), eps)
-    return graph.add(call, layer, [x], x.shape and x.shape[1:], [scale, shift])
+    if instance:
+        return graph.add(call, layers.InstanceNorm(eps, True, scale.shape[0]), [x], [scale, shift])
+    return graph.add(call, layers.GroupNorm(call.integer("num_groups"), eps, True, scale.shape[0]), [x], [scale, shift])
 
 
 def _lrn(call: Call, graph: OnnxGraph) -> Flow:
     x = call.flow()
     alpha, beta, k = call.real("alpha", 1e-4), call.real("beta", 0.75), call.real("bias", 1.0)
     layer = layers.LocalResponseNorm(call.integer("size"), alpha, beta, k)
-    return graph.add(call, layer, [x], x.shape and x.shape[1:])
+    return graph.add(call, layer, [x])
 
 
 def _dropout(call: Call, graph: OnnxGraph) -> Flow:
     x, share = call.flow(), call.real("ratio", 0.5)
     if call.given(1) is not None:
         share = next(iter(call.numbers(1)), 0.5)
-    return graph.add(call, layers.Dropout(share), [x], x.shape and x.shape[1:])
+    return graph.add(call, layers.Dropout(share), [x])
 
 
 def _softmax(call: Call, graph: OnnxGraph) -> Flow:
@@ -188,8 +192,8 @@ def _softmax(call: Call, graph: OnnxGraph) -> Flow:
     if old and len(shape) > 2 and set(graph.sizes(call, len(shape) - 2)) != {1}:
         raise Inexpressible("it runs over channels and positions together")
     if call.op == "Softmax":
-        return graph.add(call, layers.Softmax(), [x], shape[1:])
-    inner = graph.add(call, layers.Softmax(), [x], shape[1:], part="softmax")
+        return graph.add(call, layers.Softmax(), [x])
+    inner = graph.add(call, layers.Softmax(), [x], part="softmax")
     return graph.elementwise(call, layers.Activation("log"), inner)
 
 
@@ -202,19 +206,14 @@ def _concat(call: Call, graph: OnnxGraph) -> Flow:
     axis = call.integer("axis", 1) if call.opset < 4 else call.integer("axis")
     if (axis_of(axis, len(shapes[0])) if shapes else axis) != 1:
         raise Inexpressible("it joins along another axis than the channels")
-    if len(flows) == 1:
-        return flows[0]
-    if not shapes:
-        return graph.add(call, layers.Concat(), flows, None)
-    counts = [graph.channels(each) for each in flows]
-    whole = sum(counts) if all(isinstance(n, int) for n in counts) else None
-    return graph.add(call, layers.Concat(), flows, (whole, *shapes[0][2:]))
+    graph.together(flows)
+    return flows[0] if len(flows) == 1 else graph.add(call, layers.Concat(), flows)
 
 
 def _split(call: Call, graph: OnnxGraph) -> tuple[Flow, ...]:
     """Parts of the channels, one after the other."""
     x = call.flow()
-    shape, parts = graph.shape(x), len(call.node.output)
+    parts = len(call.node.output)
     channels = _channels(call, graph, x, call.integer("axis", 0))
     each = -(-channels // parts)
     sizes = call.numbers(1) if call.given(1) is not None else list(call.integers("split", None, ()))
@@ -225,9 +224,9 @@ def _split(call: Call, graph: OnnxGraph) -> tuple[Flow, ...]:
         raise Inexpressible("it makes an empty tensor")
     stops = list(accumulate(sizes))
     names = zip(call.node.output, sizes, stops, strict=True)
-    return tuple(
-        graph.add(call, layers.Slice(stop - n, stop), [x], (n, *shape[2:]), tensor=name) for name, n, stop in names
-    )
+    made = tuple(graph.add(call, layers.Slice(stop - n, stop), [x], tensor=name) for name, n, stop in names)
+    graph.absorb(each.layer for each in made)
+    return made
 
 
 def _channels(call: Call, graph: OnnxGraph, x: Flow, axis: Any) -> int:
@@ -256,23 +255,22 @@ def _slice(call: Call, graph: OnnxGraph) -> Flow:
         raise Inexpressible("it takes a part of what it reads")
     pads = {axis: _cropped(start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis > 1}
     for start, end in ((start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis == 1):
-        first, stop, _ = slice(start, end).indices(_channels(call, graph, x, 1))
+        channels = _channels(call, graph, x, 1)
+        first, stop, _ = slice(start, end).indices(channels)
         if first >= stop:
             raise Inexpressible("it makes an empty tensor")
-        if stop - first < shape[1]:
-            x = graph.add(
-                call, layers.Slice(first, stop), [x], (stop - first, *shape[2:]), part="channels" * bool(pads)
-            )
+        if stop - first < channels:
+            x = graph.add(call, layers.Slice(first, stop), [x], part="channels" * bool(pads))
     if not any(map(any, pads.values())):
         return x
     pairs = [pads.get(axis, (0, 0)) for axis in range(2, len(shape))]
-    return graph.add(call, layers.Pad(short_pads(pairs)), [x], (graph.channels(x), *(None for _ in pairs)))
+    return graph.add(call, layers.Pad(short_pads(pairs)), [x])
 
 
 def _cropped(start: int, end: int) -> tuple[int, int]:
     """What a slice leaves away before and after, as negative pads."""
     if start < 0 or 0 <= end < 2**31 - 1:
-        raise Inexpressible("what it takes hangs on the size of what it reads")
+        raise Inexpressible("what it takes depends on the size of what it reads")
     return -start, min(0, end) if end < 0 else 0
 
 
@@ -281,16 +279,12 @@ def _flatten(call: Call, graph: OnnxGraph) -> Flow:
     shape, axis = graph.shape(x), call.integer("axis", 1)
     if axis not in (1, 1 - len(shape)) and not (axis == 0 and graph.batch == 1):
         raise Inexpressible("it keeps more than the batch apart")
-    return _flattened(call, graph, x, None)
+    return _flattened(call, graph, x)
 
 
-def _flattened(call: Call, graph: OnnxGraph, x: Flow, features: int | None) -> Flow:
-    """x as a vector, of so many values if the file says so."""
-    sizes = graph.shape(x)[1:]
-    if len(sizes) > 1:
-        x = graph.add(call, layers.Flatten(), [x], (prod(sizes) if all(isinstance(n, int) for n in sizes) else None,))
-    graph.fix(x, (features,))
-    return x
+def _flattened(call: Call, graph: OnnxGraph, x: Flow) -> Flow:
+    """x as a vector."""
+    return x if len(graph.shape(x)) == 2 else graph.add(call, layers.Flatten(), [x])
 
 
 def _squeeze(call: Call, graph: OnnxGraph) -> Flow:
@@ -302,17 +296,22 @@ def _squeeze(call: Call, graph: OnnxGraph) -> Flow:
     axes = sorted(call.axes(1, len(shape), ones))
     if axes != list(range(2, len(shape))) or not axes:
         raise Inexpressible("it takes away other axes than all spatial ones")
-    graph.fix(x, (None, *(1 for _ in axes)))
-    return graph.add(call, layers.Flatten(), [x], (shape[1],))
+    if all(n == 1 for n in shape[2:]):
+        return graph.add(call, layers.Flatten(), [x])
+    return graph.add(call, layers.Reshape((_channels(call, graph, x, 1),)), [x])  # where there is one position
 
 
 def _unsqueeze(call: Call, graph: OnnxGraph) -> Flow:
-    """A vector's values as channels; what nothing else describes."""
+    """A vector's values as channels."""
     x = call.flow()
-    rank = len(graph.shape(x)) + (len(call.integers("axes")) if call.has("axes") else len(call.numbers(1)))
-    if sorted(call.axes(1, rank)) == list(range(2, rank)) and len(graph.shape(x)) == 2 and rank == graph.rank:
-        graph.vectors[call.node.output[0]] = x
-    raise Inexpressible("it adds axes")
+    shape = graph.shape(x)
+    rank = len(shape) + (len(call.integers("axes")) if call.has("axes") else len(call.numbers(1)))
+    if sorted(call.axes(1, rank)) != list(range(2, rank)) or len(shape) != 2 or rank != graph.rank:
+        raise Inexpressible("it adds axes")
+    graph.vectors[call.node.output[0]] = x
+    made = graph.add(call, layers.Reshape((_channels(call, graph, x, 1), *(1 for _ in range(2, rank)))), [x])
+    graph.absorb([made.layer])
+    return made
 
 
 def _transpose(call: Call, graph: OnnxGraph) -> Flow:
@@ -322,7 +321,7 @@ def _transpose(call: Call, graph: OnnxGraph) -> Flow:
         return x
     order = call.integers("perm", None, ())
     grouped = graph.grouped.get(tensor)
-    if grouped and order == (0, 2, 1, *range(3, 3 + len(grouped.sizes))):
+    if grouped and order == (0, 2, 1, *range(3, 1 + len(graph.shape(grouped.x)))):
         graph.grouped[made] = replace(grouped, swapped=True)
     axes = tuple(range(len(graph.shape(x))))
     if order == axes:
@@ -339,86 +338,103 @@ def _reshape(call: Call, graph: OnnxGraph) -> Flow:
     if target.count(-1) > 1:
         raise InputError("its shape has more than one -1")
     tensor = call.node.input[0]
-    grouped = graph.grouped.get(tensor)
+    grouped, moved = graph.grouped.get(tensor), graph.permuted.get(tensor)
     if grouped and grouped.swapped and _rejoins(target, grouped, graph):
-        graph.fix(grouped.x, (None, *(n if isinstance(n, int) and n > 0 else None for n in grouped.sizes)))
-        return graph.add(call, layers.ChannelShuffle(grouped.groups), [grouped.x], graph.shape(grouped.x)[1:])
-    if len(target) == 2:
-        return _reshaped_to_vector(call, graph, graph.permuted.get(tensor) or call.flow(), target)
-    x = call.flow()
+        return graph.add(call, layers.ChannelShuffle(grouped.groups), [grouped.x])
+    x = moved if moved is not None and len(target) == 2 else call.flow()  # a vector in the order of the weights behind
     shape = graph.shape(x)
     if 0 in target[len(shape) :]:
         raise InputError(f"its shape copies an axis that an input with {len(shape)} axes has not")
-    target = [shape[axis] if n == 0 else n for axis, n in enumerate(target)]
-    written = _written(target, shape, graph)
-    if written is not None:
-        graph.fix(x, written)
+    wanted = [shape[axis] if n == 0 else n for axis, n in enumerate(target)]
+    if len(wanted) < 2:
+        raise Inexpressible(OTHERWISE)
+    rows, sizes = wanted[0], wanted[1:]
+    keeps_batch = rows == shape[0] or (shape[0] == graph.batch and graph.is_batch(rows))
+    if not keeps_batch and rows != -1:
+        raise Inexpressible(OTHERWISE)
+    if sizes == [-1] and keeps_batch:
+        return _flattened(call, graph, x)
+    if _is_same(sizes, shape[1:], rows):
         return x
-    if (
-        len(shape) == 2
-        and len(target) == graph.rank
-        and set(target[2:]) == {1}
-        and _written(target[:2], shape, graph) is not None
-    ):
+    if len(shape) == 2 and len(wanted) == graph.rank and sizes[0] in (shape[1], -1) and {*sizes[1:]} == {1}:
         graph.vectors[call.node.output[0]] = x
-    groups = _groups(target, shape, graph)
-    if groups is not None:
-        graph.grouped[call.node.output[0]] = Grouped(x, groups, tuple(target[3:]))
-    raise Inexpressible("it lays out the elements in another way")
+    if len(sizes) == len(shape):
+        _group(call, graph, x, rows, sizes)
+    return _written_out(call, graph, x, rows, sizes)
 
 
-def _reshaped_to_vector(call: Call, graph: OnnxGraph, x: Flow, target: list[Any]) -> Flow:
-    """(batch, anything) is a vector for each image; (-1, number) is, where that is the number of values of an image."""
-    shape = graph.shape(x)
-    first, features = target[0] or graph.batch, target[1] if isinstance(target[1], int) and target[1] > 0 else None
-    if target[1] == 0 and len(shape) == 2:
-        return x
-    values = prod(shape[1:]) if all(isinstance(n, int) for n in shape[1:]) else None
-    channels = shape[1] if isinstance(shape[1], int) else 1
-    unlike = features is None or (values or features) != features or features % channels
-    if target[1] == 0 or not (graph.is_batch(first) or (first == -1 and not unlike)):
-        raise Inexpressible("it lays out the elements in another way")
-    return _flattened(call, graph, x, features)
+OTHERWISE = "it lays out the elements in another way"
 
 
-def _written(target: list[Any], shape: tuple[Any, ...], graph: OnnxGraph) -> Shape | None:
-    """The sizes that a Reshape to the very same shape writes out; None where it makes another shape.
+def _is_same(sizes: list[Any], have: tuple[Any, ...], rows: Any) -> bool:
+    """Whether sizes are those that there are, one of which may be left open, if the batch is not."""
+    open_ones = sum(n == -1 for n in (rows, *sizes))
+    return len(sizes) == len(have) and open_ones < 2 and all(n in (m, -1) for n, m in zip(sizes, have, strict=True))
 
-    A number may stand for a size that is not known here, but not beside a -1, which could be anything then.
+
+def _written_out(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[Any], part: str = "") -> Flow:
+    """A shape in numbers, which demands as many values; with -1 for the batch, rows of an image may be images of their
+    own then. Raises `Inexpressible` for another shape.
     """
-    if len(target) != len(shape) or not (target[0] == -1 or graph.is_batch(target[0])):
-        return None
-    written: list[int | None] = []
-    for wanted, have in zip(target[1:], shape[1:], strict=True):
-        literal = isinstance(wanted, int) and wanted > 0 and not isinstance(have, int) and -1 not in target[1:]
-        if not (literal or wanted in (have, -1)):
-            return None
-        written.append(wanted if literal else None)
-    return tuple(written)
+    have = graph.shape(x)[1:]
+    if -1 in sizes:
+        sizes = _filled(graph, sizes, have)
+    if not all(isinstance(n, int) and n > 0 for n in sizes) or len(sizes) > 4:
+        raise Inexpressible(OTHERWISE)
+    if rows != -1 or (all(isinstance(n, int) for n in have) and prod(have) == prod(sizes)):
+        return graph.add(call, layers.Reshape(tuple(sizes)), [x], part=part)
+    if graph.batch not in (1, Extent("", 0)):
+        raise Inexpressible(OTHERWISE)
+    made = graph.add(call, layers.Reshape(tuple(sizes), batch=True), [x], part=part)
+    graph.note(made, "an image of more values becomes several rows; what follows is counted for one of them")
+    return made
 
 
-def _groups(target: list[Any], shape: tuple[Any, ...], graph: OnnxGraph) -> int | None:
-    """The groups into which a Reshape to (batch, groups, channels/groups, *sizes) lays out the channels; else None."""
-    channels = shape[1]
-    if len(target) != len(shape) + 1 or not isinstance(channels, int):
-        return None
-    groups, each = target[1:3]
-    if not (isinstance(groups, int) and isinstance(each, int)) or 0 in (groups, each):
-        return None
-    groups, each = (
-        (channels // abs(each) if groups == -1 else groups),
-        (channels // abs(groups) if each == -1 else each),
-    )
-    rest = [target[0], -1 if -1 in target[1:3] else channels, *target[3:]]
-    return groups if groups * each == channels and _written(rest, shape, graph) is not None else None
+def _filled(graph: OnnxGraph, sizes: list[Any], have: tuple[Any, ...]) -> list[Any]:
+    """The sizes with the one that is left open, where it is known, or at the given image."""
+    others = [n for n in sizes if n != -1]
+    if not all(isinstance(n, int) and n > 0 for n in others):
+        raise Inexpressible(OTHERWISE)
+    whole = [graph.number(n) for n in have]
+    values = prod(n for n in whole if n is not None)
+    if None in whole or values % prod(others):
+        raise Inexpressible(OTHERWISE)
+    return [values // prod(others) if n == -1 else n for n in sizes]
+
+
+def _group(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[Any]) -> None:
+    """Keeps in mind that (groups, channels/groups, *positions) lays out the channels in groups, which may be the first
+    step of a shuffle. Positions that are written in numbers demand as many.
+    """
+    (groups, each), channels = sizes[:2], graph.channels(x)
+    if not all(isinstance(n, int) and n for n in (groups, each, channels)):
+        return
+    is_open = -1 in (groups, each)
+    if not is_open and groups * each != channels:
+        return
+    same = [channels, *graph.shape(x)[2:]]
+    whole = [channels if not is_open or sizes[2:] == same[1:] else -1, *sizes[2:]]
+    try:
+        x = _positioned(call, graph, x, rows, whole)
+    except Inexpressible:
+        return
+    channels = graph.channels(x)
+    groups, each = (channels // each if groups == -1 else groups), (channels // groups if each == -1 else each)
+    if groups * each == channels:
+        graph.grouped[call.node.output[0]] = Grouped(x, groups)
+
+
+def _positioned(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[Any]) -> Flow:
+    """x, whose channels are laid out in groups, with the positions that are written."""
+    if _is_same(sizes, graph.shape(x)[1:], rows):
+        return x
+    return _written_out(call, graph, x, rows, sizes, part="positions")
 
 
 def _rejoins(target: list[Any], grouped: Grouped, graph: OnnxGraph) -> bool:
     """Whether a Reshape puts the groups together again."""
-    if len(target) != len(grouped.sizes) + 2 or not (target[0] in (0, -1) or graph.is_batch(target[0])):
-        return False
-    pairs = zip(target[1:], (graph.channels(grouped.x), *grouped.sizes), strict=True)
-    return all(wanted in (-1, have) for wanted, have in pairs)
+    batch, *have = graph.shape(grouped.x)
+    return (target[0] in (0, -1, batch) or graph.is_batch(target[0])) and _is_same(target[1:], tuple(have), target[0])
 
 
 _ELEMENTWISE = {

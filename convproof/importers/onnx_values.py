@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +77,19 @@ _TYPES |= {"floats": (6, "list of numbers"), "ints": (7, "list of whole numbers"
 
 
 class Call:
-    """A node, the values that it reads (None for one left out), and the version of the operators that it is from."""
+    """A node, the values that it reads (None for one left out), and the version of the operators that it is from.
 
-    def __init__(self, node: NodeProto, inputs: Sequence[Value | None], opset: int) -> None:
-        self.node, self.inputs, self.opset = node, list(inputs), opset
+    `number` gives the number that a size is at the given image, where that is known.
+    """
+
+    def __init__(
+        self,
+        node: NodeProto,
+        inputs: Sequence[Value | None],
+        opset: int,
+        number: Callable[[Any], int | None] = lambda n: None,
+    ) -> None:
+        self.node, self.inputs, self.opset, self.number = node, list(inputs), opset, number
         self.op = node.op_type
         self._attributes: dict[str, AttributeProto] = {each.name: each for each in node.attribute}
 
@@ -132,7 +141,7 @@ class Call:
         return self.inputs[number] if number < len(self.inputs) else None
 
     def flow(self, number: int = 0) -> Flow:
-        """The input, which must hang on the image."""
+        """The input, which must depend on the image."""
         found = self._input(number)
         if isinstance(found, Constant):
             raise Inexpressible(f"its input {number + 1} is a constant")

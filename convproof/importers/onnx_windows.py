@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convproof.architecture import layers
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Layer, layers
 from convproof.errors import InputError
 from convproof.importers.onnx_graph import OnnxGraph, Rule
 from convproof.importers.onnx_values import Call
@@ -32,7 +32,7 @@ def _explicit_pads(call: Call, rank: int) -> list[tuple[int, int]]:
 
 
 def _padding(call: Call, rank: int) -> Any:
-    same = {"SAME_UPPER": layers.SAME_UPPER, "SAME_LOWER": layers.SAME_LOWER}
+    same = {"SAME_UPPER": SAME_UPPER, "SAME_LOWER": SAME_LOWER}
     return same.get(_auto_pad(call)) or short_pads(_explicit_pads(call, rank))
 
 
@@ -69,7 +69,7 @@ def _conv(call: Call, graph: OnnxGraph) -> Flow:
     x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
     kernel = _kernel(call, w)
     rank, out = len(kernel), _sizes(w)[0]
-    b = _bias(call, 2, out)
+    b, channels = _bias(call, 2, out), _sizes(w)[1] * groups
     layer = layers.Conv(
         out,
         short(kernel),
@@ -78,9 +78,10 @@ def _conv(call: Call, graph: OnnxGraph) -> Flow:
         _per_axis(call, "dilations", rank),
         groups,
         bool(b),
+        channels,
     )
-    graph.need(x, rank + 2, _sizes(w)[1] * groups)
-    return graph.add(call, layer, [x], (out, *(None for _ in kernel)), [w, *b])
+    graph.need(x, rank + 2, channels)
+    return graph.add(call, layer, [x], [w, *b])
 
 
 def _conv_transpose(call: Call, graph: OnnxGraph) -> Flow:
@@ -92,9 +93,9 @@ def _conv_transpose(call: Call, graph: OnnxGraph) -> Flow:
     strides, dilations = call.integers("strides", rank, (1,) * rank), call.integers("dilations", rank, (1,) * rank)
     padding, extra = _transposed_padding(call, graph, kernel, strides, dilations)
     layer = layers.ConvTranspose(
-        out, short(kernel), short(strides), padding, short(extra), groups, bool(b), short(dilations)
+        out, short(kernel), short(strides), padding, short(extra), groups, bool(b), short(dilations), _sizes(w)[0]
     )
-    return graph.add(call, layer, [x], (out, *(None for _ in kernel)), [w, *b])
+    return graph.add(call, layer, [x], [w, *b])
 
 
 def _transposed_padding(
@@ -132,14 +133,13 @@ def _pool(call: Call, graph: OnnxGraph) -> Flow:
     size, stride, padding = short(kernel), _per_axis(call, "strides", rank), _padding(call, rank)
     dilation = _per_axis(call, "dilations", rank)
     ceil_mode = bool(call.integer("ceil_mode", 0)) and mode in ("NOTSET", "VALID")  # SAME leaves nothing to round
-    shape = (graph.channels(x), *(None for _ in kernel))
     if call.op == "MaxPool":
-        made = graph.add(call, layers.MaxPool(size, stride, padding, dilation, ceil_mode), [x], shape)
+        made = graph.add(call, layers.MaxPool(size, stride, padding, dilation, ceil_mode), [x])
     elif dilation != 1:
         raise Inexpressible("its windows are dilated")
     elif call.op == "AveragePool":
         counted = bool(call.integer("count_include_pad", 0))
-        made = graph.add(call, layers.AvgPool(size, stride, padding, ceil_mode, counted), [x], shape)
+        made = graph.add(call, layers.AvgPool(size, stride, padding, ceil_mode, counted), [x])
     else:
         made = _lp_pool(call, graph, x, layers.LpPool(_power(call), size, stride, ceil_mode), padding)
     if ceil_mode and mode == "VALID":
@@ -149,12 +149,11 @@ def _pool(call: Call, graph: OnnxGraph) -> Flow:
 
 def _lp_pool(call: Call, graph: OnnxGraph, x: Flow, layer: layers.LpPool, padding: Any) -> Flow:
     """The padding is a layer of its own: zeros add nothing to a sum of powers."""
-    shape = (graph.channels(x), *(None for _ in call.integers("kernel_shape")))
-    if padding in (layers.SAME_UPPER, layers.SAME_LOWER) or (padding != 0 and layer.ceil_mode):
+    if padding in (SAME_UPPER, SAME_LOWER) or (padding != 0 and layer.ceil_mode):
         raise Inexpressible("its padding depends on the size")
     if padding != 0:
-        x = graph.add(call, layers.Pad(padding), [x], shape, part="pad")
-    return graph.add(call, layer, [x], shape)
+        x = graph.add(call, layers.Pad(padding), [x], part="pad")
+    return graph.add(call, layer, [x])
 
 
 def _power(call: Call) -> float:
@@ -163,9 +162,7 @@ def _power(call: Call) -> float:
 
 def _global_pool(call: Call, graph: OnnxGraph) -> Flow:
     kind = "max" if call.op == "GlobalMaxPool" else "avg"
-    x = call.flow()
-    shape = None if x.shape is None else (x.shape[1], *(1 for _ in x.shape[2:]))
-    return graph.add(call, layers.GlobalPool(kind), [x], shape)
+    return graph.add(call, layers.GlobalPool(kind), [call.flow()])
 
 
 def _reduce(call: Call, graph: OnnxGraph) -> Flow:
@@ -173,11 +170,12 @@ def _reduce(call: Call, graph: OnnxGraph) -> Flow:
     shape = graph.shape(x)
     if sorted(call.axes(1, len(shape))) != list(range(2, len(shape))) or len(shape) < 3:
         raise Inexpressible("it reduces other axes than all spatial ones")
-    kind, ones = "max" if call.op == "ReduceMax" else "avg", tuple(1 for _ in shape[2:])
+    if graph.may_be_empty(x):
+        graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime reduces, too")
+    kind = "max" if call.op == "ReduceMax" else "avg"
     if call.integer("keepdims", 1):
-        return graph.add(call, layers.GlobalPool(kind), [x], (shape[1], *ones))
-    pooled = graph.add(call, layers.GlobalPool(kind), [x], (shape[1], *ones), part="pool")
-    return graph.add(call, layers.Flatten(), [pooled], (shape[1],))
+        return graph.add(call, layers.GlobalPool(kind), [x])
+    return graph.add(call, layers.Flatten(), [graph.add(call, layers.GlobalPool(kind), [x], part="pool")])
 
 
 def _pad(call: Call, graph: OnnxGraph) -> Value:
@@ -201,7 +199,11 @@ def _pad(call: Call, graph: OnnxGraph) -> Value:
     )
     if mode is None:
         raise Inexpressible(f"it pads by {text[:20]}")
-    made = graph.add(call, layers.Pad(padding, mode), [x], (shape[1], *(None for _ in shape[2:])))
+    if graph.may_be_empty(x) and any(n > 0 for pair in pairs.values() for n in pair):
+        graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime pads, too")
+    made = graph.add(call, layers.Pad(padding, mode), [x])
+    if any(min(pair) < -1 and max(pair) > 0 for pair in pairs.values()):
+        graph.undecide(made.layer, "it crops more than there is, in onnxruntime, where it pads at the other end")
     if mode == "zeros" and not _pads_zeros(call):
         graph.note(made, "pads with another number than 0, which is taken as zeros: sizes and costs are the same")
     return made
@@ -218,15 +220,13 @@ def _resize(call: Call, graph: OnnxGraph) -> Value:
     x = call.flow()
     shape, mode = graph.shape(x), call.text("mode", "nearest")
     if like := _like(call, graph, shape):
-        resize = layers.Resize(_kind_of(call, mode, whole=False))
-        return graph.add(call, resize, [x, like], (shape[1], *graph.shape(like)[2:]))
+        return graph.add(call, layers.Resize(_kind_of(call, mode, whole=False)), [x, like])
     batch, channels, *factors = _factors(call, graph, shape)
     if (batch, channels) != (1, 1):
         raise Inexpressible("it resizes the batch or the channels")
     if set(factors) == {1}:
         return x
-    upsample = layers.Upsample(short(factors), _kind_of(call, mode, whole=True))
-    return graph.add(call, upsample, [x], (shape[1], *(None for _ in factors)))
+    return graph.add(call, layers.Upsample(short(factors), _kind_of(call, mode, whole=True)), [x])
 
 
 def _like(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> Flow | None:
@@ -266,9 +266,12 @@ def _factors(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> list[int]:
         return [_whole(factor) for factor in _spread(call.numbers(number), axes, [1.0] * len(shape))]
     if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise Inexpressible("its factors depend on the size")
+    wanted = _spread(call.numbers(3), axes, list(shape))
+    if wanted == list(shape):
+        return [1 for _ in shape]
     have = [*shape[:2], *graph.sizes(call, len(shape) - 2)]
-    wanted = _spread(call.numbers(3), axes, have)
-    return [1 if n == m else _whole(_ratio(n, m)) for n, m in zip(wanted, have, strict=True)]
+    axis_by_axis = zip(wanted, shape, have, strict=True)
+    return [1 if n == own else _whole(_ratio(graph.number(n), m)) for n, own, m in axis_by_axis]
 
 
 def _ratio(wanted: Any, have: Any) -> Any:
@@ -293,16 +296,12 @@ def _spread(values: Sequence[Any], axes: list[int], others: list[Any]) -> list[A
 def _blocks(call: Call, graph: OnnxGraph) -> Flow:
     """Blocks of positions as channels, or the other way round."""
     x, factor = call.flow(), call.integer("blocksize")
-    shape = graph.shape(x)
-    if len(shape) != 4 or factor < 1:
-        raise InputError(f"it needs an input with 4 axes, and blocks, but has {len(shape)} axes and blocks of {factor}")
-    deeper, channels = call.op == "SpaceToDepth", shape[1]
-    layer: layers.Layer = layers.PixelUnshuffle(factor) if deeper else layers.PixelShuffle(factor)
-    if isinstance(channels, int):
-        if not deeper and channels % factor**2:
-            raise InputError(f"blocks of {factor}x{factor} do not divide {channels} channels")
-        channels = channels * factor**2 if deeper else channels // factor**2
-    made = graph.add(call, layer, [x], (channels if isinstance(channels, int) else None, None, None))
+    axes = len(graph.shape(x))
+    if axes != 4 or factor < 1:
+        raise InputError(f"it needs an input with 4 axes, and blocks, but has {axes} axes and blocks of {factor}")
+    deeper = call.op == "SpaceToDepth"
+    layer: Layer = layers.PixelUnshuffle(factor) if deeper else layers.PixelShuffle(factor)
+    made = graph.add(call, layer, [x])
     if deeper or call.text("mode", "DCR") != "CRD":
         graph.note(
             made, f"takes the channels in another order than {type(layer).__name__}: sizes and costs are the same"

@@ -1,8 +1,8 @@
 """PyTorch modules become Networks.
 
 torch.fx runs the module's forward once on proxies, which record what is done with the image; rules say which layers
-that is. Nothing is computed: parameters are only asked for their shapes, and where a size must be known as a number,
-torch is asked for it on tensors that hold no data.
+that is. Nothing is computed: parameters are only asked for their shapes, and where a size must be known as a number
+behind what no rule describes, torch is asked for it on tensors that hold no data.
 Source: the modules and functions of torch.nn, https://docs.pytorch.org/docs/stable/nn.html.
 """
 
@@ -14,7 +14,6 @@ import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from convproof.architecture import layers
@@ -23,7 +22,7 @@ from convproof.importers.graph import Imported
 from convproof.importers.torch_graph import IMAGE, Call, Rule, TorchGraph
 from convproof.importers.torch_operators import FUNCTIONS, MODULES
 from convproof.importers.torch_shapes import SIZES
-from convproof.importers.torch_values import Computed, Formula, Product, Size, times
+from convproof.importers.torch_values import Computed, Formula, Product, Size, SizeNeeded, leaves, times
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, shown
 
 _VIEWS = (
@@ -33,15 +32,27 @@ _VIEWS = (
 """Functions whose results may share their elements with what they read."""
 
 _ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.neg)
+_IN_PLACE = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+    operator.ifloordiv: operator.floordiv,
+}
+"""What `x += y` and its like do, where x is changed if it is a tensor."""
+
+_COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 
 
 def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None) -> Imported:
-    """The network that a `torch.nn.Module` is in evaluation, up to the tensor `output` (by default the only one).
+    """The network that a `torch.nn.Module` is in evaluation; its output is the tensor `output`, by default the first.
 
     `input_shape` is (C, H, W), or has one or three sizes, in numbers or letters, without the batch. Left out, the first
     convolution says how many channels and axes there are, and the sizes are letters. Layers are named as the modules
-    are. What no layer kind describes becomes `Unknown`. Raises `InputError`, naming the place, for a forward that takes
-    or returns several tensors or cannot be traced, for what contradicts itself, and where torch is not installed.
+    are; those whose results are not returned are there too, since what they demand is demanded. What no layer kind
+    describes becomes `Unknown`, as does all that follows where a forward decides by a size that is a letter. Raises
+    `InputError`, naming the place, for a forward that takes several tensors or cannot be traced, for numbers of axes
+    that contradict each other, and where torch is not installed.
 
     >>> load("resnet18")
     Traceback (most recent call last):
@@ -78,6 +89,10 @@ def _left_alone(module: Any) -> Iterator[None]:
             each.training = training
 
 
+class _Undecided(Exception):
+    """A forward that decides by a size which has no number: its path in the module, and the reason."""
+
+
 class _Import:
     """One module on its way to a network: what torch.fx records, and what each recorded node makes."""
 
@@ -92,18 +107,39 @@ class _Import:
         """What each node makes: a `Flow`, a `Constant`, `Computed`, or Python's values with `Size`s among them."""
         self.shadows: dict[Any, Any] = {}
         self.fake: Any = None
+        self.stopped: Exception | None = None
+        """Why the forward cannot be followed further, also where it catches the error."""
         self.tracer: Any = _tracer(torch, self)
 
     def network(self, output: str | None) -> Imported:
-        """The network up to a tensor."""
+        """The network with a tensor as its output."""
         try:
             self.tracer.trace(self.module)
-        except ConvproofError:
-            raise
         except Exception as error:  # a forward may raise anything
-            line = next(iter(str(error).splitlines()), "")
-            raise InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}") from None
-        return self.graph.imported(self._chosen(output))
+            if not isinstance(error, ConvproofError | _Undecided):
+                line = next(iter(str(error).splitlines()), "")
+                error = InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}")
+            self.stopped = self.stopped or error
+        if isinstance(self.stopped, _Undecided):
+            return self._up_to(*self.stopped.args)
+        if self.stopped is not None:
+            raise self.stopped
+        chosen = self._chosen(output)
+        for node, made in self.values.items():
+            if isinstance(made, Computed) and not node.users and self._op(node) not in SIZES:
+                self.graph.undecide(self._op(node), f"what it does was not looked at: {made.why}")
+        return self.graph.imported(chosen)
+
+    def _up_to(self, path: str, why: str) -> Imported:
+        """The network up to where the forward at a path decides by a size; the rest is one unknown operation."""
+        *_, last = (made for made in self.values.values() if isinstance(made, Flow))
+        used = {name for names in self.graph.parameters.values() for name in names}
+        rest = [name for name in dict.fromkeys(self.names.values()) if name not in used]
+        op = layers.Unknown(shown(type(self.modules[path]).__name__))
+        made = self.graph.place(path or "forward", op, [last], rest)
+        self.graph.note(made, f"not understood: {why}")
+        self.graph.undecide(made.layer, why)
+        return self.graph.imported(made)
 
     def _check(self) -> None:
         if isinstance(self.module, self.torch.jit.ScriptModule):
@@ -119,12 +155,34 @@ class _Import:
     # --- while the module is traced -----------------------------------------------------------------------------------
 
     def _where(self) -> str:
-        """The forward that is being traced."""
-        *_, path = "", *(path for path, _ in self.tracer.module_stack.values())
+        """The forward that is being traced, in words."""
+        path = self._path
         return f"the forward of {path} ({type(self.modules[path]).__name__})" if path else "its forward"
 
+    @property
+    def _path(self) -> str:
+        """The path of the module that is being traced."""
+        *_, path = "", *(str(path) for path, _ in self.tracer.module_stack.values())
+        return path
+
+    def _stopped(self, reason: Inexpressible) -> Exception:
+        """Why the forward cannot be followed further."""
+        if isinstance(reason, SizeNeeded):
+            return _Undecided(self._path, str(reason))
+        return InputError(f"{self._where()} cannot be traced: {reason}")
+
+    def decided(self, proxy: Any) -> bool:
+        """What a forward decides by, which it must not do otherwise, also where it catches errors."""
+        try:
+            return bool(self.known(proxy))
+        except (InputError, _Undecided) as error:
+            self.stopped = self.stopped or error
+            raise
+
     def known(self, proxy: Any) -> Any:
-        """The value of a proxy that a forward asks for. Raises `InputError` where it hangs on more than sizes."""
+        """The value of a proxy that a forward, or torch, asks for. Raises `InputError` where it depends on more than
+        sizes.
+        """
         try:
             value = self._value(proxy.node)
             if isinstance(value, tuple | list):
@@ -133,15 +191,14 @@ class _Import:
                 raise Inexpressible("the values of tensors are not computed")
             return self.graph.resolved(value)
         except Inexpressible as reason:
-            raise InputError(f"{self._where()} cannot be traced: {reason}") from None
+            raise self._stopped(reason) from None
 
     def count(self, proxy: Any) -> int:
         """How many parts a proxy has that a forward goes through."""
         value = self._value(proxy.node)
         parts = self._shadowed(proxy.node) if isinstance(value, Flow) else self.known(proxy)
         if not isinstance(parts, tuple | list):
-            reason = self.graph.missing(f"how many tensors {self._op(proxy.node)} returns")
-            raise InputError(f"{self._where()} cannot be traced: {reason}")
+            raise self._stopped(self.graph.missing(f"how many tensors {self._op(proxy.node)} returns"))
         return len(parts)
 
     def is_leaf(self, module: Any) -> bool:
@@ -168,19 +225,20 @@ class _Import:
         call, rule = self._call(node, args, kwargs)
         try:
             made = self._made(call, rule)
+            if isinstance(made, Flow) and call.others:
+                why = f"its weights are computed from {', '.join(call.others)}; the layer counts them, not these"
+                call.note(made, why)
         except Inexpressible as reason:
-            return call.unknown(str(reason)) if call.flows and call.op not in SIZES else Computed(str(reason))
+            if not call.flows or call.op in SIZES:
+                return Computed(str(reason), isinstance(reason, SizeNeeded))
+            made = call.unknown(str(reason))
         except ConvproofError as error:
             raise InputError(f"{call.place} ({call.op}): {error}") from None
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            return call.unknown(f"its settings are none that torch knows ({error})")
-        if isinstance(made, Flow):
-            if call.others:
-                call.note(
-                    made, f"its weights are computed from {', '.join(call.others)}; the layer counts them, not these"
-                )
-            if call.in_place and isinstance(self.values[node.all_input_nodes[0]], Flow):
-                self.values[node.all_input_nodes[0]] = made
+            why = f"its settings are none that torch knows ({error})"
+            made = call.unknown(why) if call.flows else Computed(why)
+        if call.in_place and isinstance(made, Flow) and isinstance(self.values[node.all_input_nodes[0]], Flow):
+            self.values[node.all_input_nodes[0]] = made
         return made
 
     def _call(self, node: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Call, Rule | None]:
@@ -201,15 +259,18 @@ class _Import:
         """The name of a node in PyTorch."""
         if node.op == "call_module":
             return _kind(self.modules[node.target])
+        if node.target in _IN_PLACE:
+            return f"{_IN_PLACE[node.target].__name__}_"
         return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "function")
 
     def _is_torch(self, node: Any) -> bool:
         """Whether a function is the one of torch, or of Python, that the table means by its name."""
-        op, torch = self._op(node), self.torch
+        op, torch = self._op(node).rstrip("_") if node.target in _IN_PLACE else self._op(node), self.torch
+        target = _IN_PLACE.get(node.target, node.target)
         spaces = [torch.nn.functional, torch._C._nn, operator, builtins]
         if op not in ("adaptive_max_pool1d", "batch_norm"):  # torch's own take others
             spaces.append(torch)
-        return node.op == "call_method" or any(getattr(space, op, None) is node.target for space in spaces)
+        return node.op == "call_method" or any(getattr(space, op, None) is target for space in spaces)
 
     def _made(self, call: Call, rule: Rule | None) -> Any:
         function = call.node.target
@@ -233,17 +294,21 @@ class _Import:
 
     def _folded(self, call: Call, rule: Rule | None) -> Any:
         """What a node makes that reads no activation."""
-        function, args = call.node.target, call.args
+        function, args = _IN_PLACE.get(call.node.target, call.node.target), call.args
         if rule is not None and call.op in SIZES:
             return rule(call)
+        if call.op == "_assert":
+            return self._asserted(*args, *call.kwargs.values())
         if call.reads(Constant):
-            return Constant(self._measured(call.node), None, call.learned)
+            return Constant(self._shape_of_constant(call), None, call.learned)
         if function is operator.add and all(isinstance(each, tuple) for each in args):
             return args[0] + args[1]
         if function is operator.mul and all(isinstance(each, Size) for each in args):
             return times(args)
         if function in (operator.eq, operator.ne) and args[0] == args[1]:
             return function is operator.eq
+        if function in _COMPARISONS and (decided := self.graph.compared(function, *args)) is not None:
+            return decided
         if function in _ARITHMETIC and any(isinstance(each, Extent | Product | Formula) for each in args):
             return Formula(function, tuple(args))
         if getattr(function, "__module__", "") not in ("_operator", "builtins", "math"):
@@ -253,17 +318,32 @@ class _Import:
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise Inexpressible(f"{call.op}: {error}") from None
 
+    def _asserted(self, condition: Any, message: Any) -> None:
+        """Nothing, where what is asserted is known to hold. Raises `InputError` where it does not."""
+        holds = self.graph.resolved(condition)
+        if not isinstance(holds, bool):
+            raise Inexpressible("it is not known whether it holds")
+        if not holds:
+            raise InputError(f"this does not hold: {shown(str(message))}")
+
+    def _shape_of_constant(self, call: Call) -> tuple[int, ...] | None:
+        """The shape of what is made of constants; where sizes count for that, it is read at the given image."""
+        try:
+            for each in leaves([call.args, call.kwargs]):
+                if isinstance(each, Extent | Product | Formula | Computed):
+                    self.graph.resolved(each)
+        except Inexpressible:
+            return None
+        return self._measured(call.node)
+
     def _image(self) -> Flow:
-        """The Input layer; rules are told its sizes only if they ask for the numbers."""
+        """The Input layer."""
         given = ("C", *("D", "H", "W")[3 - self._rank() :]) if self.input_shape is None else self.input_shape
         try:
             channels, *sizes = given
         except (TypeError, ValueError):
             raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
-        image = self.graph.image(layers.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
-        extents = (Extent(IMAGE, n) for n in range(2, len(sizes) + 2))
-        self.graph.flows[IMAGE] = flow = replace(image, shape=(self.graph.batch, channels, *extents))
-        return flow
+        return self.graph.image(layers.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
 
     def _rank(self) -> int:
         """How many spatial axes the first convolution or pool has, as far as it is traced; else the first of all."""
@@ -290,18 +370,20 @@ class _Import:
         )
 
     def _chosen(self, output: str | None) -> Flow:
-        """The tensor that is asked for, of those that the forward returns."""
+        """The tensor that is asked for, of those that the forward returns; or the first of them, with a note."""
         found = dict(_named(self._value(next(iter(reversed(self.tracer.graph.nodes))))))
         listed = ", ".join(map(shown, list(found)[:10]))
         if not found:
             raise InputError("what its forward returns does not depend on the image")
-        if output is None and len(found) > 1:
-            raise InputError(
-                f"its forward returns {len(found)} tensors ({listed}); name one of them (output=, or --tensor)"
-            )
         if output is not None and output not in found:
             raise InputError(f"its forward returns no tensor {shown(output)!r}; there are {listed}")
-        return found[output] if output is not None else next(iter(found.values()))
+        if output is not None:
+            return found[output]
+        first = next(iter(found.values()))
+        if len(found) > 1:
+            text = f"the first of {len(found)} tensors that the forward returns ({listed})"
+            self.graph.note(first, f"{text}; name another (output=, or --tensor)")
+        return first
 
     # --- sizes as numbers ---------------------------------------------------------------------------------------------
 
@@ -352,6 +434,27 @@ def _tracer(torch: Any, of: _Import) -> Any:
                 return self.tracer.create_proxy("call_function", getattr, (self, name), {})
             return super().__getattr__(name)
 
+        def __iadd__(self, other: Any) -> Any:
+            return self._in_place(operator.iadd, other)
+
+        def __isub__(self, other: Any) -> Any:
+            return self._in_place(operator.isub, other)
+
+        def __imul__(self, other: Any) -> Any:
+            return self._in_place(operator.imul, other)
+
+        def __itruediv__(self, other: Any) -> Any:
+            return self._in_place(operator.itruediv, other)
+
+        def __ifloordiv__(self, other: Any) -> Any:
+            return self._in_place(operator.ifloordiv, other)
+
+        def _in_place(self, function: Any, other: Any) -> Any:
+            return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+        def __setitem__(self, place: Any, value: Any) -> None:
+            self.tracer.create_proxy("call_function", operator.setitem, (self, place, value), {})
+
         def __len__(self) -> int:
             return of.count(self)
 
@@ -377,7 +480,7 @@ def _tracer(torch: Any, of: _Import) -> Any:
             return Proxy(node, self)
 
         def to_bool(self, proxy: Any) -> bool:
-            return bool(of.known(proxy))
+            return of.decided(proxy)
 
         def iter(self, proxy: Any) -> Iterator[Any]:
             return iter([proxy[place] for place in range(of.count(proxy))])

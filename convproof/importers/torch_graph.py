@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from convproof.architecture import Layer, layers
+from convproof.errors import ConvproofError
 from convproof.importers.graph import Graph, Imported
-from convproof.importers.torch_values import Computed, Formula, Product, Size, View, leaves, own_axes, parts
+from convproof.importers.torch_values import Computed, Formula, Product, Size, SizeNeeded, View, leaves, own_axes, parts
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, short, shown
+from convproof.symbolic import floordiv, normal
+from convproof.symbolic.floordiv import least_value
 
 T = TypeVar("T")
 
@@ -29,17 +34,16 @@ class TorchGraph(Graph):
         super().__init__(stored)
         self.measure = measure
         self.makers: dict[str, Any] = {}
-        """The node that each layer comes from."""
+        """The node that each layer comes from, if it makes all that the node does."""
         self.views: dict[str, View] = {}
-        """Unknown layers that only move the elements of another one."""
+        """Layers that only move the elements of another one."""
         self.repeated: dict[str, tuple[Flow, Flow]] = {}
         """Unknown layers that repeat a flow along the axes of another."""
 
     @property
     def image_shape(self) -> tuple[Any, ...]:
         """(C, H, W) in numbers or letters."""
-        image: Any = self.nodes[IMAGE].layer
-        return (image.channels, *image.sizes)
+        return (self.image_layer.channels, *self.image_layer.sizes)
 
     @property
     def in_numbers(self) -> bool:
@@ -47,16 +51,16 @@ class TorchGraph(Graph):
         return all(isinstance(n, int) for n in self.image_shape)
 
     def missing(self, what: str) -> Inexpressible:
-        """The reason where something must be known that hangs on the size of the image."""
+        """The reason where something must be known that depends on the size of the image."""
         if self.in_numbers:
             return Inexpressible(f"{what} is not known, as torch does not tell it")
-        return Inexpressible(f"{what} must be known; give input_shape in numbers")
+        return SizeNeeded(f"{what} must be known; give input_shape in numbers")
 
     def shape_made(self, layer: str) -> tuple[int, ...]:
         """The shape that a layer makes of the image, batch first. Raises `Inexpressible` where it is not known."""
         shape = None
-        if self.in_numbers:
-            shape = (1, *self.image_shape) if layer == IMAGE else self.measure(self.makers[layer])
+        if self.in_numbers and layer in self.makers:
+            shape = self.measure(self.makers[layer])
         if shape is None:
             raise self.missing(f"the size of {'the image' if layer == IMAGE else layer}")
         return shape
@@ -64,7 +68,8 @@ class TorchGraph(Graph):
     def extents(self, x: Flow | Constant) -> tuple[Size, ...]:
         """The shape of x, batch first, without letters. Raises `Inexpressible` where it is not known."""
         if x.shape is not None:
-            return tuple(n if isinstance(n, Size) else Extent(IMAGE, axis) for axis, n in enumerate(x.shape))
+            known = (self.letters.get(n, n) if isinstance(n, str) else n for n in x.shape)
+            return tuple(n if isinstance(n, Size) else Extent(IMAGE, axis) for axis, n in enumerate(known))
         if isinstance(x, Constant):
             raise Inexpressible("nothing is known about the shape of what it reads")
         return (self.batch, *(Extent(x.layer, axis) for axis in range(1, len(self.shape_made(x.layer)))))
@@ -73,29 +78,67 @@ class TorchGraph(Graph):
         """A size as a number, which it has at the given image. Raises `Inexpressible` where that is not known."""
         found, extents = parts(size)
         for each in extents:
-            if each == self.batch:
+            if each.axis == 0:
                 raise Inexpressible("it must not depend on the size of the batch")
-            shape = self.shape_made(each.layer)
-            wanted = (n if axis == each.axis else None for axis, n in enumerate(shape))
-            self.fix(self.flows[each.layer], tuple(wanted)[1:])
-            self.remark(each.layer, "what follows depends on its size, and is read for the given image")
-            found *= shape[each.axis]
+            n = self.at_image(each) if self.in_numbers else None
+            found *= self.shape_made(each.layer)[each.axis] if n is None else n
+            self.read_at_one_size(each.layer)
         return found
 
-    def remark(self, layer: str, text: str) -> None:
-        """Something to know about a layer, once."""
-        before = self.notes.get(layer, "")
-        if text not in before:
-            self.notes[layer] = f"{before}; {text}" if before else text
+    def formula(self, n: Any) -> Any:
+        """A size, or what is computed of sizes, in letters for those of the image. Raises `Inexpressible` for what is
+        neither.
+        """
+        if isinstance(n, Product):
+            return normal(math.prod([n.factor, *map(self.formula, n.extents)]))
+        if isinstance(n, Formula):
+            operands = [self.formula(each) for each in n.operands]
+            try:
+                return floordiv(*operands) if n.function is operator.floordiv else normal(n.function(*operands))
+            except (ConvproofError, TypeError, ZeroDivisionError):
+                raise Inexpressible("it is computed of sizes otherwise than by whole numbers") from None
+        if isinstance(n, bool) or not isinstance(n, int | str | Extent):
+            raise Inexpressible("it is no size")
+        return super().formula(n)
+
+    def exactly(self, value: Any) -> Any:
+        """A number, where a value is that at every size of the image; None where it is not, or not known to be."""
+        try:
+            found = self.formula(value)
+        except Inexpressible:
+            return None
+        return found if isinstance(found, int) else None
+
+    def compared(self, function: Callable[[int, int], bool], a: Any, b: Any) -> bool | None:
+        """How two sizes compare, where they do so at every size of the image; else None."""
+        try:
+            difference = normal(self.formula(a) - self.formula(b))
+        except Inexpressible:
+            return None
+        if isinstance(difference, int):
+            return function(difference, 0)
+        for sign in (1, -1):
+            least = least_value(sign * difference)
+            if least is not None and (least > 0 or (least == 0 and function(0, 0) == function(sign, 0))):
+                return function(sign, 0)
+        return None
+
+    def like(self, sizes: Sequence[Any]) -> Flow | None:
+        """What has these spatial sizes, or sizes computed like these, where some layer has them."""
+        try:
+            return super().like([self.known(self.formula(n)) for n in sizes])
+        except Inexpressible:
+            return None
 
     def resolved(self, value: Any) -> Any:
         """A value with numbers for the sizes in it. Raises `Inexpressible` where one is not known."""
-        if isinstance(value, Extent | Product):
-            return self.number(value)
-        if isinstance(value, Formula):
-            return value.function(*self.resolved(value.operands))
+        if isinstance(value, Extent | Product | Formula):
+            exact = self.exactly(value)
+            if exact is not None:
+                return exact
+            return value.function(*self.resolved(value.operands)) if isinstance(value, Formula) else self.number(value)
         if isinstance(value, Computed):
-            raise Inexpressible(value.why)
+            raise SizeNeeded(value.why) if value.of_sizes else Inexpressible(value.why)
         if isinstance(value, Flow | Constant):
             raise Inexpressible("it is set by a tensor")
         if isinstance(value, tuple):
@@ -109,17 +152,13 @@ class TorchGraph(Graph):
     def vector(self, x: Flow) -> Flow | None:
         """The vector whose values are the channels of x, with a single position, if it is that."""
         view = self.views.get(x.layer)
-        alone = view is not None and view.axes[:2] == view.own and not any(view.axes[2:])
-        alone = alone and view is not None and len(view.axes) == self.rank
-        return view.x if view is not None and alone else None
+        if view is None or len(view.axes) != self.rank or len(view.own) != 2:
+            return None
+        return view.x if view.axes[:2] == view.own and not any(view.axes[2:]) else None
 
     def imported(self, output: Flow) -> Imported:
-        """The network up to an output; where a size was asked of a layer that is left out, the image is fixed."""
-        kept = {node.name for node in self._needed(output)}
-        if self.in_numbers and any(name not in kept and {*fixed[1:]} - {None} for name, fixed in self.fixed.items()):
-            self.fix(self.flows[IMAGE], (None, *self.image_shape[1:]))
-            self.remark(IMAGE, "what follows depends on its size, and is read for the given image")
-        return super().imported(output)
+        """The network of all that was recorded, also what the output does not need."""
+        return self.network(output, [name for name in self.nodes if name not in self.parts])
 
     def viewed(self, x: Flow) -> View:
         """The elements of x as those of a layer that is known."""
@@ -222,42 +261,40 @@ class Call:
     @property
     def in_place(self) -> bool:
         """Whether it changes its input."""
-        return self.raw("inplace") is True or (self.module is None and bool(re.search("[^_]_$", self.op)))
+        if self.raw("inplace") is True or self.op == "setitem":
+            return True
+        return self.module is None and bool(re.search("[^_]_$", self.op))
 
     # --- what it makes ------------------------------------------------------------------------------------------------
 
-    def add(self, layer: Layer, operands: Sequence[Flow], shape: Sequence[Any] | None, part: str = "") -> Flow:
-        """A new layer that makes `shape` (without the batch; None for a size that is not known here).
+    def add(self, layer: Layer, operands: Sequence[Flow], part: str = "", shape: Sequence[Any] | None = None) -> Flow:
+        """A new layer; `shape`, without the batch, is what an operation makes that no layer kind describes.
 
         `part` names a layer that makes only a part of what the node does, and learns nothing.
         """
-        learned = () if part else self.learned
-        made = self.graph.place(self.place + part, layer, operands, shape, learned, self.node.name)
-        self.graph.makers[made.layer] = self.node
+        made = self.graph.place(self.place + part, layer, operands, () if part else self.learned, self.node.name, shape)
+        if part:
+            self.graph.parts.add(made.layer)
+        else:
+            self.graph.makers[made.layer] = self.node
         return made
-
-    def like(self, layer: Layer, x: Flow, part: str = "") -> Flow:
-        """A new layer that keeps the shape."""
-        return self.add(layer, [x], x.shape and x.shape[1:], part)
-
-    def windows(self, layer: Layer, x: Flow, channels: Any = None) -> Flow:
-        """A new layer that changes the spatial sizes, and the channels if they are given."""
-        if x.shape is None:
-            return self.add(layer, [x], None)
-        return self.add(layer, [x], (x.shape[1] if channels is None else channels, *(None for _ in x.shape[2:])))
 
     def elementwise(self, layer: Layer, x: Flow) -> Flow:
         """A new layer that is a function of each element of x."""
-        return replace(self.like(layer, x), root=x.root)
+        return replace(self.add(layer, [x]), root=x.root)
+
+    def moved(self, layer: Layer, view: View) -> Flow:
+        """A new layer that only moves elements; it is left out where what follows looks through it."""
+        sizes = [self.graph.formula(n) for n in view.sizes()[1:]] if view.keeps_batch else None
+        made = self.add(layer, self.flows if isinstance(layer, layers.Unknown) else [view.x], shape=sizes)
+        self.graph.views[made.layer] = view
+        self.graph.parts.add(made.layer)
+        return made
 
     def unknown(self, why: str) -> Flow:
         """The node as an operation of which nothing is known."""
-        kept = self.view is not None and self.view.keeps_batch
-        made = self.add(
-            layers.Unknown(shown(self.op)), self.flows, self.view.sizes()[1:] if kept and self.view else None
-        )
-        if self.view:
-            self.graph.views[made.layer] = self.view
+        layer = layers.Unknown(shown(self.op))
+        made = self.add(layer, self.flows) if self.view is None else self.moved(layer, self.view)
         if self.repeats:
             self.graph.repeated[made.layer] = self.repeats
         self.note(made, f"not understood: {why}")
@@ -265,7 +302,7 @@ class Call:
 
     def note(self, made: Flow, text: str) -> None:
         """Something to know about a layer."""
-        self.graph.remark(made.layer, text)
+        self.graph.note(made, text)
 
 
 Rule = Callable[[Call], Any]

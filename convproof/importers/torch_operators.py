@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
+from math import prod
 
 from convproof.architecture import Layer, layers
+from convproof.errors import InputError
 from convproof.importers import torch_shapes, torch_windows
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.values import GATED, Constant, Flow, Inexpressible, axis_of, common_shape, scaled
+from convproof.importers.torch_values import Computed
+from convproof.importers.values import GATED, Constant, Flow, Inexpressible, axis_of
 
 # --- element by element -----------------------------------------------------------------------------------------------
 
@@ -18,6 +23,8 @@ def _of_each(call: Call, name: str) -> Flow:
         raise Inexpressible("it reads two activations")
     if any(c.size != 1 for c in call.reads(Constant)) and name not in (*_ARITHMETIC.values(), "prelu"):
         raise Inexpressible("it reads several numbers")
+    for each in call.reads(Computed):
+        raise Inexpressible(each.why)
     made = call.elementwise(layers.ReLU() if name == "relu" else layers.Activation(name), call.flows[0])
     if call.learned:
         call.note(made, f"learns {', '.join(call.learned)}, which this layer kind does not count")
@@ -26,6 +33,25 @@ def _of_each(call: Call, name: str) -> Flow:
 
 def _activation(name: str) -> Rule:
     return lambda call: _of_each(call, name)
+
+
+def _prelu(call: Call) -> Flow:
+    """One slope, or one for each channel."""
+    slopes = call.module.num_parameters if call.module else prod(torch_windows.weight_shape(call))
+    made = partial(_of_each, call, "prelu")
+    return made() if slopes == 1 else _per_channel(call, call.x, slopes, made)
+
+
+def _per_channel(call: Call, x: Flow, count: int, build: Callable[[], Flow]) -> Flow:
+    """A layer with so many stored numbers, one for each channel, where its kind says nothing of their number."""
+    if x.shape is not None:
+        call.graph.need(x, len(x.shape), count)
+    channels = call.graph.channels(x)
+    if x.shape is None or channels == count:
+        return build()
+    if isinstance(channels, int):
+        return call.add(layers.Affine(num_features=count), [x])  # it fits no image
+    raise Inexpressible(f"whether what it reads has {count} channels is not known")
 
 
 def _same(call: Call) -> Flow:
@@ -38,17 +64,31 @@ def _arithmetic(name: str) -> Rule:
         if len(flows) == 1 and isinstance(others[0], Constant):
             return _with_constant(call, name, flows[0], others[0])
         if len(flows) == 1:
-            return flows[0] if name == "add" and call.graph.resolved(others[0]) == 0 else _of_each(call, name)
-        if name == "add":
-            made = call.add(layers.Add(), flows, common_shape(flows))
-            if call.get("alpha", 1) != 1:
-                call.note(made, "multiplies one of the branches by a number")
-            return made
-        if name == "mul":
-            return _product(call, *flows)
-        raise Inexpressible("it combines activations otherwise than by a sum or a product")
+            return flows[0] if name == "add" and others[0] == 0 else _of_each(call, name)
+        if name not in ("add", "mul"):
+            raise Inexpressible("it combines activations otherwise than by a sum or a product")
+        call.graph.together(flows)
+        made = _sum(call) if name == "add" else _product(call, *flows)
+        if call.in_place and not _keeps(call, *flows):
+            call.graph.undecide(call.place, "whether what is added in place has the size for it depends on the image")
+        return made
 
     return rule
+
+
+def _keeps(call: Call, x: Flow, other: Flow) -> bool:
+    """Whether x takes the other in place: at no size is it smaller."""
+    if x.shape is None or other.shape is None:
+        return True  # nothing is known in any case
+    alike = zip(x.shape, other.shape, strict=False)
+    return len(x.shape) == len(other.shape) and all(m in (1, n) for n, m in alike)
+
+
+def _sum(call: Call) -> Flow:
+    made = call.add(layers.Add(broadcast=True), call.flows)
+    if call.get("alpha", 1) != 1:
+        call.note(made, "multiplies one of the branches by a number")
+    return made
 
 
 def _product(call: Call, a: Flow, b: Flow) -> Flow:
@@ -57,18 +97,21 @@ def _product(call: Call, a: Flow, b: Flow) -> Flow:
     chain = call.graph.chain(other)
     if x.layer not in chain:
         a, b = _once(call, a, b), _once(call, b, a)
-        if pair := scaled((a, b), [call.graph.vector(each) for each in (a, b)]):
-            return call.add(layers.Scale(), pair, call.graph.shape(pair[0])[1:])
-        return call.add(layers.Multiply(), (a, b), common_shape([a, b]))
+        pair = call.graph.scaled((a, b), [call.graph.vector(each) for each in (a, b)])
+        return call.add(layers.Scale(), pair) if pair else call.add(layers.Multiply(broadcast=True), (a, b))
     gate = call.graph.nodes[other.layer].layer if chain[1:2] == [x.layer] else None
     name = GATED.get(gate.name, "mul") if isinstance(gate, layers.Activation) else "mul"
+    call.graph.absorb(chain[: chain.index(x.layer)])
     return call.elementwise(layers.Activation(name), x)
 
 
 def _once(call: Call, x: Flow, other: Flow) -> Flow:
     """What x repeats to be as large as the other factor, which goes without saying; x, where it does not."""
     part, like = call.graph.repeated.get(x.layer, (x, x))
-    return part if like.layer == other.layer else x
+    if part.layer == x.layer or like.layer != other.layer or not _keeps(call, like, part):
+        return x
+    call.graph.absorb([x.layer])
+    return part
 
 
 def _expand_as(call: Call) -> Flow:
@@ -83,13 +126,14 @@ def _with_constant(call: Call, name: str, x: Flow, c: Constant) -> Flow:
     if c.shape is None or len(c.shape) > len(shape):
         raise Inexpressible("the shape of its constant does not fit or is not known")
     aligned = (*(1 for _ in shape[len(c.shape) :]), *c.shape)
-    if c.size != 1 and (aligned[1] != c.size or shape[1] == 1):
+    if c.size != 1 and (aligned[1] != c.size or call.graph.channels(x) == 1):
         raise Inexpressible(f"a constant of shape {c.shape} is neither one number nor one for each channel")
-    if c.size != 1:
-        call.graph.need(x, len(shape), c.size)
-    if c.size == 1 or not c.sources:
+    if c.size == 1:
         return _of_each(call, name)
-    return call.like(layers.Affine(name in ("mul", "div"), name in ("add", "sub")), x)
+    if not c.sources:
+        return _per_channel(call, x, c.size, lambda: _of_each(call, name))
+    call.graph.need(x, len(shape), c.size)
+    return call.add(layers.Affine(name in ("mul", "div"), name in ("add", "sub"), c.size), [x])
 
 
 # --- fully connected, normalisation and the like ----------------------------------------------------------------------
@@ -101,8 +145,14 @@ def _linear(call: Call) -> Flow:
     if x.shape is not None and len(x.shape) != 2:
         raise Inexpressible("it reads the last of several axes")
     call.graph.need(x, 2, features)
-    shape = None if x.shape is None else (units,)
-    return torch_windows.with_weight(call, call.add(layers.Linear(units, call.has_bias), [x], shape))
+    return torch_windows.with_weight(call, call.add(layers.Linear(units, call.has_bias, features), [x]))
+
+
+def _norm_rank(call: Call, x: Flow) -> int:
+    """How many axes a normalization reads, as its name says; one of no certain rank takes any."""
+    named = re.fullmatch(r"(Batch|Instance)Norm([123])d", call.op)
+    rank = len(call.graph.shape(x))
+    return rank if named is None or (call.op == "BatchNorm1d" and rank == 2) else 2 + int(named[2])
 
 
 def _batch_norm(call: Call) -> Flow:
@@ -113,16 +163,20 @@ def _batch_norm(call: Call) -> Flow:
         of_batch = call.raw("running_mean") is None or call.get("training", False)
     if of_batch:
         raise Inexpressible("it normalizes by the statistics of what it reads")
+    if call.module is None and not isinstance(call.raw("running_mean"), Constant):
+        raise Inexpressible("its statistics are computed")
+    if call.learned and not call.has_bias:
+        raise Inexpressible("it has no shift")
+    if x.shape is None:
+        return call.add(layers.BatchNorm(call.get("eps", 1e-5)), [x])
     if not call.learned:
-        made = call.elementwise(layers.Activation("batch_norm"), x)
+        count = call.module.num_features if call.module else call.raw("running_mean").size
+        made = _per_channel(call, x, count, lambda: call.elementwise(layers.Activation("batch_norm"), x))
         call.note(made, "learns nothing; it is taken as a fixed function of each element")
         return made
-    if not call.has_bias:
-        raise Inexpressible("it has no shift")
     channels = call.module.num_features if call.module else torch_windows.weight_shape(call)[0]
-    if x.shape is not None:
-        call.graph.need(x, len(x.shape), channels)
-    return call.like(layers.BatchNorm(call.get("eps", 1e-5)), x)
+    call.graph.need(x, _norm_rank(call, x), channels)
+    return call.add(layers.BatchNorm(call.get("eps", 1e-5), channels), [x])
 
 
 def _group_norm(call: Call) -> Flow:
@@ -132,21 +186,31 @@ def _group_norm(call: Call) -> Flow:
     x, eps, affine = call.x, call.get("eps", 1e-5), bool(call.learned)
     if affine and not call.has_bias:
         raise Inexpressible("it has no shift")
-    if call.module is not None and x.shape is not None:
-        channels = getattr(call.module, "num_channels", None) or call.module.num_features
-        call.graph.need(x, len(x.shape), channels)
+    channels = None
+    if affine:  # else torch takes any
+        module = call.module
+        channels = getattr(module, "num_channels", None) or getattr(module, "num_features", None)
+        channels = channels or torch_windows.weight_shape(call)[0]
     groups = call.get("num_groups")
-    return call.like(layers.InstanceNorm(eps, affine) if groups is None else layers.GroupNorm(groups, eps, affine), x)
+    if x.shape is not None:
+        if x.shape[0] != call.graph.batch or (groups is None and len(x.shape) < 3):
+            raise Inexpressible("what it normalizes is not that of an image")
+        call.graph.need(x, _norm_rank(call, x), channels)
+    if groups is None:
+        return call.add(layers.InstanceNorm(eps, affine, channels), [x])
+    return call.add(layers.GroupNorm(groups, eps, affine, channels), [x])
 
 
 def _lrn(call: Call) -> Layer:
+    if call.x.shape is not None and len(call.x.shape) < 3:
+        raise InputError("it needs an input with 3 axes or more")
     alpha, beta, k = (call.get(*each) for each in (("alpha", 1e-4), ("beta", 0.75), ("k", 1.0)))
     return layers.LocalResponseNorm(call.get("size"), alpha, beta, k)
 
 
 def _kept(build: Callable[[Call], Layer]) -> Rule:
     """A layer that keeps the shape."""
-    return lambda call: call.like(build(call), call.x)
+    return lambda call: call.add(build(call), [call.x])
 
 
 def _softmax(call: Call) -> Flow:
@@ -157,8 +221,8 @@ def _softmax(call: Call) -> Flow:
     if axis_of(axis, rank) != 1:
         raise Inexpressible("it runs over another axis than the channels")
     if not call.op.lower().startswith("log"):
-        return call.like(layers.Softmax(), x)
-    return call.elementwise(layers.Activation("log"), call.like(layers.Softmax(), x, ".softmax"))
+        return call.add(layers.Softmax(), [x])
+    return call.elementwise(layers.Activation("log"), call.add(layers.Softmax(), [x], ".softmax"))
 
 
 def _concat(call: Call) -> Flow:
@@ -169,11 +233,8 @@ def _concat(call: Call) -> Flow:
     axis = call.get("dim", call.get("axis", 0))
     if (axis_of(axis, len(shapes[0])) if shapes else axis) != 1:
         raise Inexpressible("it joins along another axis than the channels")
-    if len(flows) == 1:
-        return flows[0]
-    counts = [call.graph.channels(each) for each in flows]
-    whole = sum(counts) if all(isinstance(n, int) for n in counts) else None
-    return call.add(layers.Concat(), flows, (whole, *shapes[0][2:]) if shapes else None)
+    call.graph.together(flows)
+    return flows[0] if len(flows) == 1 else call.add(layers.Concat(), flows)
 
 
 # --- the tables -------------------------------------------------------------------------------------------------------
@@ -208,6 +269,7 @@ MODULES: dict[str, Rule] = {
     **dict.fromkeys(("GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"), _group_norm),
     "ChannelShuffle": _kept(lambda call: layers.ChannelShuffle(call.get("groups"))),
     "Identity": _same,
+    "PReLU": _prelu,
     "Linear": _linear,
     "LocalResponseNorm": _kept(_lrn),
     "LogSoftmax": _softmax,
@@ -232,6 +294,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "group_norm": (_group_norm, "input num_groups weight bias eps"),
     "instance_norm": (_group_norm, "input running_mean running_var weight bias use_input_stats momentum eps"),
     "linear": (_linear, "input weight bias"),
+    "prelu": (_prelu, "input weight"),
     "local_response_norm": (MODULES["LocalResponseNorm"], "input size alpha beta k"),
     "log_softmax": (_softmax, "input dim"),
     "softmax": (_softmax, "input dim"),

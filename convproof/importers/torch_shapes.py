@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 from convproof.architecture import layers
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import OTHERWISE, Atom, Computed, Size, View, parts, times
+from convproof.importers.torch_values import OTHERWISE, Atom, Computed, Size, View, times
 from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short_pads
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
@@ -39,45 +40,64 @@ def _attribute(call: Call) -> Any:
 
 
 def _laid_out(call: Call, view: View) -> Flow:
-    """The layer that lays out the elements like this: itself, a shuffle of channels, or a vector for each image."""
+    """The layer that lays out the elements like this: itself, a shuffle of channels, a vector for each image, or other
+    axes of numbers.
+    """
     if view.axes == view.own:
         return view.x
     if view.shuffled is not None:
-        return call.like(layers.ChannelShuffle(view.shuffled), view.x)
+        return call.add(layers.ChannelShuffle(view.shuffled), [view.x])
     if len(view.axes) == 2 and view.keeps_batch:
-        return call.add(layers.Flatten(), [view.x], view.sizes()[1:])  # in any order: that of the weights behind
+        return call.add(layers.Flatten(), [view.x])  # in any order: that of the weights behind
+    sizes = view.sizes()[1:]
+    if view.keeps_batch and view.keeps_order and all(isinstance(n, int) for n in sizes) and _is_image(sizes):
+        return call.moved(layers.Reshape(sizes), view)
     call.view = view
     raise Inexpressible(OTHERWISE)
 
 
+def _is_image(sizes: Sequence[Size]) -> bool:
+    """Whether these are (C, *spatial) or (units,)."""
+    return 1 <= len(sizes) <= 4
+
+
 def _reshape(call: Call) -> Flow:
     view, target = call.graph.viewed(call.x), _listed(call)
-    if target and call.graph.is_batch(target[0]):
+    if target and call.graph.is_batch(target[0]) and view.own[:1] == ((Atom(0, call.graph.batch),),):
         target[0] = call.graph.batch
-    if len(target) == 2 and view.keeps_batch and _is_vector(call, view, target):
-        made = _laid_out(call, view.on((view.axes[0], [atom for axis in view.axes[1:] for atom in axis])))
-        if isinstance(target[1], int) and target[1] > 0:
-            call.graph.fix(made, (target[1],))
-        return made
+    if len(target) == 2 and view.keeps_batch and target in ([view.sizes()[0], -1], [-1, times(view.sizes()[1:])]):
+        return _laid_out(call, view.on((view.axes[0], [atom for axis in view.axes[1:] for atom in axis])))
     try:
         return _laid_out(call, view.reshaped(target))
     except Inexpressible:
         if call.view is not None:
             raise
+    if (made := _written_out(call, view, target)) is not None:
+        return made
     return _laid_out(call, _in_numbers(call, view).reshaped([_in_number(call, n) for n in target]))
+
+
+def _written_out(call: Call, view: View, target: list[Any]) -> Flow | None:
+    """A shape in numbers, which demands as many values; with -1 for the batch, rows of an image may be images of their
+    own then. None for another shape.
+    """
+    rows, sizes = target[:1], tuple(target[1:])
+    if not all(isinstance(n, int) and n > 0 for n in sizes) or not _is_image(sizes):
+        return None
+    if not view.keeps_batch or not (view.keeps_order or len(sizes) == 1):  # a vector in the order of the weights behind
+        return None
+    if rows == [view.sizes()[0]]:
+        return call.add(layers.Reshape(sizes), [view.x])
+    if rows != [-1]:
+        return None
+    made = call.add(layers.Reshape(sizes, batch=True), [view.x])
+    call.note(made, "an image of more values becomes several rows; what follows is counted for one of them")
+    return made
 
 
 def _listed(call: Call) -> list[Any]:
     """The sizes or axes behind the first argument."""
     return [each if isinstance(each, Size) else call.graph.resolved(each) for each in call.rest]
-
-
-def _is_vector(call: Call, view: View, target: list[Any]) -> bool:
-    """Whether (batch, anything), or (-1, the number of values of an image), is meant; that may depend on its size."""
-    values = times(view.sizes()[1:])
-    if target[0] == -1 and isinstance(target[1], int) and not isinstance(values, int):
-        return target[1] > 0 and target[1] % parts(values)[0] == 0
-    return bool(target[0] == call.graph.batch or (target[0] == -1 and target[1] == values))
 
 
 def _in_numbers(call: Call, view: View) -> View:
@@ -128,7 +148,10 @@ def _transpose(call: Call) -> Flow:
 
 def _squeeze(call: Call) -> Flow:
     view = call.graph.viewed(call.x)
-    wanted = [axis_of(each, len(view.axes)) for each in _listed(call)] or range(1, len(view.axes))
+    wanted = [axis_of(each, len(view.axes)) for each in _listed(call)]
+    if not wanted:
+        call.graph.undecide(call.place, "without axes it takes the batch of a single image away, too; name the axes")
+        wanted = [*range(1, len(view.axes))]
     ones = {axis for axis, n in enumerate(view.sizes()) if axis in wanted and _in_number(call, n) == 1}
     return _laid_out(call, view.on(atoms for axis, atoms in enumerate(view.axes) if axis not in ones))
 
@@ -171,9 +194,15 @@ def _crop(call: Call, index: list[Any]) -> Flow:
         raise Inexpressible("it takes a part of what it reads")
     pairs = [_cut(call, each, n) for each, n in zip(index[2:], sizes[2:], strict=True)]
     if index[1] != _ALL:
-        first, stop, _ = call.graph.resolved(index[1]).indices(_channels(call, 1))
-        x = _part(call, first, stop, ".channels" if any(map(any, pairs)) else "")
-    return call.windows(layers.Pad(short_pads(pairs)), x) if any(map(any, pairs)) else x
+        channels = _channels(call, 1)
+        first, stop, _ = call.graph.resolved(index[1]).indices(channels)
+        if (first, stop) != (0, channels):
+            x = _part(call, first, stop, ".channels" if any(map(any, pairs)) else "")
+    if not any(map(any, pairs)):
+        return x
+    made = call.add(layers.Pad(short_pads(pairs)), [x])
+    call.graph.absorb([made.layer])  # what nothing reads may be empty
+    return made
 
 
 def _channels(call: Call, axis: Any) -> int:
@@ -188,7 +217,7 @@ def _part(call: Call, first: int, stop: int, part: str = "") -> Flow:
     """Some of the channels."""
     if not 0 <= first < stop <= _channels(call, 1):
         raise Inexpressible(f"it takes no channels, or more than there are: from {first} to {stop}")
-    return call.add(layers.Slice(first, stop), [call.x], (stop - first, *call.graph.shape(call.x)[2:]), part)
+    return call.add(layers.Slice(first, stop), [call.x], part)
 
 
 def _chunk(call: Call) -> tuple[Flow, ...]:

@@ -11,9 +11,14 @@ from convproof.importers.values import Extent, Flow, Inexpressible
 
 @dataclass(frozen=True)
 class Computed:
-    """A value of which nothing is known, with the reason."""
+    """A value of which nothing is known, with the reason; `of_sizes`, where it is one of sizes that have no number."""
 
     why: str
+    of_sizes: bool = False
+
+
+class SizeNeeded(Inexpressible):
+    """A size must be known as a number, which it is only at an image in numbers."""
 
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
@@ -119,6 +124,12 @@ class View:
         return self.axes[:1] == self.own[:1]
 
     @property
+    def keeps_order(self) -> bool:
+        """Whether the elements of an image stand in the order in which they stand in x."""
+        mine, theirs = ([atom for axis in axes[1:] for atom in axis] for axes in (self.axes, self.own))
+        return _in_order(mine) == _in_order(theirs)
+
+    @property
     def shuffled(self) -> int | None:
         """The groups of channels, where it is x with its channels shuffled."""
         if len(self.axes) != len(self.own) or len(self.axes[1]) != 2:
@@ -141,6 +152,11 @@ class View:
         if atoms:
             raise Inexpressible(OTHERWISE)
         return self.on(axes)
+
+
+def _in_order(atoms: Iterable[Atom]) -> list[Atom]:
+    """The atoms, each axis of x whole where its parts follow one another."""
+    return list(_joined(atom for atom in atoms if atom.size != 1))
 
 
 def _joined(atoms: Iterable[Atom]) -> tuple[Atom, ...]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from convproof.architecture import layers
+from convproof.architecture import SAME_UPPER, Layer, layers
 from convproof.errors import InputError
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import Formula, Product, Size, over, parts
+from convproof.importers.torch_values import Size, over
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, axis_of, short, short_pads
-from convproof.symbolic.floordiv import floordiv, normal, symbol
+from convproof.symbolic import floordiv, normal
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
@@ -28,7 +26,13 @@ def weight_shape(call: Call) -> tuple[int, ...]:
 
 
 def with_weight(call: Call, made: Flow) -> Flow:
-    """The layer of a function, with a note if its weights are not as they are stored."""
+    """The layer of a function, with a note if its weights are not as they are stored. Raises `InputError` for a bias of
+    another size.
+    """
+    layer: Any = call.graph.nodes[made.layer].layer
+    units, bias = getattr(layer, "out_channels", None) or layer.out_features, call.settings.get("bias")
+    if isinstance(bias, Constant) and bias.shape not in (None, (units,)):
+        raise InputError(f"the bias has shape {bias.shape}, not ({units},)")
     weight: Any = call.settings.get("weight")
     names = weight.sources if isinstance(weight, Constant) else ()
     if names and [call.graph.stored[name] for name in names] != [weight.shape]:
@@ -51,19 +55,21 @@ def _conv(call: Call) -> Flow:
     out, channels, kernel = _filters(call, transposed=False)
     padding = call.get("padding", 0)
     if isinstance(padding, str):
-        padding = {"same": layers.SAME_UPPER, "valid": 0}[padding]  # of an odd sum, the larger half goes behind
+        if padding == "same" and call.per_axis("stride", 1) != 1:
+            raise InputError("padding='same' goes with stride 1 alone")
+        padding = {"same": SAME_UPPER, "valid": 0}[padding]  # of an odd sum, the larger half goes behind
     else:
         padding = call.per_axis("padding", 0)
     call.graph.need(call.x, call.rank + 2, channels)
     strides, dilations, groups = call.per_axis("stride", 1), call.per_axis("dilation", 1), call.get("groups", 1)
-    layer = layers.Conv(out, short(kernel), strides, padding, dilations, groups, call.has_bias)
+    layer = layers.Conv(out, short(kernel), strides, padding, dilations, groups, call.has_bias, channels)
     x, mode = call.x, call.get("padding_mode", "zeros")
     if mode != "zeros":
-        if padding == layers.SAME_UPPER:
+        if padding == SAME_UPPER:
             raise Inexpressible(f"it pads by {mode}, as much as keeps the size")
-        x = call.add(layers.Pad(padding, mode), [x], x.shape and (x.shape[1], *(None for _ in x.shape[2:])), ".pad")
+        x = call.add(layers.Pad(padding, mode), [x], ".pad")
         layer = replace(layer, padding=0)
-    return with_weight(call, call.windows(layer, x, out))
+    return with_weight(call, call.add(layer, [x]))
 
 
 def _zeros(call: Call, made: Flow) -> Flow:
@@ -84,8 +90,9 @@ def _conv_transpose(call: Call) -> Flow:
         call.get("groups", 1),
         call.has_bias,
         call.per_axis("dilation", 1),
+        channels,
     )
-    return with_weight(call, call.windows(layer, call.x, out))
+    return with_weight(call, call.add(layer, [call.x]))
 
 
 # --- pools ------------------------------------------------------------------------------------------------------------
@@ -104,11 +111,11 @@ def _pool(kind: str) -> Rule:
         if any(2 * p > k for p, k in zip(call.spread(padding, call.rank), call.spread(kernel, call.rank), strict=True)):
             raise InputError(f"padding={padding} is more than half of kernel_size={kernel}")
         if kind == "max":
-            return call.windows(layers.MaxPool(kernel, stride, padding, call.per_axis("dilation", 1), ceil_mode), x)
+            return call.add(layers.MaxPool(kernel, stride, padding, call.per_axis("dilation", 1), ceil_mode), [x])
         if kind == "lp":
-            return call.windows(layers.LpPool(call.get("norm_type"), kernel, stride, ceil_mode), x)
+            return call.add(layers.LpPool(call.get("norm_type"), kernel, stride, ceil_mode), [x])
         counted = call.get("count_include_pad", True)
-        made = call.windows(layers.AvgPool(kernel, stride, padding, ceil_mode, counted), x)
+        made = call.add(layers.AvgPool(kernel, stride, padding, ceil_mode, counted), [x])
         if call.get("divisor_override") is not None:
             call.note(made, "divides by a number of its own: sizes and costs are the same")
         return made
@@ -123,8 +130,9 @@ def _covers_all(call: Call) -> bool:
 
 
 def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
-    shape = None if x.shape is None else (x.shape[1], *(1 for _ in x.shape[2:]))
-    return call.add(layers.GlobalPool(kind), [x], shape, part)
+    if kind == "avg" and call.graph.may_be_empty(x):
+        call.graph.undecide(call.place, "what is cropped before may be nothing, of which torch takes a mean, too")
+    return call.add(layers.GlobalPool(kind), [x], part)
 
 
 def _adaptive_pool(kind: str) -> Rule:
@@ -138,8 +146,7 @@ def _adaptive_pool(kind: str) -> Rule:
             return _over_all(call, x, kind)
         if None in wanted:
             raise Inexpressible("it keeps the size of an axis")
-        shape = None if x.shape is None else (x.shape[1], *wanted)
-        return call.add(layers.AdaptivePool(short(wanted), kind), [x], shape)
+        return call.add(layers.AdaptivePool(short(wanted), kind), [x])
 
     return rule
 
@@ -154,7 +161,7 @@ def _reduce(kind: str) -> Rule:
         if call.get("keepdim", call.get("keepdims", False)):
             return _over_all(call, x, kind)
         pooled = _over_all(call, x, kind, ".pool")
-        return call.add(layers.Flatten(), [pooled], x.shape and x.shape[1:2])
+        return call.add(layers.Flatten(), [pooled])
 
     return rule
 
@@ -166,8 +173,7 @@ def _pad(call: Call) -> Flow:
     """Zeros around the image; the numbers come in pairs, for the last axis first."""
     x, rank = call.x, len(call.graph.extents(call.x)) - 2
     if (like := _padded_to(call, x)) is not None and call.get("mode", "constant") == "constant":
-        made = call.add(layers.PadTo(), [x, like], (call.graph.shape(x)[1], *call.graph.shape(like)[2:]))
-        return _zeros(call, made)
+        return _zeros(call, call.add(layers.PadTo(), [x, like]))
     given = call.get("pad", call.get("padding"))
     numbers = call.spread(given, 2 * rank)
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
@@ -178,7 +184,9 @@ def _pad(call: Call) -> Flow:
         return x
     mode = call.get("mode", re.sub(r"Pad\dd$", "", call.op).lower())
     mode = {"zero": "zeros", "constant": "zeros", "reflection": "reflect", "replication": "replicate"}.get(mode, mode)
-    made = call.windows(layers.Pad(short_pads(pairs[:rank][::-1]), mode), x)
+    if call.graph.may_be_empty(x) and any(n > 0 for pair in pairs for n in pair):
+        call.graph.undecide(call.place, "what is cropped before may be nothing, which torch pads, too")
+    made = call.add(layers.Pad(short_pads(pairs[:rank][::-1]), mode), [x])
     return _zeros(call, made)
 
 
@@ -187,43 +195,18 @@ def _padded_to(call: Call, x: Flow) -> Flow | None:
     raw, have = call.raw("pad"), call.graph.extents(x)[2:]
     if not isinstance(raw, tuple | list) or len(raw) != 2 * len(have):
         return None
+    if all(call.graph.exactly(n) is not None for n in raw):
+        return None
     wanted = []
-    for before, after, n in zip(raw[-2::-2], raw[::-2], have, strict=True):
-        others = {*_sizes_in(before)} - {n}
-        if len(others) != 1 or not isinstance(n, Extent):
-            return None
-        names = {n: symbol("n"), (m := others.pop()): symbol("m")}
-        missing = names[m] - names[n]
-        try:
-            pads = [_in_letters(each, names) for each in (before, after)]
-        except Inexpressible:
-            return None
-        if normal(pads[0] - floordiv(missing, 2)) != 0 or normal(sum(pads) - missing) != 0:
-            return None
-        wanted.append(m)
-    return call.graph.like(wanted)
-
-
-def _sizes_in(value: Any) -> Iterator[Extent]:
-    """The sizes that a formula hangs on."""
-    if isinstance(value, Formula):
-        for each in value.operands:
-            yield from _sizes_in(each)
-    elif isinstance(value, Extent | Product):
-        yield from parts(value)[1]
-
-
-def _in_letters(value: Any, names: Mapping[Extent, Any]) -> Any:
-    """A formula in letters for the sizes in it."""
-    if isinstance(value, Formula):
-        found = [_in_letters(each, names) for each in value.operands]
-        return floordiv(*found) if value.function is operator.floordiv else normal(value.function(*found))
-    if isinstance(value, int):
-        return value
-    factor, extents = parts(value) if isinstance(value, Size) else (0, ())
-    if not extents or not {*extents} <= names.keys():
-        raise Inexpressible("it hangs on other sizes")
-    return normal(math.prod([factor, *(names[each] for each in extents)]))
+    try:
+        for before, after, n in zip(raw[-2::-2], raw[::-2], have, strict=True):
+            pads = [call.graph.formula(each) for each in (before, after)]
+            if normal(pads[0] - floordiv(normal(sum(pads)), 2)) != 0:
+                return None
+            wanted.append(call.graph.known(normal(call.graph.formula(n) + sum(pads))))
+    except Inexpressible:
+        return None
+    return None if None in wanted else call.graph.like(wanted)
 
 
 _MODES = {
@@ -241,15 +224,15 @@ def _upsample(call: Call) -> Flow:
     have = call.graph.extents(x)[2:]
     size = () if call.raw("size") is None else tuple(call.spread(call.raw("size"), len(have)))
     like = call.graph.like(size) if size else None
-    if like is not None and size != have:
+    if like is not None and call.graph.extents(like)[2:] != have:
         mode = "other" if call.get("mode") == "nearest-exact" else mode
-        return call.add(layers.Resize(mode), [x, like], (call.graph.shape(x)[1], *size))
-    factors = _factors(call, have)
+        return call.add(layers.Resize(mode), [x, like])
+    factors = _factors(call, have) if like is None else (1,)
     if any(n != int(n) or n < 1 for n in factors):
         raise Inexpressible("its factors are not whole numbers")
     if set(factors) == {1}:
         return x
-    return call.windows(layers.Upsample(short([int(n) for n in factors]), mode), x)
+    return call.add(layers.Upsample(short([int(n) for n in factors]), mode), [x])
 
 
 def _factors(call: Call, have: Sequence[Size]) -> tuple[Any, ...]:
@@ -275,17 +258,12 @@ _AVG_POOL = "input kernel_size stride padding ceil_mode count_include_pad diviso
 _LP_POOL = "input norm_type kernel_size stride ceil_mode"
 
 
-def _shuffled(kind: Callable[[int], layers.Layer], name: str) -> Rule:
+def _shuffled(kind: Callable[[int], Layer], name: str) -> Rule:
     def rule(call: Call) -> Flow:
-        x, layer = call.x, kind(call.get(name))
-        if x.shape is None:
-            return call.add(layer, [x], None)
-        if len(x.shape) != 4:
+        x = call.x
+        if x.shape is not None and len(x.shape) != 4:
             raise Inexpressible("it works on the last three of other than four axes")
-        block, channels = call.get(name) ** 2, None
-        if isinstance(x.shape[1], int):
-            channels = x.shape[1] * block if kind is layers.PixelUnshuffle else x.shape[1] // block
-        return call.add(layer, [x], (channels, None, None))
+        return call.add(kind(call.get(name)), [x])
 
     return rule
 

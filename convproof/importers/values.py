@@ -43,7 +43,7 @@ class Flow:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """What hangs on no image: its shape, its values if they are few, the stored tensors that it is made of."""
+    """What depends on no image: its shape, its values if they are few, the stored tensors that it is made of."""
 
     shape: tuple[int, ...] | None = None
     values: Values | None = None
@@ -86,36 +86,6 @@ def axis_of(axis: Any, rank: int) -> int:
     if not -rank <= axis < rank:
         raise InputError(f"axis {axis} is none of {rank} axes")
     return axis + rank if axis < 0 else axis
-
-
-def common_shape(flows: list[Flow]) -> tuple[Any, ...] | None:
-    """The shape of all, without the batch, where nothing speaks against their being equal; None where none is known."""
-    shapes = [each.shape for each in flows if each.shape is not None]
-    if len({len(shape) for shape in shapes}) > 1:
-        raise Inexpressible("its operands have different numbers of axes")
-    axes = [[n for n in axis if isinstance(n, int)] for axis in zip(*shapes, strict=True)]
-    if any(len(set(numbers)) > 1 or (set(numbers) == {1} and len(numbers) < len(flows)) for numbers in axes[1:]):
-        raise Inexpressible("its operands have different shapes")
-    return tuple(n[0] if n else m for n, m in zip(axes[1:], shapes[0][1:], strict=True)) if shapes else None
-
-
-def scaled(flows: Sequence[Flow], vectors: Sequence[Flow | None] = ()) -> tuple[Flow, Flow] | None:
-    """Of two flows what is scaled and by what, where one has a single position and the other, as it seems, more.
-
-    `vectors` are what the flows are, where they are vectors as channels with a single position.
-    """
-    if len(flows) != 2:
-        return None
-    for place, x in enumerate(flows):
-        factors, vector = flows[1 - place], vectors[1 - place] if vectors else None
-        if vector is not None and x.shape is not None and len(x.shape) > 2:
-            return x, vector
-        if x.shape is None or factors.shape is None or not len(x.shape) == len(factors.shape) > 2:
-            continue
-        lonely = all(n == 1 for n in factors.shape[2:]) and any(n != 1 for n in x.shape[2:])
-        if lonely and (factors.shape[1] != 1 or x.shape[1] == 1):
-            return x, factors
-    return None
 
 
 def shown(name: str) -> str:

@@ -37,9 +37,13 @@ class Decision:
 
     def __str__(self) -> str:
         least = self.counterexample
-        sizes = ("0, and " if self.at_zero else "") + self.sizes.shown(self.letter)
-        verdict = "for all" if least is None else f"not for {self.letter} = {least}, but for {sizes}"
-        return f"{shown(self.condition)}: {verdict}"
+        if least is None:
+            return f"{shown(self.condition)}: for all"
+        if not self.sizes:
+            where = f"only for {self.letter} = 0" if self.at_zero else "for none"
+        else:
+            where = f"but for {'0, and ' * self.at_zero}{self.sizes.shown(self.letter)}"
+        return f"{shown(self.condition)}: not for {self.letter} = {least}, {where}"
 
 
 def decide(condition: Formula | str, letter: str) -> Decision:

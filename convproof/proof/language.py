@@ -20,9 +20,11 @@ from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
 from convproof.errors import SpecError
 from convproof.proof.algebra import Formula, Term
-from convproof.symbolic.floordiv import FloorDiv
+from convproof.symbolic.floordiv import Broadcast, FloorDiv
 
 FUNCTIONS = ("exp", "log", "inv")
+MOST_POWER = 100
+"""The highest power that is written out as a product."""
 
 
 @functools.cache
@@ -89,7 +91,10 @@ class _Build(Transformer):  # type: ignore[type-arg]
         return ("*", children[0], ("inv", children[1]))
 
     def power(self, children: list[Any]) -> Term:
-        return ("*", *[children[0]] * int(children[1]))
+        times = int(children[1])
+        if not 1 <= times <= MOST_POWER:
+            raise SpecError(f"a power of {children[1]} is not written out; {MOST_POWER} is the limit, 1 the least")
+        return ("*", *[children[0]] * times)
 
     def factors(self, children: list[Term]) -> Term:
         return ("*", *children)
@@ -143,12 +148,18 @@ def _from_sympy(value: Any) -> Term:
             return int(value)
         case sympy.Symbol():
             return ("v", value.name)
-        case sympy.Add() | sympy.Mul():
-            return ("+" if value.is_Add else "*", *map(_from_sympy, value.args))
+        case sympy.Mul():
+            return ("*", *map(_from_sympy, value.args))
+        case sympy.Add():
+            return ("+", *map(_from_sympy, sorted(value.args, key=lambda part: part.is_number)))  # the number last
         case sympy.Pow(args=(base, sympy.Integer() as power)) if power > 0:
             return ("*", *[_from_sympy(base)] * int(power))
         case FloorDiv():
             return ("//", *map(_from_sympy, value.args))
+        case Broadcast():
+            a, b = map(_from_sympy, value.args)
+            alone = ("is", a, 1)
+            return ("+", ("*", alone, b), ("*", ("+", 1, ("*", -1, alone)), a))
     raise SpecError(f"{value!r} has no place in a proof")
 
 

@@ -8,7 +8,9 @@ formula for all of them.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 from convproof.proof.algebra import Atom, Formula, Monomial, Poly, Refused, Term, constant, normal, thawed
 
@@ -24,7 +26,8 @@ def table(formula: Formula, letter: str) -> tuple[list[bool], int, int]:
     """Whether it holds at 0, 1, ..., s + L - 1, with s and L: from s on it repeats every L."""
     truth = normal(_truth(formula))
     start, length, _ = _cycle(truth, letter)
-    return [_value(truth, n) == 1 for n in range(start + length)], start, length
+    value = _function(truth)
+    return [value(n) == 1 for n in range(start + length)], start, length
 
 
 def _truth(formula: Formula) -> Term:
@@ -59,12 +62,14 @@ def _cycle(poly: Poly, letter: str) -> tuple[int, int, int]:
 
 def _level(factors: Monomial, start: int, length: int) -> int:
     """The constant that a product of factors is from `start` on, where they repeat every `length`."""
-    level, *others = {_value({factors: 1}, n) for n in range(start, start + length)} if factors else {1}
+    product = _function({factors: 1})
+    level, *others = {product(n) for n in range(start, start + length)} if factors else {1}
     if others:
         raise Refused("what grows is multiplied by what does not become constant")
     return level
 
 
+@functools.lru_cache(maxsize=256)
 def _atom_cycle(atom: Atom, letter: str) -> tuple[int, int, int]:
     match atom:
         case ("v", name) if name == letter:
@@ -75,22 +80,26 @@ def _atom_cycle(atom: Atom, letter: str) -> tuple[int, int, int]:
             return start, length * rounds, rise * rounds // divisor
         case ("is" | "le", difference):
             start, length, rise = _cycle(thawed(difference), letter)
-            reach = max(abs(_value(thawed(difference), n)) for n in range(start, start + length))
+            reach = max(abs(gap(n)) for gap in [_function(thawed(difference))] for n in range(start, start + length))
             return start + (length * (reach // abs(rise) + 1) if rise else 0), length, 0
     raise Refused(f"{atom!r} is no quasi-affine function of {letter}")
 
 
-def _value(poly: Poly, n: int) -> int:
-    """A polynomial of one letter at n, every divisor a positive number."""
-    return sum(c * math.prod(_atom_value(atom, n) ** power for atom, power in m) for m, c in poly.items())
+def _function(poly: Poly) -> Callable[[int], int]:
+    """A polynomial of one letter as a function of it, every divisor a positive number."""
+    terms = [(c, [(_atom_function(atom), power) for atom, power in m]) for m, c in poly.items()]
+    return lambda n: sum(c * math.prod(atom(n) ** power for atom, power in factors) for c, factors in terms)
 
 
-def _atom_value(atom: Atom, n: int) -> int:
-    parts = [_value(thawed(part), n) for part in atom[1:] if part[0] == "poly"]
-    match atom[0]:
-        case "v":
-            return n
-        case "//":
-            return parts[0] // parts[1]
-        case head:
-            return int(parts[0] == 0 if head == "is" else parts[0] >= 0)
+@functools.lru_cache(maxsize=256)
+def _atom_function(atom: Atom) -> Callable[[int], int]:
+    """The same of an atom, which keeps its values: many formulas ask for the same ones."""
+    parts = [_function(thawed(part)) for part in atom[1:] if part[0] == "poly"]
+    match atom[0], parts:
+        case "v", _:
+            return lambda n: n
+        case "//", [a, b]:
+            return functools.cache(lambda n: a(n) // b(n))
+        case "is", [a]:
+            return functools.cache(lambda n: int(a(n) == 0))
+    return functools.cache(lambda n: int(parts[0](n) >= 0))

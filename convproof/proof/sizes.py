@@ -1,91 +1,204 @@
-"""The sizes that a network accepts, as theorems of the kernel.
+"""The sizes that a network accepts, as one theorem of the kernel.
 
-The statement is put together layer by layer, every size a floor of the one before: it rests on the window law, but not
-on how the symbolic wing folds and simplifies sizes, nor on how it finds its sets. That the two sets are equal is
-checked.
+It says, for all integers, that everything which the layers demand holds exactly where the unknowns lie in one of the
+boxes. The left side is put together layer by layer (`statement`); that the boxes on the right side are those of the
+symbolic wing is checked.
+
+A demand on one unknown is decided by the kernel's rule `period`; one that compares a product of sizes, each of one
+unknown, is taken apart by the values of its factors (`products`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import cache
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from convproof.architecture import Layer, Network
+from convproof import recheck
+from convproof.architecture import Network
 from convproof.errors import Disagreement, Undecided
-from convproof.proof import Decision, Refused, decide
-from convproof.proof.algebra import Term, substitute
-from convproof.proof.language import term
-from convproof.symbolic import output_shapes, size_sets, symbol
-from convproof.symbolic.conditions import axis_names, conditions
-from convproof.symbolic.floordiv import Size
-from convproof.symbolic.shapes import Shape, output_shape
+from convproof.proof import kernel
+from convproof.proof.algebra import Refused, Term, free, substitute
+from convproof.proof.derived import certificate, equals, product
+from convproof.proof.kernel import Theorem
+from convproof.proof.language import shown, written
+from convproof.proof.membership import Boxes, box_term, boxes_term, by_period, membership, parts_of, where
+from convproof.proof.products import taken_apart
+from convproof.proof.statement import Condition, conditions
+from convproof.proof.written import proof_term
+from convproof.symbolic.accepted import Accepted, accepted_by, canonical, unknowns_of
+from convproof.symbolic.shapes import infer, of_any_size
+from convproof.symbolic.sizesets import SizeSet
 
 MOST_LAYERS = 2_000
 """The longest network that is stated as one theorem."""
 
 
-def prove_sizes(network: Network, axis: int | str) -> tuple[Decision, Decision]:
-    """(valid, exact) along one axis of the input, as `symbolic.size_sets` finds them, proved for every size.
+@dataclass(frozen=True)
+class ProvedSizes:
+    """A theorem on the accepted sizes: for all integers in place of the unknowns, everything that the layers demand
+    holds exactly where they lie in one of the boxes, and satisfy what is `tied`, where boxes do not say all.
+    """
 
-    Raises `Undecided` with the reason where the kernel refuses, and `Disagreement` where it finds another set.
+    theorem: Theorem
+    unknowns: tuple[str, ...]
+    boxes: tuple[dict[str, SizeSet], ...]
+    tied: tuple[str, ...] = ()
+
+    @property
+    def statement(self) -> str:
+        """What the kernel says was proved."""
+        return shown(self.theorem.conclusion)
+
+    def proof_term(self) -> dict[str, Any]:
+        """The proof as plain data, for `python -m convproof.recheck`."""
+        return proof_term(self.theorem)
+
+
+def prove_sizes(network: Network, accepted: Accepted | None = None) -> ProvedSizes:
+    """The accepted sizes of a network, proved for all sizes at once and replayed by the second checker.
+
+    `accepted` is what the symbolic wing found, if it is known already. Raises `Undecided` with the reason where no
+    theorem is found, and `Disagreement` where it is about other sizes.
 
     >>> from convproof.architecture.notation import network
-    >>> _, exact = prove_sizes(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), "W")
-    >>> print(exact.theorem.conclusion[0], exact.sizes)
-    iff all n >= 8 with n mod 4 = 3
+    >>> print(prove_sizes(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)")).statement)
+    for all W: [1 <= W]*[0 <= W - 11] >= 1 iff [11 <= W] >= 1
     """
-    names = axis_names(network)
-    found = size_sets(network, axis)
-    place = names.index(axis) if isinstance(axis, str) else axis
-    letter = names[place]
+    general = of_any_size(network)
+    found = infer(general)
+    accepted = accepted_by(found) if accepted is None else accepted
+    for reason in accepted.undecided:
+        raise Undecided(reason)
     if len(network) > MOST_LAYERS:
         raise Undecided(f"a theorem of {len(network)} layers is not attempted; {MOST_LAYERS} is the limit")
-    wanted = list(dict.fromkeys(_statements(network, place, letter)))
-    parts = {"valid": [each for kind, each in wanted if kind != "exact"], "exact": [each for _, each in wanted]}
     try:
-        valid, exact = (decide((">=", ("*", 1, 1, *each), 1), letter) for each in parts.values())
+        equation, boxes, tied = _equation(general)
+        if accepted.boxes is not None and tied:
+            raise Refused(f"{written(tied[0])} is not decided")
     except Refused as error:
-        raise Undecided(f"sizes of {letter} are not proved: {error}") from None
-    for decision, sizes in zip((valid, exact), found, strict=True):
-        if decision.sizes != sizes:
-            raise Disagreement(f"sizes of {letter}: the kernel finds {decision.sizes}, the symbolic wing {sizes}.")
-    return valid, exact
+        raise Undecided(f"the accepted sizes are not proved: {error}") from None
+    boxes = [{name: box[name] for name in accepted.unknowns} for box in boxes]
+    if accepted.boxes is not None and canonical(boxes) != canonical(accepted.boxes):
+        raise Disagreement(f"the kernel finds {boxes}, the symbolic wing {accepted.boxes}.")
+    theorem = _for_all(equation, accepted.unknowns)
+    try:
+        recheck.check(json.loads(json.dumps(proof_term(theorem))))
+    except recheck.Wrong as error:
+        raise Undecided(f"the second checker does not replay the proof: {error}") from None
+    return ProvedSizes(theorem, accepted.unknowns, tuple(boxes), tuple(map(written, tied)))
 
 
-def _statements(network: Network, axis: int, letter: str) -> Iterator[tuple[str, Term]]:
-    """(kind, 1 where a layer's condition holds and else 0), in one letter for the input's size along the axis."""
-    source = network.image
-    free = replace(source, sizes=tuple(symbol("n") if i == axis else s for i, s in enumerate(source.sizes)))
-    shapes = output_shapes(network, free)
-    yield "fits", ("le", 1, ("v", letter))
-    sizes: dict[str, Term] = {}
-    law = cache(_law)
-    for node in network:
-        inputs = tuple(_with_letter(shapes[name], axis, f"m{k}") for k, name in enumerate(node.operands))
-        asked, output = law(node.layer, inputs, axis)
-        values = {f"m{k}": sizes[name] for k, name in enumerate(node.operands) if name in sizes}
-        values["n"] = ("v", letter)
-        yield from ((kind, substitute(_holds(kind, value), values)) for kind, value in asked)
-        if len(shapes[node.name]) > 1:
-            along = output[1 + axis] if node.operands else symbol("n")
-            sizes[node.name] = substitute(term(along), values)
+def _for_all(equation: Theorem, unknowns: Sequence[str]) -> Theorem:
+    """From net = set: for all unknowns, net >= 1 iff set >= 1."""
+    _, net, accepted = equation.conclusion
+    here, there = (">=", net, 1), (">=", accepted, 1)
+    forward = certificate(there, [kernel.assume(here), equation], [(1, [0]), (-1, [1])])
+    backward = certificate(here, [kernel.assume(there), equation], [(1, [0]), (1, [1])])
+    return functools.reduce(kernel.generalize, reversed(unknowns), kernel.equivalent(forward, backward))
 
 
-def _with_letter(shape: Shape, axis: int, letter: str) -> Shape:
-    """The shape with a letter for its size along the axis; that of a vector as it is."""
-    return tuple(symbol(letter) if len(shape) > 1 and i == 1 + axis else n for i, n in enumerate(shape))
+def _equation(network: Network) -> tuple[Theorem, Boxes, list[Term]]:
+    """|- all that is demanded = being in one of the boxes, times what is tied; the boxes; and what is tied."""
+    unknowns = unknowns_of(network)
+    names = {letter: f"n{number}'" for number, letter in enumerate(unknowns)}  # so that no name means something here
+    own = {names[letter]: ("v", name) for letter, name in unknowns.items()}
+    try:
+        equation, boxes, tied = _solved(conditions(infer(network), names), list(names.values()))
+    except Refused:
+        if len(unknowns) > 1 or len(network.image.sizes) == 1:
+            raise
+        return _on_the_diagonal(network)
+    named = [{own[letter][1]: sizes for letter, sizes in box.items()} for box in boxes]
+    return kernel.instantiate(equation, own), named, [substitute(each, own) for each in tied]
 
 
-def _law(layer: Layer, inputs: tuple[Shape, ...], axis: int) -> tuple[tuple[tuple[str, Size], ...], Shape]:
-    """What the layer asks of its inputs, and its output's shape."""
-    output = output_shape(layer, *inputs)
-    return conditions(layer, inputs, output, axis), output
+def _on_the_diagonal(network: Network) -> tuple[Theorem, Boxes, list[Term]]:
+    """The same for one letter on several axes, from the theorem on axes of their own."""
+    apart = of_any_size(network, letters=True)
+    equation, boxes, tied = _equation(apart)
+    ((letter, name),) = unknowns_of(network).items()
+    values: dict[str, Any] = {}
+    for axis, n in zip(unknowns_of(apart).values(), network.image.sizes, strict=True):
+        if not (isinstance(n, int) or str(n) == name):
+            raise Refused(f"a size of {n} is more than the letter {letter}")
+        values[axis] = n if isinstance(n, int) else ("v", name)
+    here = kernel.instantiate(equation, values)
+    fixed = {axis: n for axis, n in values.items() if isinstance(n, int)}
+    inside = [box for box in boxes if all(n in box[axis] for axis, n in fixed.items())]
+    sets = [functools.reduce(lambda a, b: a & b, (s for axis, s in box.items() if axis not in fixed)) for box in inside]
+    joined = functools.reduce(lambda a, b: a | b, sets, SizeSet((), 1, 1, ()))
+    left = [
+        (low, ("*", rest, *(membership(s, ("v", name)) for s in others)))
+        for box in inside
+        for first, *others in [[s for axis, s in box.items() if axis not in fixed]]
+        for low, rest in parts_of(first, ("v", name))
+    ]
+    single = by_period(name, left, parts_of(joined, ("v", name)))
+    found = [{name: joined}] if joined else []
+    bound = [substitute(each, values) for each in tied]
+    target = boxes_term(found, [name], bound)
+    sum_of_both = equals(here.conclusion[1], target, here, _scaled(single, bound)) if bound else None
+    return sum_of_both or equals(here.conclusion[1], target, here, single), found, bound
 
 
-def _holds(kind: str, value: Size) -> Term:
-    """1 where a condition holds, else 0."""
-    if kind == "fits":
-        return ("le", 0, term(value))
-    equal = ("is", term(value), 0)
-    return ("+", 1, ("*", -1, equal)) if kind == "differs" else equal
+def _scaled(equation: Theorem, factors: Sequence[Term]) -> Theorem:
+    _, a, b = equation.conclusion
+    return certificate(("=", ("*", a, *factors), ("*", b, *factors)), [equation], [(("*", 1, *factors), [0])])
+
+
+# --- what is demanded -------------------------------------------------------------------------------------------------
+
+
+def _solved(demanded: Sequence[Condition], letters: Sequence[str]) -> tuple[Theorem, Boxes, list[Term]]:
+    """|- the product of all conditions = being in one of the boxes, times what is tied."""
+    alone: dict[str, list[Term]] = {letter: [] for letter in letters}
+    several: list[Condition] = []
+    plain: list[Term] = []  # what has no letter, so that it never holds
+    for each in demanded:
+        among = free(each.term)
+        if len(among) == 1:
+            alone[next(iter(among))].append(each.term)
+        else:
+            (several.append(each) if among else plain.append(each.term))
+    box, equations = {}, []
+    for letter in letters:
+        rest = ("*", 1, *alone[letter]) if alone[letter] else 1
+        box[letter] = where(letter, ("*", ("le", 1, ("v", letter)), rest))
+        equations.append(by_period(letter, [(1, rest)], parts_of(box[letter], ("v", letter))))
+    net = ("*", *(("le", 1, ("v", letter)) for letter in letters), *(each.term for each in demanded))
+    boxes = [box] if all(box.values()) and not plain else []
+    found = product(*equations) if len(equations) > 1 else equations[0]
+    sofar = ("*", 1, *(("le", 1, ("v", letter)) for letter in letters), *(t for each in alone.values() for t in each))
+    state = equals(sofar, boxes_term(boxes or [box], letters), found)
+    if not boxes:
+        others = ("*", 1, *plain, *(each.term for each in several))
+        return certificate(("=", net, 0), [state], [(others, [0])]), [], []
+    tied = []
+    for each in several:
+        if each.product is None:
+            tied.append(each.term)
+            continue
+        state, boxes = _with_product(state, boxes, letters, each)
+    target = boxes_term(boxes, letters, tied)
+    return certificate(("=", net, target), [state], [(("*", 1, *tied), [0])]), boxes, tied
+
+
+def _with_product(state: Theorem, boxes: Boxes, letters: Sequence[str], each: Condition) -> tuple[Theorem, Boxes]:
+    """From t = being in one of the boxes: t times the condition = being in one of the boxes in which it holds."""
+    assert each.product is not None  # for the type checker
+    among = [letter for letter, _ in each.product.factors]
+    others = [letter for letter in letters if letter not in among]
+    found: Boxes = []
+    premises, products = [state], [(each.term, [0])]
+    for box in boxes:
+        inside, lemma = taken_apart({letter: box[letter] for letter in among}, each.product, each.product.number)
+        rest = box_term(box, others) if others else 1
+        found += [{**box, **part} for part in inside]
+        products.append((rest, [len(premises)]))
+        premises.append(lemma)
+    found.sort(key=lambda box: [next(iter(box[letter])) for letter in letters])
+    goal = ("=", ("*", state.conclusion[1], each.term), boxes_term(found, letters))
+    return certificate(goal, premises, products), found

@@ -1,5 +1,6 @@
 """Comparisons of functions of one natural number that repeat up to their rise: one period decides them."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,11 @@ def holds(formula: Any, letter: str) -> bool:
     return all(value(n) == 1 for n in range(start + length))
 
 
+def forget() -> None:
+    """Forgets the atoms of the last proof."""
+    _atom_cycle.cache_clear()
+
+
 def _cycle(a: Poly, letter: str) -> Cycle:
     work = 3 + sum(len(monomial) ** 2 for monomial in a)
     spend(10 * work)
@@ -33,9 +39,14 @@ def _cycle(a: Poly, letter: str) -> Cycle:
         for own, rise in [(own, rise) for _, own, rise, _ in factors if rise]:
             rises += c * rise * (length // own) * _constant(steady, range(start, start + length))
 
+    known: dict[int, int] = {}
+
     def value(n: int) -> int:
+        if n in known:
+            spend()
+            return known[n]
         spend(work)
-        total = sum(c * math.prod(factor(n) for *_, factor in factors) for c, factors in products)
+        total = known[n] = sum(c * math.prod(factor(n) for *_, factor in factors) for c, factors in products)
         require(abs(total) <= LARGEST, "a number becomes too large")
         return total
 
@@ -50,7 +61,9 @@ def _constant(factors: list[Callable[[int], int]], sizes: range) -> int:
     return product
 
 
+@functools.cache
 def _atom_cycle(atom: int, letter: str) -> Cycle:
+    """The same of an atom; it is worked out once in a proof."""
     before, parts = atom_parts(atom)
     if before == ("v", letter):
         return 0, 1, 1, lambda n: n

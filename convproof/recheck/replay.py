@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from convproof.recheck import polynomials, printing, terms
+from convproof.recheck import periods, polynomials, printing, terms
 from convproof.recheck.polynomials import formed, read_formula
 from convproof.recheck.rules import Sequent, follows
 from convproof.recheck.terms import Wrong, plain, require
@@ -47,6 +47,7 @@ def statement(proof: Any) -> str:
 def _begin(proof: Any) -> None:
     terms.restart()
     polynomials.forget()
+    periods.forget()
     known = type(proof) is dict and {"hypotheses", "conclusion", "steps"} <= proof.keys()
     require(known and type(proof["steps"]) is list, "no proof term")
 

@@ -1,20 +1,22 @@
-"""Sizes, costs, receptive fields and size sets in numbers and letters."""
+"""Sizes, costs, receptive fields and accepted sizes in numbers and letters."""
 
+from convproof.symbolic.accepted import Accepted, accepted_sizes
 from convproof.symbolic.analysis import Analysis, Row, Totals, analyze
-from convproof.symbolic.conditions import output_shapes, size_sets
 from convproof.symbolic.costs import biases, macs, parameters, values, weights
 from convproof.symbolic.field import Field, receptive_field
 from convproof.symbolic.floordiv import FloorDiv, floordiv, normal, size, symbol, symbols
-from convproof.symbolic.shapes import output_shape
+from convproof.symbolic.shapes import output_shape, output_shapes
 from convproof.symbolic.sizesets import SizeSet, where_at_least, where_zero
 
 __all__ = [
+    "Accepted",
     "Analysis",
     "Field",
     "FloorDiv",
     "Row",
     "SizeSet",
     "Totals",
+    "accepted_sizes",
     "analyze",
     "biases",
     "floordiv",
@@ -25,7 +27,6 @@ __all__ = [
     "parameters",
     "receptive_field",
     "size",
-    "size_sets",
     "symbol",
     "symbols",
     "values",

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 import sympy
 
-from convproof.architecture import (
-    MERGES,
-    Activation,
-    ChannelShuffle,
-    Conv,
-    ConvTranspose,
-    GroupNorm,
-    Layer,
-    Network,
-    Node,
-    PixelShuffle,
-    Slice,
-    Unknown,
-)
-from convproof.architecture.layers import letters
-from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.symbolic import costs, window
-from convproof.symbolic.conditions import WINDOWED, at, axis_names, known_shapes, of_any_size, size_sets
-from convproof.symbolic.field import Fields, operands_seen, receptive_field
-from convproof.symbolic.floordiv import Size, floordiv, normal, size, total
-from convproof.symbolic.shapes import Shape, agreeing, block_size, placed_axes
+from convproof.architecture import Activation, Layer, Network, Node, Unknown, letters
+from convproof.errors import Disagreement, ShapeError, SpecError
+from convproof.symbolic import costs
+from convproof.symbolic.accepted import Accepted, accepted_by
+from convproof.symbolic.field import Fields
+from convproof.symbolic.field import fields as receptive_fields
+from convproof.symbolic.floordiv import Size, floordiv, normal, total
+from convproof.symbolic.shapes import Inference, Shape, at, axis_names, infer, of_any_size
 from convproof.symbolic.sizesets import SizeSet
 
 MAX_LETTERS = 16
@@ -41,20 +28,21 @@ class Row:
 
     From an operation on of which nothing is known everything is None. `receptive_field`, `jump` and `offset` hold one
     entry per spatial axis of the input; they are None also from a merge on whose branches move at different paces.
-    Output o can depend on no position before offset + jump*o and on at most `receptive_field` positions; below a
-    transposed conv, where the number differs from output to output, jump and offset may be fractions.
+    Output o can depend on no position before offset + jump*o and on at most `receptive_field` positions; where that
+    is not `receptive_field_exact`, it is a bound.
     """
 
     name: str
     op: str
-    output: Shape | None
-    params: Size | None
-    weights: Size | None
-    macs: Size | None
-    values: Size | None
-    receptive_field: tuple[Size, ...] | None
-    jump: tuple[Size, ...] | None
-    offset: tuple[Size, ...] | None
+    output: Shape | None = None
+    params: Size | None = None
+    weights: Size | None = None
+    macs: Size | None = None
+    values: Size | None = None
+    receptive_field: tuple[Size, ...] | None = None
+    jump: tuple[Size, ...] | None = None
+    offset: tuple[Size, ...] | None = None
+    receptive_field_exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,31 +57,64 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """Why the given image is not taken: the layer that refuses it, the error, and the nearest sizes that are taken, by
+    unknown; any combination of these is.
+    """
+
+    layer: str
+    reason: str
+    nearest: dict[str, tuple[int, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as data."""
+        return {"layer": self.layer, "reason": self.reason, "nearest": {n: list(m) for n, m in self.nearest.items()}}
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What a network costs and sees, and which inputs fit. Sizes are ints or expressions in the letters of the network.
 
-    `valid_sizes` and `exact_sizes` hold a set per input axis, or None where it is undecided; `undecided` says why.
-    `misfits` names the strides that leave a remainder at the given input, `refused` the layers that do not take it
-    (from which on everything is None), `requires` what the letters must satisfy.
+    `accepted` is the set of all sizes at which it runs. `misfits` names the strides that leave a remainder at the given
+    input, `refused` says why the given input is not taken (from which layer on everything is None), `requires` what
+    letters must satisfy.
     """
 
     rows: tuple[Row, ...]
     totals: Totals
-    valid_sizes: dict[str, SizeSet | None]
-    exact_sizes: dict[str, SizeSet | None]
+    accepted: Accepted
     misfits: tuple[str, ...]
-    requires: tuple[str, ...]
     undecided: tuple[str, ...]
-    refused: tuple[str, ...] = ()
+    refused: Refused | None
+    given: Inference
+    """Shape inference at the given input."""
+    everywhere: Inference
+    """Shape inference on an image of any size."""
 
     @property
-    def fits(self) -> bool:
-        """Whether no stride leaves a remainder at the given input, and some input fits without remainder at all.
+    def valid_sizes(self) -> dict[str, SizeSet | None]:
+        """The accepted sizes of each unknown, where one box says it all; else None."""
+        return self.accepted.valid
+
+    @property
+    def exact_sizes(self) -> dict[str, SizeSet | None]:
+        """Those at which moreover no stride leaves a remainder."""
+        return self.accepted.exact
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What letters must satisfy that the accepted sizes do not say."""
+        return self.accepted.requires
+
+    def fits(self, exact: bool = False) -> bool:
+        """Whether the given input is taken, and some input is at all; `exact`: moreover without a remainder.
 
         What is undecided counts as fitting.
         """
-        nowhere = any(found is not None and not (found.below or found.residues) for found in self.exact_sizes.values())
-        return not (self.misfits or self.refused or nowhere)
+        if self.refused is not None or self.accepted.empty:
+            return False
+        nowhere = any(found is not None and not found for found in self.exact_sizes.values())
+        return not (exact and (self.misfits or nowhere))
 
     def to_json(self) -> dict[str, Any]:
         """What `convproof net --format json` says of any network."""
@@ -101,21 +122,36 @@ class Analysis:
             "schema": "convproof/1",
             "layers": [{f.name: plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows],
             "totals": {f.name: plain(getattr(self.totals, f.name)) for f in fields(self.totals)},
-            "valid_sizes": {axis: found and found.to_json() for axis, found in self.valid_sizes.items()},
-            "exact_sizes": {axis: found and found.to_json() for axis, found in self.exact_sizes.items()},
+            "accepted_sizes": self.accepted.to_json(),
+            "valid_sizes": {
+                name: None if found is None else found.to_json() for name, found in self.valid_sizes.items()
+            },
+            "exact_sizes": {
+                name: None if found is None else found.to_json() for name, found in self.exact_sizes.items()
+            },
             "misfits": list(self.misfits),
-            "refused": list(self.refused),
+            "refused": self.refused and self.refused.to_json(),
             "requires": list(self.requires),
             "undecided": list(self.undecided),
         }
 
 
-def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None = None, strict: bool = True) -> Analysis:
-    """Sizes, costs, fields and fitting inputs of a network, in numbers or letters.
+def _sets(found: Mapping[str, SizeSet | None]) -> dict[str, Any]:
+    return {name: None if sizes is None else sizes.to_json() for name, sizes in found.items()}
+
+
+def analyze(
+    network: Network,
+    parameters: Mapping[str, tuple[str, ...]] | None = None,
+    strict: bool = True,
+    at_one_size: Sequence[str] = (),
+) -> Analysis:
+    """Sizes, costs, fields and accepted inputs of a network, in numbers or letters.
 
     `parameters` names the stored parameters of layers; those that several layers use count once in the totals. Raises a
-    `ConvproofError` that names the layer where a window does not fit or shapes do not go together. Unless `strict`, an
-    input of a size that the network does not take is `refused` instead; what no size would mend is raised.
+    `ConvproofError` that names the layer where a window does not fit or shapes do not go together; unless `strict`, an
+    input that the network does not take is `refused` instead. `at_one_size` says why the network is what it is for the
+    given input only; then nothing is known of other sizes.
 
     >>> from convproof.architecture.notation import network
     >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
@@ -123,34 +159,41 @@ def analyze(network: Network, parameters: Mapping[str, tuple[str, ...]] | None =
     ((12, 16, 16), 31066)
     """
     _check_letters(network)
-    undecided: list[str] = []
-    refused: list[str] = []
-    shapes = known_shapes(network, undecided, refused=None if strict else refused)
-    sized = of_any_size(network) if refused else network
-    if refused:
-        try:
-            known_shapes(sized, [])
-        except ShapeError:  # no size would mend it
-            raise ShapeError(refused[0]) from None
-    known = [node for node in network if node.name in shapes]
-    requires = tuple(dict.fromkeys(_requirements(known, shapes)))
-    seen = _fields(known, shapes, undecided)
-    cost = cache(_costs)  # equal layers on equal shapes are worked out once
-    rows = tuple(_row(node, shapes, seen.get(node.name), cost) for node in network)
-    once = tuple(_counted_once(rows, parameters or {}))
+    found, free = infer(network), of_any_size(network)
+    everywhere = found if free is network else infer(free)
+    if found.refused and strict:
+        raise ShapeError(next(iter(found.refused.values())))
+    accepted = accepted_by(everywhere)
+    if at_one_size:
+        unknown = dict.fromkeys(accepted.unknowns)
+        accepted = replace(accepted, boxes=None, exact=unknown, undecided=(*at_one_size, *accepted.undecided))
+    seen, unseen = receptive_fields(found)
+    cost = cache(costs.cost)  # equal layers on equal shapes are worked out once
+    rows = tuple(_row(node, found, seen.get(node.name), cost) for node in network)
+    undecided = dict.fromkeys((*found.undecided.values(), *accepted.undecided, *unseen))
+    totals = _totals(rows, parameters or {})
+    refused = _refused(found, accepted)
+    return Analysis(rows, totals, accepted, tuple(_misfits(found)), tuple(undecided), refused, found, everywhere)
+
+
+def _refused(found: Inference, accepted: Accepted) -> Refused | None:
+    """Why the given sizes are not taken; the set of all that are must say the same."""
+    given = dict(zip(axis_names(found.network), found.network.image.sizes, strict=True))
+    in_numbers = all(isinstance(n, int) for n in given.values())
+    if in_numbers and accepted.boxes is not None and not found.undecided and (given in accepted) == bool(found.refused):
+        raise Disagreement(
+            f"at {given} shape inference says {found.refused or 'nothing'}, the accepted sizes otherwise."
+        )
+    for layer, error in found.refused.items():
+        return Refused(layer, error, accepted.nearest(given) if in_numbers else {})
+    return None
+
+
+def _totals(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]) -> Totals:
+    once = tuple(_counted_once(rows, parameters))
     sums = {f: total(n for row in once if (n := getattr(row, f)) is not None) for f in ("params", "weights")}
     sums |= {f: total(n for row in rows if (n := getattr(row, f)) is not None) for f in ("macs", "values")}
-    valid: dict[str, SizeSet | None] = {}
-    exact: dict[str, SizeSet | None] = {}
-    for axis, name in enumerate(axis_names(network)):
-        try:
-            valid[name], exact[name] = size_sets(sized, axis)
-        except Undecided as error:
-            valid[name] = exact[name] = None
-            undecided.append(f"sizes of {name}: {error}")
-    totals = Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
-    misfits = tuple(_misfits(network, known, shapes))
-    return Analysis(rows, totals, valid, exact, misfits, requires, tuple(undecided), tuple(refused))
+    return Totals(**sums, bytes=normal(costs.BYTES_PER_VALUE * sums["values"]))
 
 
 def _counted_once(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]) -> Iterator[Row]:
@@ -167,48 +210,22 @@ def _counted_once(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]
         yield row
 
 
-def _fields(nodes: Iterable[Node], shapes: dict[str, Shape], undecided: list[str]) -> dict[str, Fields | None]:
-    """The receptive field of every layer; None where there is no single one, with the reason in `undecided`."""
-    seen: dict[str, Fields | None] = {}
-    for node in nodes:
-        operands = [field for name in operands_seen(node) if (field := seen[name]) is not None]
-        try:
-            with at(node):
-                whole = len(operands) == len(operands_seen(node))
-                inputs = [shapes[name] for name in node.operands]
-                seen[node.name] = receptive_field(node.layer, operands, inputs) if whole else None
-        except Undecided as error:
-            undecided.append(f"receptive field from {error}")
-            seen[node.name] = None
-    return seen
-
-
-def _costs(layer: Layer, *inputs: Shape) -> tuple[Size, Size, Size, Size]:
-    """Parameters, weights, multiply-adds and activation values of a layer."""
-    return (
-        costs.parameters(layer, *inputs),
-        costs.weights(layer, *inputs),
-        costs.macs(layer, *inputs),
-        costs.values(layer, *inputs),
-    )
-
-
-def _row(node: Node, shapes: dict[str, Shape], seen: Fields | None, cost: Callable[..., tuple[Size, ...]]) -> Row:
-    if node.name not in shapes:
-        return Row(node.name, _op(node.layer), *(None for _ in fields(Row)[2:]))
+def _row(node: Node, found: Inference, seen: Fields | None, cost: Callable[..., costs.Cost]) -> Row:
+    if node.name not in found.shapes:
+        return Row(node.name, _op(node.layer))
     with at(node):
-        params, weights, macs, values = cost(node.layer, *(shapes[name] for name in node.operands))
+        output = found.shapes[node.name]
+        spent = cost(node.layer, output, *found.inputs(node))
+        params = normal(spent.weights + spent.biases)
+        row = (node.name, _op(node.layer), output, params, spent.weights, spent.macs, spent.values)
+        if seen is None:
+            return Row(*row)
         return Row(
-            name=node.name,
-            op=_op(node.layer),
-            output=shapes[node.name],
-            params=params,
-            weights=weights,
-            macs=macs,
-            values=values,
-            receptive_field=seen and tuple(_whole(field.size) for field in seen),
-            jump=seen and tuple(field.jump for field in seen),
-            offset=seen and tuple(field.offset for field in seen),
+            *row,
+            tuple(field.size if field.exact else _whole(field.size) for field in seen),
+            tuple(field.jump for field in seen),
+            tuple(field.offset for field in seen),
+            all(field.exact for field in seen),
         )
 
 
@@ -220,29 +237,11 @@ def _op(layer: Layer) -> str:
 
 
 def _whole(length: Size) -> Size:
-    """The whole positions that an interval of `length` - 1 can hold; fractions arise below transposed convs."""
+    """The whole positions that an interval of `length` - 1 can hold; fractions arise in bounds."""
     try:
         return floordiv(length, 1)
     except SpecError:  # a letter in a denominator
         return length
-
-
-def _requirements(nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[str]:
-    """What letters must satisfy for the layers to go together."""
-    for node in nodes:
-        inputs = [shapes[name] for name in node.operands]
-        if isinstance(node.layer, MERGES):
-            for a, b in agreeing(node.layer, inputs):
-                if normal(a - b) != 0:
-                    yield f"{node.name}: {a} = {b}"
-        elif isinstance(node.layer, PixelShuffle) and letters(node.layer):
-            yield f"{node.name}: {block_size(node.layer, inputs[0])} divides {inputs[0][0]}"
-        elif isinstance(node.layer, Slice) and not isinstance(normal(inputs[0][0] - size(node.layer.stop)), int):
-            yield f"{node.name}: {node.layer.stop} <= {inputs[0][0]}"
-        elif isinstance(node.layer, (Conv, ConvTranspose, GroupNorm, ChannelShuffle)) and node.layer.groups != 1:
-            for channels in dict.fromkeys((inputs[0][0], getattr(node.layer, "out_channels", inputs[0][0]))):
-                if not (isinstance(node.layer.groups, int) and isinstance(channels, int)):
-                    yield f"{node.name}: {node.layer.groups} divides {channels}"
 
 
 def _check_letters(network: Network) -> None:
@@ -254,19 +253,13 @@ def _check_letters(network: Network) -> None:
         )
 
 
-def _misfits(network: Network, nodes: Iterable[Node], shapes: dict[str, Shape]) -> Iterator[str]:
+def _misfits(found: Inference) -> Iterator[str]:
     """Where a stride leaves a remainder at the given (numeric) input, in words."""
-    names = axis_names(network)
-    for node in nodes:
-        if isinstance(node.layer, WINDOWED) and any(isinstance(n, int) for n in shapes[node.operands[0]][1:]):
-            x = shapes[node.operands[0]]
-            for name, along, n in zip(names, placed_axes(node.layer, x), x[1:], strict=True):
-                left = window.remainder(along, n) if isinstance(n, int) else 0
-                if isinstance(left, int) and left > 0:
-                    yield (
-                        f"{node.name}: along {name}, stride {along.stride} leaves a remainder of {left} in "
-                        f"{n} + {along.before} + {along.after} positions"
-                    )
+    names = axis_names(found.network)
+    for node in found.known:
+        for name, demand in zip(names, found.steps[node.name].remainders, strict=False):
+            if isinstance(demand.left, int) and demand.holds() is False:
+                yield f"{node.name}: along {name}, {demand.message}"
 
 
 def plain(value: Any) -> Any:

@@ -1,26 +1,21 @@
-"""What a layer costs: weights, parameters, multiply-adds, activation values.
+"""What a layer costs: weights, biases, multiply-adds, activation values. One rule a kind; nothing for what has nothing.
 
 Conventions: `weights` leaves biases out and `parameters` counts them. A multiply-add counts once (one MAC, two FLOPs),
 and taps on padding count. ReLU, dropout, flatten and other functions of single elements work in place and keep no
-values of their own. 4 bytes a value.
+values of their own. 4 bytes a value. Where a layer says how many inputs its weights are for, these are counted.
 """
 
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import NamedTuple
 
 from convproof.architecture import (
-    Activation,
     AdaptivePool,
-    Add,
     Affine,
-    AvgPool,
     BatchNorm,
-    ChannelShuffle,
-    Concat,
     Conv,
     ConvTranspose,
-    Dropout,
     Flatten,
     GlobalPool,
     GroupNorm,
@@ -28,57 +23,106 @@ from convproof.architecture import (
     InstanceNorm,
     Layer,
     Linear,
-    LocalResponseNorm,
-    LpPool,
-    MaxPool,
-    Multiply,
-    Pad,
-    PadTo,
-    PixelShuffle,
-    PixelUnshuffle,
-    ReLU,
-    Resize,
-    Scale,
-    Slice,
-    Softmax,
+    Reshape,
     Unknown,
-    Upsample,
 )
+from convproof.architecture.behaviour import Elementwise, Merge, Pointwise, Windows
 from convproof.errors import MissingRule, Undecided
+from convproof.symbolic.constraints import product
 from convproof.symbolic.floordiv import Size, normal, size
-from convproof.symbolic.shapes import Shape, in_channels, output_shape, product
+from convproof.symbolic.shapes import Shape, output_shape, quotient
 
 BYTES_PER_VALUE = 4
 
-_Free = (
-    Input
-    | Pad
-    | Upsample
-    | PixelShuffle
-    | PixelUnshuffle
-    | Activation
-    | ChannelShuffle
-    | MaxPool
-    | AvgPool
-    | LpPool
-    | AdaptivePool
-    | GlobalPool
-    | ReLU
-    | Flatten
-    | Dropout
-    | Softmax
-    | Slice
-    | LocalResponseNorm
-    | Add
-    | Multiply
-    | Scale
-    | Resize
-    | PadTo
-    | Concat
-)
+
+class Cost(NamedTuple):
+    """Learned numbers that are multiplied and that are added, multiply-adds, and the values that the output adds."""
+
+    weights: Size = 0
+    biases: Size = 0
+    macs: Size = 0
+    values: Size = 0
 
 
 @singledispatch
+def cost(layer: Layer, output: Shape, *inputs: Shape) -> Cost:
+    """What a layer costs that makes `output` of inputs of these shapes."""
+    raise MissingRule("cost", layer)
+
+
+@cost.register
+def _(layer: Input | Windows | Pointwise | Merge | AdaptivePool | GlobalPool, output: Shape, *inputs: Shape) -> Cost:
+    return Cost(values=product(output))
+
+
+@cost.register
+def _(layer: Elementwise | Flatten | Reshape, output: Shape, x: Shape) -> Cost:
+    return Cost()
+
+
+@cost.register
+def _(layer: Conv, output: Shape, x: Shape) -> Cost:
+    weights = _filters(layer, _channels(layer.in_channels, x), layer.out_channels, x)
+    biases = size(layer.out_channels) if layer.bias else 0  # every weight is used once an output position
+    return Cost(weights, biases, normal(weights * product(output[1:])), product(output))
+
+
+@cost.register
+def _(layer: ConvTranspose, output: Shape, x: Shape) -> Cost:
+    weights = _filters(layer, _channels(layer.in_channels, x), layer.out_channels, x)
+    biases = size(layer.out_channels) if layer.bias else 0  # every weight is used once an input position
+    return Cost(weights, biases, normal(weights * product(x[1:])), product(output))
+
+
+def _filters(layer: Conv | ConvTranspose, channels: Size, filters: Size, x: Shape) -> Size:
+    taps = product(tuple(axis.kernel for axis in layer.axes(len(x) - 1)))
+    return normal(size(filters) * quotient(channels, size(layer.groups)) * taps)
+
+
+def _channels(given: Size | None, x: Shape) -> Size:
+    """How many channels the weights are for."""
+    return x[0] if given is None else size(given)
+
+
+@cost.register
+def _(layer: Linear, output: Shape, x: Shape) -> Cost:
+    units = size(layer.out_features)
+    weights = normal(units * (product(x) if layer.in_features is None else size(layer.in_features)))
+    return Cost(weights, units if layer.bias else 0, weights, units)
+
+
+@cost.register
+def _(layer: BatchNorm, output: Shape, x: Shape) -> Cost:
+    channels = _channels(layer.num_features, x)
+    return Cost(channels, channels, 0, product(output))
+
+
+@cost.register
+def _(layer: GroupNorm | InstanceNorm, output: Shape, x: Shape) -> Cost:
+    given = layer.num_channels if isinstance(layer, GroupNorm) else layer.num_features
+    channels = _channels(given, x) if layer.affine else 0
+    return Cost(channels, channels, 0, product(output))
+
+
+@cost.register
+def _(layer: Affine, output: Shape, x: Shape) -> Cost:
+    channels = _channels(layer.num_features, x)
+    return Cost(channels if layer.scale else 0, channels if layer.shift else 0, 0, product(output))
+
+
+@cost.register
+def _(layer: Unknown, output: Shape, *inputs: Shape) -> Cost:
+    raise Undecided(f"nothing is known about the operation {layer.op}")
+
+
+# --- each of them alone -----------------------------------------------------------------------------------------------
+
+
+def _cost(layer: Layer, inputs: tuple[Shape, ...]) -> Cost:
+    shapes = tuple(tuple(map(size, shape)) for shape in inputs)
+    return cost(layer, output_shape(layer, *shapes), *shapes)
+
+
 def weights(layer: Layer, *inputs: Shape) -> Size:
     """Learned numbers without biases.
 
@@ -88,79 +132,17 @@ def weights(layer: Layer, *inputs: Shape) -> Size:
     >>> weights(Conv("C", 3), ("C", "W", "W"))
     9*C**2
     """
-    raise MissingRule("weights", layer)
+    return _cost(layer, inputs).weights
 
 
-@weights.register
-def _(layer: Conv | ConvTranspose, x: Shape) -> Size:
-    taps = product(tuple(axis.kernel for axis in layer.axes(len(x) - 1)))
-    return normal(size(layer.out_channels) * in_channels(layer, x) * taps)
-
-
-@weights.register
-def _(layer: Linear, x: Shape) -> Size:
-    return normal(size(layer.out_features) * product(x))
-
-
-@weights.register
-def _(layer: BatchNorm, x: Shape) -> Size:
-    return size(x[0])
-
-
-@weights.register
-def _(layer: GroupNorm | InstanceNorm, x: Shape) -> Size:
-    return size(x[0]) if layer.affine else 0
-
-
-@weights.register
-def _(layer: Affine, x: Shape) -> Size:
-    return size(x[0]) if layer.scale else 0
-
-
-@weights.register
-def _(layer: _Free, *inputs: Shape) -> Size:
-    return 0
-
-
-@singledispatch
 def biases(layer: Layer, *inputs: Shape) -> Size:
-    """Learned numbers that are added: one a filter, unit or normalised channel.
+    """Learned numbers that are added: one a filter, unit or normalized channel.
 
     >>> from convproof.architecture import Conv
     >>> biases(Conv(96, 11, stride=4), (3, 227, 227))
     96
     """
-    raise MissingRule("biases", layer)
-
-
-@biases.register
-def _(layer: Conv | ConvTranspose, x: Shape) -> Size:
-    return size(layer.out_channels) if layer.bias else 0
-
-
-@biases.register
-def _(layer: Linear, x: Shape) -> Size:
-    return size(layer.out_features) if layer.bias else 0
-
-
-@biases.register
-def _(layer: BatchNorm, x: Shape) -> Size:
-    return size(x[0])
-
-
-@biases.register
-def _(layer: GroupNorm | InstanceNorm, x: Shape) -> Size:
-    return size(x[0]) if layer.affine else 0
-
-
-@biases.register
-def _(layer: Affine, x: Shape) -> Size:
-    return size(x[0]) if layer.shift else 0
-
-
-@biases.register
-def _(layer: _Free, *inputs: Shape) -> Size:
-    return 0
+    return _cost(layer, inputs).biases
 
 
 def parameters(layer: Layer, *inputs: Shape) -> Size:
@@ -170,10 +152,10 @@ def parameters(layer: Layer, *inputs: Shape) -> Size:
     >>> parameters(Conv(96, 11, stride=4), (3, 227, 227))
     34944
     """
-    return normal(weights(layer, *inputs) + biases(layer, *inputs))
+    found = _cost(layer, inputs)
+    return normal(found.weights + found.biases)
 
 
-@singledispatch
 def macs(layer: Layer, *inputs: Shape) -> Size:
     """Multiply-adds of conv and FC layers; 0 for the others.
 
@@ -181,30 +163,9 @@ def macs(layer: Layer, *inputs: Shape) -> Size:
     >>> macs(Linear(1000), (4096,))
     4096000
     """
-    raise MissingRule("multiply-adds", layer)
+    return _cost(layer, inputs).macs
 
 
-@macs.register
-def _(layer: Conv, x: Shape) -> Size:
-    return normal(weights(layer, x) * product(output_shape(layer, x)[1:]))  # every weight once an output position
-
-
-@macs.register
-def _(layer: ConvTranspose, x: Shape) -> Size:
-    return normal(weights(layer, x) * product(x[1:]))  # every weight once an input position
-
-
-@macs.register
-def _(layer: Linear, x: Shape) -> Size:
-    return weights(layer, x)
-
-
-@macs.register
-def _(layer: _Free | BatchNorm | GroupNorm | InstanceNorm | Affine, *inputs: Shape) -> Size:
-    return 0
-
-
-@singledispatch
 def values(layer: Layer, *inputs: Shape) -> Size:
     """Activation values that the layer's output adds.
 
@@ -212,52 +173,4 @@ def values(layer: Layer, *inputs: Shape) -> Size:
     >>> values(MaxPool(2), (64, 224, 224))
     802816
     """
-    raise MissingRule("activation values", layer)
-
-
-@values.register
-def _(layer: ReLU | Activation | Dropout | Flatten, x: Shape) -> Size:
-    return 0
-
-
-_OwnValues = (
-    Input
-    | Conv
-    | ConvTranspose
-    | Pad
-    | Upsample
-    | PixelShuffle
-    | PixelUnshuffle
-    | MaxPool
-    | AvgPool
-    | LpPool
-    | AdaptivePool
-    | GlobalPool
-    | Linear
-    | Softmax
-    | BatchNorm
-    | GroupNorm
-    | InstanceNorm
-    | Affine
-    | ChannelShuffle
-    | Slice
-    | LocalResponseNorm
-    | Add
-    | Multiply
-    | Scale
-    | Resize
-    | PadTo
-    | Concat
-)
-
-
-@values.register
-def _(layer: _OwnValues, *inputs: Shape) -> Size:
-    return product(output_shape(layer, *inputs))
-
-
-for _concern in (weights, biases, macs, values):
-
-    @_concern.register
-    def _(layer: Unknown, *inputs: Shape) -> Size:
-        raise Undecided(f"nothing is known about the operation {layer.op}")
+    return _cost(layer, inputs).values

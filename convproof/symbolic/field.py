@@ -1,68 +1,41 @@
-"""Receptive fields: which input positions an output position can depend on, along one spatial axis, over all paths.
+"""Folds over `reads`: receptive fields, alignment, what no output reads, and what a position of the image reaches.
 
 Output number o can depend only on the input positions i with
 
     offset + jump*o <= i <= offset + jump*o + size - 1,
 
-and those outside the image are padding. Below a transposed conv all three may be fractions; the interval still holds.
-Elsewhere, away from the borders, o depends on both ends. Seen from the input the same relation is the projective field,
-the outputs that a position reaches; `borders.reached` tells which of them do read it where taps lie apart.
-Source: A. Araujo, W. Norris and J. Sim, "Computing receptive fields of convolutional neural networks" (Distill, 2019);
-its effective padding is -offset.
+and those outside the image are padding. Where that is a bound, `exact` is False; elsewhere, away from the borders, o
+depends on both ends. Below an upsampling the number differs from output to output, in turn: then `phases` holds the
+first and the last position of each output of a turn, `size` is the largest number of positions, jump may be a fraction,
+and offset + jump*o is a bound of the first position alone. Source: A. Araujo, W. Norris and J. Sim, "Computing
+receptive fields of convolutional neural networks" (Distill, 2019); its effective padding is -offset.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Any
 
 import sympy
 
-from convproof.architecture import (
-    SIZED_LIKE,
-    Activation,
-    AdaptivePool,
-    Add,
-    Affine,
-    AvgPool,
-    Axis,
-    BatchNorm,
-    ChannelShuffle,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    GroupNorm,
-    Input,
-    InstanceNorm,
-    Layer,
-    Linear,
-    LocalResponseNorm,
-    LpPool,
-    MaxPool,
-    Multiply,
-    Network,
-    Node,
-    Pad,
-    PadTo,
-    PixelShuffle,
-    PixelUnshuffle,
-    ReLU,
-    Resize,
-    Scale,
-    Slice,
-    Softmax,
-    Unknown,
-    Upsample,
-)
-from convproof.errors import MissingRule, Undecided
+from convproof.architecture import Input, Layer, Network, Node, Reshape
+from convproof.architecture.behaviour import SizedLike
+from convproof.errors import SpecError, Undecided
 from convproof.symbolic import window
-from convproof.symbolic.floordiv import Size, floordiv, normal, size
-from convproof.symbolic.shapes import Shape, placed_axes
+from convproof.symbolic.floordiv import Size, floordiv, normal
+from convproof.symbolic.floordiv import size as as_size
+from convproof.symbolic.reads import Everything, Relation, Relations, Spread, Window, reads
+from convproof.symbolic.shapes import Inference, Shape, axis_names, infer
+
+MOST_PHASES, MOST_POSITIONS, MOST_PRODUCTS = 1_000, 10_000, 100
+"""The longest turn of different fields; the longest axis whose positions are told apart; how many products may make up
+one set of pixels."""
+
+Phase = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -70,30 +43,75 @@ class Field:
     """Along one axis: how many positions an output sees, how far the next output's lie, where the first one's begin.
 
     >>> stem = Field().through(-3, 7, 2).through(-1, 3, 2)  # a conv of 7, stride 2, padding 3; a pool of 3, 2, 1
-    >>> stem, stem.centre, stem.reached(100)
-    (Field(size=11, jump=4, offset=-5), 0, (24, 26))
+    >>> stem.size, stem.jump, stem.offset, stem.centre, stem.reached(100)
+    (11, 4, -5, 0, (24, 26))
     """
 
     size: Size = 1
     jump: Size = 1
     offset: Size = 0
+    exact: bool = True
+    phases: tuple[Phase | None, ...] = ()
 
     def through(self, first: Size, count: Size, step: Size) -> Field:
         """The field of a layer whose output o reads positions first + step*o and count-1 more, seen through self."""
+        return self.seen(Window(first, count, step))
+
+    def seen(self, relation: Relation) -> Field:
+        """The field of a layer with this relation, whose input has the field self."""
+        if self.phases and not relation.in_numbers:
+            return self._interval.seen(relation)
+        if isinstance(relation, Window) and not self.phases:
+            size, offset = self.size + (relation.span - 1) * self.jump, self.offset + relation.first * self.jump
+            return Field(normal(size), normal(self.jump * relation.step), normal(offset), self.exact)
+        if isinstance(relation, Everything) and not self.phases:
+            return Field(normal(self.size + (relation.count - 1) * self.jump), 0, self.offset, self.exact)
+        if relation.in_numbers and self.exact:
+            return self._in_turn(relation)
+        step, centre = relation.centre  # a bound: the interval around the middle
+        reach = _reach(relation)
+        first = normal(centre - (reach - 1) * sympy.Rational(1, 2))
         return Field(
-            normal(self.size + (count - 1) * self.jump),
+            normal(self.size + (reach - 1) * self.jump),
             normal(self.jump * step),
             normal(self.offset + first * self.jump),
+            False,
         )
+
+    def _in_turn(self, relation: Relation) -> Field:
+        """The fields of the outputs of one turn."""
+        outputs, positions = relation.period
+        turn = len(self.phases) or 1
+        times = floordiv(math.lcm(positions, turn), positions) if positions else 1
+        if outputs * times > MOST_PHASES:
+            raise Undecided(f"the fields of {outputs * times} outputs all differ; {MOST_PHASES} is the limit")
+        rise = normal(self.jump * positions * times)
+        read = (_ends(relation.inputs(o), turn) for o in range(outputs * times))
+        return _in_phases(tuple(_hull(map(self._of, each)) for each in read), rise)
+
+    def _of(self, output: int) -> Phase | None:
+        """The first and the last position that an output sees."""
+        if not self.phases:
+            first = normal(self.offset + self.jump * output)
+            return first, normal(first + self.size - 1)
+        turns, place = divmod(output, len(self.phases))
+        phase = self.phases[place]
+        rise = self.jump * len(self.phases) * turns
+        return None if phase is None else (normal(phase[0] + rise), normal(phase[1] + rise))
+
+    @property
+    def _interval(self) -> Field:
+        """A bound without phases: an interval that moves by `jump` and holds what each output sees."""
+        if not self.phases:
+            return self
+        ends = [normal(phase[1] - self.jump * o) for o, phase in enumerate(self.phases) if phase is not None]
+        end = _extreme(ends, least=False) if ends else self.offset - 1
+        return Field(normal(end - self.offset + 1), self.jump, self.offset, False)
 
     @property
     def centre(self) -> Size:
         """The middle of the first output's field, perhaps between two positions; the next one's is `jump` further."""
         return normal(self.offset + (self.size - 1) * sympy.Rational(1, 2))
-
-    def of_all(self, count: Size) -> Field:
-        """The field of `count` outputs together, which each of as many others may have in common: it does not move."""
-        return Field(normal(self.size + (count - 1) * self.jump), 0, self.offset)
 
     def reached(self, position: Size) -> tuple[Size, Size]:
         """The first and the last output that can depend on an input position: its projective field.
@@ -102,160 +120,113 @@ class Field:
         """
         if self.jump == 0:
             raise Undecided(f"every output sees the {self.size} positions from {self.offset} on")
-        last = floordiv(position - self.offset, self.jump)
-        return normal(-floordiv(self.offset + self.size - 1 - position, self.jump)), last
+        phases = self.phases or (self._of(0),)
+        turn, rise = len(phases), self.jump * len(phases)
+        outputs = [
+            (normal(o - turn * floordiv(last - position, rise)), normal(o + turn * floordiv(position - first, rise)))
+            for o, (first, last) in ((o, phase) for o, phase in enumerate(phases) if phase is not None)
+        ]
+        some = [(first, last) for first, last in outputs if not (isinstance(last - first, int) and last < first)]
+        firsts, lasts = zip(*(some or outputs[:1] or [(0, -1)]), strict=True)
+        return _extreme(firsts, least=True), _extreme(lasts, least=False)
+
+
+Fields = tuple[Field, ...]
+
+
+def _reach(relation: Relation) -> Size:
+    """An upper bound of how many positions lie between those that an output reads."""
+    if isinstance(relation, Spread):
+        return normal((window.span(relation.axis) - 1) * sympy.Integer(1) / as_size(relation.axis.stride) + 1)
+    return max(len(relation.inputs(o)) for o in range(relation.period[0])) + 1
+
+
+def _ends(positions: Sequence[int], turn: int) -> Sequence[int]:
+    """Those of evenly spaced positions that may see farthest: a turn at both ends."""
+    return positions if len(positions) <= 2 * turn else (*positions[:turn], *positions[-turn:])
+
+
+def _hull(phases: Iterable[Phase | None]) -> Phase | None:
+    """The smallest interval that holds all; None for none."""
+    known = [phase for phase in phases if phase is not None]
+    if not known:
+        return None
+    return _extreme([first for first, _ in known], least=True), _extreme([last for _, last in known], least=False)
+
+
+def _extreme(values: Sequence[Size], least: bool) -> Size:
+    """The least or the largest value. Raises `Undecided` where that depends on letters."""
+    if all(isinstance(each, int) for each in values):
+        return min(values) if least else max(values)
+    for value in dict.fromkeys(values):
+        ahead = [normal(other - value) if least else normal(value - other) for other in values]
+        if all(_is_number(n) and n >= 0 for n in ahead):
+            return value
+    raise Undecided(f"which of {', '.join(map(str, dict.fromkeys(values)))} lies farthest depends on the letters")
 
 
 def _is_number(value: Size) -> bool:
     return isinstance(value, (int, sympy.Rational))
 
 
-Fields = tuple[Field, ...]
+def _in_phases(phases: tuple[Phase | None, ...], rise: Size) -> Field:
+    """The field of outputs that see these in turn, the next turn `rise` positions further."""
+    known = {o: phase for o, phase in enumerate(phases) if phase is not None}
+    jump = normal(rise * sympy.Rational(1, len(phases)))
+    sizes = [normal(last - first + 1) for first, last in known.values()] or [0]
+    offsets = [normal(first - jump * o) for o, (first, _) in known.items()] or [0]
+    size, offset = _extreme(sizes, least=False), _extreme(offsets, least=True)
+    alike = len(known) == len(phases) and len(set(sizes)) == len(set(offsets)) == 1
+    return Field(size, jump, offset, True, () if alike else phases)
 
 
-@singledispatch
-def receptive_field(layer: Layer, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    """The field of a layer's output per spatial axis, from the fields and the shapes of its operands.
+# --- receptive fields -------------------------------------------------------------------------------------------------
+
+
+def receptive_field(layer: Layer, fields: Sequence[Fields], shapes: Sequence[Shape], output: Shape = ()) -> Fields:
+    """The field of a layer's output per spatial axis, from the fields and shapes of its operands, and its own shape.
 
     A vector (after `Flatten` or `Linear`) is one output that sees what all its inputs see together.
 
     >>> from convproof.architecture import Conv
-    >>> receptive_field(Conv(8, 3), [(Field(size=3),)], [(8, 30)])
-    (Field(size=5, jump=1, offset=0),)
+    >>> receptive_field(Conv(8, 3), [(Field(size=3),)], [(8, 30)])[0].size
+    5
     """
-    raise MissingRule("receptive field", layer)
+    if isinstance(layer, Input):
+        return (Field(),) * len(layer.sizes)
+    compared = shapes if isinstance(layer, Reshape) else (*shapes, output)
+    if {len(shape) - 1 for shape in compared} - {0, -1, len(fields[0])}:
+        return _on_other_axes(layer, fields)
+    relations = _relations(layer, tuple(shapes), output, len(fields[0]))
+    seen = [_through(each, own) for each, own in zip(fields, relations, strict=False) if own is not None]
+    extents = output[1:] or (1,) * len(seen[0])
+    if len(seen) == 1:
+        return tuple(_alone(field) if output and n == 1 else field for field, n in zip(seen[0], extents, strict=True))
+    return tuple(_union(layer, axis, n) for axis, n in zip(zip(*seen, strict=True), extents, strict=True))
 
 
-@receptive_field.register
-def _(layer: Input, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    return tuple(Field() for _ in layer.sizes)
+@lru_cache(maxsize=8192)
+def _relations(layer: Layer, shapes: tuple[Shape, ...], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+    return reads(layer, shapes, output, rank)
 
 
-@receptive_field.register
-def _(layer: Conv | MaxPool | AvgPool | LpPool | Pad, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    if isinstance(layer, Pad) and layer.mode != "zeros":
-        raise Undecided(f"Pad: what {layer.mode} puts at the border reads the image again")
-    return tuple(
-        field.through(window.position(axis, 0, 0), window.span(axis), size(axis.stride))
-        for field, axis in zip(fields[0], placed_axes(layer, shapes[0]), strict=True)
-    )
+def _on_other_axes(layer: Layer, fields: Sequence[Fields]) -> Fields:
+    """The field of a layer whose axes are not those of the image: known where all outputs see the same."""
+    if any(field.jump != 0 for each in fields for field in each):
+        raise Undecided(f"{type(layer).__name__}: its axes are not those of the image")
+    return tuple(_union(layer, axis, 1) for axis in zip(*fields, strict=True))
 
 
-@receptive_field.register
-def _(layer: ConvTranspose, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    return tuple(
-        _between(f, axis, window.transposed_reach(axis))
-        for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True)
-    )
+def _through(fields: Fields, relations: Relations) -> Fields:
+    return tuple(field.seen(relation) for field, relation in zip(fields, relations, strict=True))
 
 
-@receptive_field.register
-def _(layer: AdaptivePool, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    pairs = zip(shapes[0][1:], map(size, layer.sizes(len(fields[0]))), strict=True)
-    return tuple(field.through(*_adaptive(*pair)) for field, pair in zip(fields[0], pairs, strict=True))
-
-
-def require_known(layer: Upsample | Resize) -> None:
-    """Raises `Undecided` for an interpolation of which nothing is known."""
-    if layer.mode == "other":
-        raise Undecided(f"{type(layer).__name__}: which positions its interpolation reads is not known")
-
-
-def _adaptive(n: Size, m: Size) -> tuple[Size, Size, Size]:
-    """first, count and step of m windows that cover n positions."""
-    if m == 1:
-        return 0, n, 1
-    if not (isinstance(n, int) and isinstance(m, int)):
-        raise Undecided(f"AdaptivePool: what {m} windows over {n} positions cover is known only in numbers")
-    step, early = sympy.Rational(n, m), 1 - sympy.Rational(math.gcd(n, m), m)  # the floor of step*o to the ceiling
-    return normal(-early), normal(step + 2 * early), normal(step)  # of step*(o + 1)
-
-
-@receptive_field.register
-def _(layer: PixelUnshuffle, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    factor = size(layer.downscale_factor)
-    return tuple(field.through(0, factor, factor) for field in fields[0])
-
-
-@receptive_field.register
-def _(layer: PixelShuffle, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    axes = layer.axes(len(fields[0]))
-    return tuple(_between(f, axis, window.transposed_reach(axis)) for f, axis in zip(fields[0], axes, strict=True))
-
-
-@receptive_field.register
-def _(layer: Upsample, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    require_known(layer)
-    reach = window.transposed_reach if layer.mode == "nearest" else window.interpolated_reach
-    return tuple(_between(f, axis, reach(axis)) for f, axis in zip(fields[0], layer.axes(len(fields[0])), strict=True))
-
-
-def _between(field: Field, axis: Axis, reach: tuple[Size, Size]) -> Field:
-    """The field of outputs that move by 1/stride, where output 0 reads from the first to the last of `reach`."""
-    first, last = reach
-    return field.through(first, last - first + 1, sympy.Integer(1) / size(axis.stride))
-
-
-@receptive_field.register
-def _(layer: GlobalPool | Linear | Flatten, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    spatial = shapes[0][1:] or tuple(1 for _ in fields[0])
-    return tuple(field.through(0, n, 1) for field, n in zip(fields[0], spatial, strict=True))
-
-
-@receptive_field.register
-def _(
-    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | Affine | ChannelShuffle | Slice | LocalResponseNorm,
-    fields: list[Fields],
-    shapes: list[Shape],
-) -> Fields:
-    return fields[0]
-
-
-@receptive_field.register
-def _(layer: GroupNorm | InstanceNorm, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    extents = shapes[0][1:] or tuple(1 for _ in fields[0])
-    return tuple(field.of_all(n) for field, n in zip(fields[0], extents, strict=True))
-
-
-@receptive_field.register
-def _(layer: Unknown, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    raise Undecided(f"nothing is known about the operation {layer.op}")
-
-
-@receptive_field.register
-def _(layer: Add | Multiply | Scale | Concat, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    extents = shapes[0][1:] or tuple(1 for _ in fields[0])
-    if isinstance(layer, Scale):  # every output sees what the factors see
-        fields = [fields[0], *(tuple(field.of_all(1) for field in each) for each in fields[1:])]
-    return tuple(_union(layer, axis, n) for axis, n in zip(zip(*fields, strict=True), extents, strict=True))
-
-
-@receptive_field.register
-def _(layer: Resize, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    pairs = zip(shapes[0][1:], shapes[1][1:], strict=True)
-    return tuple(f.through(*_resized(layer, *pair)) for f, pair in zip(fields[0], pairs, strict=True))
-
-
-def _resized(layer: Resize, n: Size, m: Size) -> tuple[Size, Size, Size]:
-    """first, count and step of m positions that are made of n."""
-    require_known(layer)
-    if not (isinstance(n, int) and isinstance(m, int)):
-        raise Undecided(f"Resize: how far the outputs lie apart, {n} to {m}, is known only in numbers")
-    step = sympy.Rational(n, m)
-    if layer.mode == "nearest":  # the floor of step*o
-        return normal(sympy.Rational(1, m) - 1), normal(2 - sympy.Rational(1, m)), normal(step)
-    return normal(step / 2 - sympy.Rational(3, 2)), 3, normal(step)  # less than one away from step*(o + 1/2) - 1/2
-
-
-@receptive_field.register
-def _(layer: PadTo, fields: list[Fields], shapes: list[Shape]) -> Fields:
-    before = (floordiv(normal(m - n), 2) for n, m in zip(shapes[0][1:], shapes[1][1:], strict=True))
-    return tuple(field.through(normal(-each), 1, 1) for field, each in zip(fields[0], before, strict=True))
-
-
-def operands_seen(node: Node) -> tuple[str, ...]:
-    """The operands of a node whose values it takes."""
-    return node.operands[:1] if isinstance(node.layer, SIZED_LIKE) else node.operands
+def _alone(field: Field) -> Field:
+    """The field of a single output."""
+    if not field.phases:
+        return field
+    first, last = field.phases[0] or (field.offset, field.offset - 1)
+    return Field(normal(last - first + 1), field.jump, first, field.exact)
 
 
 def _union(layer: Layer, fields: tuple[Field, ...], extent: Size) -> Field:
@@ -263,69 +234,226 @@ def _union(layer: Layer, fields: tuple[Field, ...], extent: Size) -> Field:
 
     Where one does not move, all outputs see what each of them sees.
     """
+    first, *others = fields
+    if all(other == first for other in others):
+        return first
     if any(field.jump == 0 for field in fields):
-        fields = tuple(field.of_all(extent) for field in fields)
-    elif extent != 1 and any(normal(field.jump - fields[0].jump) != 0 for field in fields):
+        fields = tuple(field.seen(Everything(extent)) if field.jump != 0 else field for field in fields)
+    elif extent != 1 and any(normal(field.jump - first.jump) != 0 for field in others):
         jumps = ", ".join(str(field.jump) for field in fields)
         raise Undecided(
             f"{type(layer).__name__}: the branches move by different steps ({jumps}), so no single field describes the "
             "merge"
         )
-    first = _largest(layer, [normal(-field.offset) for field in fields])
-    end = _largest(layer, [normal(field.offset + field.size) for field in fields])
-    return Field(normal(first + end), fields[0].jump, normal(-first))
+    exact = all(field.exact for field in fields)
+    fields = fields if exact else tuple(field._interval for field in fields)
+    turn = math.lcm(*(len(field.phases) or 1 for field in fields))
+    try:
+        if turn > 1:
+            found = tuple(_hull(field._of(o) for field in fields) for o in range(turn))
+            return _in_phases(found, normal(first.jump * turn))
+        start = _extreme([field.offset for field in fields], least=True)
+        end = _extreme([normal(field.offset + field.size) for field in fields], least=False)
+    except Undecided as error:
+        raise Undecided(f"{type(layer).__name__}: {error}") from None
+    return Field(normal(end - start), fields[0].jump, start, exact)
 
 
-def _largest(layer: Layer, values: list[Size]) -> Size:
-    """The value that exceeds the others by numbers. Raises `Undecided` where that hangs on letters."""
-    for value in values:
-        ahead = [normal(value - other) for other in values]
-        if all(_is_number(n) and n >= 0 for n in ahead):
-            return value
-    shown = ", ".join(map(str, dict.fromkeys(values)))
-    raise Undecided(f"{type(layer).__name__}: which of the branches sees farthest ({shown}) hangs on the letters")
+def fields(found: Inference) -> tuple[dict[str, Fields], list[str]]:
+    """The receptive field of every layer that has a single one, and why the others have none."""
+    seen: dict[str, Fields] = {}
+    undecided: list[str] = []
+    for node in found.known:
+        operands = operands_seen(node)
+        if all(name in seen for name in operands):
+            try:
+                own = [seen[name] for name in operands]
+                seen[node.name] = receptive_field(node.layer, own, found.inputs(node), found.shapes[node.name])
+            except Undecided as error:
+                undecided.append(f"receptive field from {node.name}: {error}")
+    return seen, undecided
 
 
-def alignment(network: Network, shapes: Mapping[str, Shape]) -> dict[str, bool]:
+def operands_seen(node: Node) -> tuple[str, ...]:
+    """The operands of a node whose values it takes."""
+
+    return node.operands[:1] if isinstance(node.layer, SizedLike) else node.operands
+
+
+# --- alignment --------------------------------------------------------------------------------------------------------
+
+
+def alignment(found: Inference) -> dict[str, bool]:
     """Whether the fields of all paths from the input to a layer have one centre, at every output, by name of the layer.
 
     Where they have not, the branches of a merge before see the image shifted against each other. It is the condition
     on strides and on (size - 1)/2 - effective padding that google-research/receptive_field calls aligned. Raises
-    `Undecided` where it hangs on letters.
+    `Undecided` where it depends on letters.
 
     >>> from convproof.architecture.notation import network
-    >>> from convproof.symbolic import output_shapes
+    >>> from convproof.symbolic.shapes import infer
     >>> net = network("INPUT[32x32x1] -> { CONV3-1 | ID } ADD -> { POOL2 | CONV(K=1, F=1, S=2) } CONCAT")
-    >>> found = alignment(net, output_shapes(net))
-    >>> found["add1"], found["concat1"]
+    >>> aligned = alignment(infer(net))
+    >>> aligned["add1"], aligned["concat1"]
     (True, False)
     """
-    centres: dict[str, Fields | None] = {}
+    centres: dict[str, list[tuple[Size, Size]] | None] = {}
+    for node in found.known:
+        centres[node.name] = _centres(node, found, centres)
+    return {name: centre is not None for name, centre in centres.items()}
+
+
+def _centres(node: Node, found: Inference, known: Mapping[str, Any]) -> list[tuple[Size, Size]] | None:
+    """(step, place) of the middle of what output o sees along each axis; None where paths differ."""
+    rank = len(found.network.image.sizes)
+    if isinstance(node.layer, Input):
+        return [(1, 0)] * rank
+    output, seen = found.shapes[node.name], []
+    if len(output) - 1 not in (0, rank):
+        raise Undecided(f"{node.name}: its axes are not those of the image")
+    relations = reads(node.layer, found.inputs(node), output, rank)
+    for name, own in zip(node.operands, relations, strict=False):
+        if own is None or (len(node.operands) > 1 and all(isinstance(each, Everything) for each in own)):
+            continue  # a factor of all positions has no place
+        before = known.get(name)
+        if before is None:
+            return None
+        seen.append([_moved(*pair) for pair in zip(before, own, strict=True)])
+    extents = output[1:] or (1,) * rank
+    for axis, extent in enumerate(extents):
+        for other in seen[1:]:
+            differences = [normal(other[axis][1] - seen[0][axis][1])]
+            differences += [normal(other[axis][0] - seen[0][axis][0])] if extent != 1 else []
+            if any(_is_number(each) and each != 0 for each in differences):
+                return None
+            for each in differences:
+                if each != 0:
+                    raise Undecided(f"{node.name}: the branches are aligned only where {each} = 0")
+    return seen[0]
+
+
+def _moved(centre: tuple[Size, Size], relation: Relation) -> tuple[Size, Size]:
+    if isinstance(relation, Everything):  # every output sees all, and stays where it is
+        return centre
+    step, place = relation.centre
+    return normal(centre[0] * step), normal(centre[1] + centre[0] * place)
+
+
+# --- what outputs depend on -------------------------------------------------------------------------------------------
+
+Pixels = tuple[int, ...]
+"""A product of sets of positions, one per axis of the image; bit i of an int stands for position i."""
+
+
+def unseen(network: Network) -> dict[str, tuple[int, ...]]:
+    """The rows and columns of the image that no output depends on, by axis: dropped at the end, or between windows.
+
+    What an activation, a maximum or a slice of the channels happens to ignore is not meant. Raises `Undecided` for
+    letters, and for unknown operations.
+
+    >>> from convproof.architecture.notation import network
+    >>> unseen(network("INPUT[12x13x3] -> CONV(K=8, F=3, S=2) -> POOL2"))
+    {'H': (), 'W': (9, 10, 11)}
+    """
+    found = _in_numbers(network)
+    extents = _extents(found, network.input.name)
+    seen = _seen(found, tuple(_all(n) for n in _extents(found, network.output.name)))
+    pairs = zip(axis_names(network), extents, seen, strict=True)
+    return {axis: _members(_all(n) & ~positions) for axis, n, positions in pairs}
+
+
+def reached(network: Network, axis: str, position: int) -> tuple[int, ...]:
+    """The rows (or columns) of the output that depend on a row of the image: its projective field, exactly.
+
+    >>> from convproof.architecture.notation import network
+    >>> reached(network("INPUT[32x32x1] -> CONV(K=1, F=3, D=2) -> POOL2"), "H", 10)
+    (3, 4, 5)
+    """
+    names, found = axis_names(network), _in_numbers(network)
+    sizes = _extents(found, network.input.name)
+    if axis not in names or not 0 <= position < sizes[names.index(axis)]:
+        raise SpecError(
+            f"{axis}={position} is no row or column of the image {network.image.sizes} ({', '.join(names)})"
+        )
+    place, extents = names.index(axis), _extents(found, network.output.name)
+    whole = [_all(n) for n in extents]
+    rows = ((*whole[:place], 1 << row, *whole[place + 1 :]) for row in range(extents[place]))
+    return tuple(o for o, row in enumerate(rows) if _seen(found, row)[place] >> position & 1)
+
+
+def _in_numbers(network: Network) -> Inference:
+    found = infer(network)
+    for reason in (*found.refused.values(), *found.undecided.values()):
+        raise Undecided(reason)
     for node in network:
-        fields = [field for name in operands_seen(node) if (field := centres[name]) is not None]
-        inputs = [shapes[name] for name in node.operands]
-        if len(fields) < len(operands_seen(node)) or not _coincide(node, fields, shapes[node.name]):
-            centres[node.name] = None
-        else:
-            in_place = len(fields) > 1 or isinstance(
-                node.layer, (GroupNorm, InstanceNorm)
-            )  # outputs stay where they are
-            whole = fields[0] if in_place else receptive_field(node.layer, fields, inputs)
-            centres[node.name] = tuple(Field(1, field.jump, field.centre) for field in whole)
-    return {name: found is not None for name, found in centres.items()}
+        if len(found.shapes[node.name]) - 1 not in (0, len(network.image.sizes)):
+            raise Undecided(f"{node.name}: its axes are not those of the image")
+        for n in _extents(found, node.name):
+            if not (isinstance(n, int) and n <= MOST_POSITIONS):
+                raise Undecided(
+                    f"{node.name}: positions are told apart in up to {MOST_POSITIONS}, not {n}, along an axis"
+                )
+    return found
 
 
-def _coincide(node: Node, fields: list[Fields], shape: Shape) -> bool:
-    """Whether all operands have the same centres; a single output has no pace, and factors have no place."""
-    if isinstance(node.layer, Scale):
-        return True
-    apart = [normal(a.centre - b.centre) for other in fields[1:] for a, b in zip(fields[0], other, strict=True)]
-    for axis, extent in enumerate(shape[1:]):
-        if extent != 1:
-            apart += [normal(other[axis].jump - fields[0][axis].jump) for other in fields[1:]]
-    if any(_is_number(difference) and difference != 0 for difference in apart):
-        return False
-    for difference in apart:
-        if difference != 0:
-            raise Undecided(f"{node.name}: the branches are aligned only where {difference} = 0")
-    return True
+def _extents(found: Inference, name: str) -> tuple[int, ...]:
+    """The spatial sizes of a layer; those of a vector are 1."""
+    return found.shapes[name][1:] or (1,) * len(found.network.image.sizes)
+
+
+def _seen(found: Inference, outputs: Pixels) -> Pixels:
+    """The rows and columns of the image that some of the outputs depend on, from the last layer to the first."""
+    network = found.network
+    needed: dict[str, list[Pixels]] = {node.name: [] for node in network}
+    needed[network.output.name] = [outputs]
+    for node in reversed(network.nodes):
+        if not needed[node.name] or not node.operands:
+            continue
+        relations = reads(node.layer, found.inputs(node), found.shapes[node.name], len(outputs))
+        for operand, own in zip(node.operands, relations, strict=False):
+            for pixels in needed[node.name] if own is not None else ():
+                extents = _extents(found, operand)
+                read = tuple(_read(*each) for each in zip(own or (), extents, pixels, strict=True))
+                _add(read, needed[operand])
+            if len(needed[operand]) > MOST_PRODUCTS:
+                raise Undecided(f"{operand}: the pixels that are read make up more than {MOST_PRODUCTS} rectangles")
+    return tuple(
+        reduce(or_, positions) for positions in zip((0,) * len(outputs), *needed[network.input.name], strict=True)
+    )
+
+
+def _add(pixels: Pixels, products: list[Pixels]) -> None:
+    """Adds a product to a union of products, leaving out what lies within another one."""
+
+    def within(inner: Pixels, outer: Pixels) -> bool:
+        return all(a & ~b == 0 for a, b in zip(inner, outer, strict=True))
+
+    if all(pixels) and not any(within(pixels, other) for other in products):
+        products[:] = [other for other in products if not within(other, pixels)] + [pixels]
+
+
+def _read(relation: Relation, n: int, wanted: int) -> int:
+    """The positions 0..n-1 that the wanted outputs read."""
+    if not relation.in_numbers:
+        raise Undecided(f"which positions are read is known only in numbers, not in letters as in {relation}")
+    if isinstance(relation, Everything):
+        return _all(n) if wanted else 0
+    if relation == Window():
+        return wanted & _all(n)
+    if relation == Window(0, n) and wanted & 1:  # the first output reads all
+        return _all(n)
+    if isinstance(relation, Window):
+        if relation.count > MOST_POSITIONS:
+            raise Undecided(f"windows of {relation.count} positions are not followed; {MOST_POSITIONS} is the limit")
+        taps = sum(1 << tap for tap in range(0, relation.span, relation.dilation))
+        starts = (relation.first + relation.step * output for output in _members(wanted))
+        return reduce(or_, (taps << s if s >= 0 else taps >> -s for s in starts if s < n), 0) & _all(n)
+    return sum(1 << i for i in {i for o in _members(wanted) for i in relation.inputs(o)} if 0 <= i < n)
+
+
+def _all(n: int) -> int:
+    return (1 << n) - 1
+
+
+def _members(positions: int) -> tuple[int, ...]:
+    return tuple(i for i in range(positions.bit_length()) if positions >> i & 1)

@@ -24,7 +24,7 @@ from typing import Any
 import sympy
 from sympy.printing.precedence import PRECEDENCE
 
-from convproof.architecture.layers import is_letter
+from convproof.architecture.fields import is_letter
 from convproof.errors import SpecError
 
 Size = Any
@@ -120,9 +120,20 @@ def floordiv(a: Size, b: Size) -> Size:
 def is_positive(b: Size) -> bool:
     """Whether b is plainly positive: a polynomial in letters, no negative coefficient, one term that cannot vanish."""
     terms = collect(b)
-    if any(monomial.has(FloorDiv) for monomial in terms) or any(c < 0 for c in terms.values()):
+    if any(monomial.has(FloorDiv, Broadcast) for monomial in terms) or any(c < 0 for c in terms.values()):
         return False
     return any(all(letter.assumptions0.get("positive") for letter in monomial.free_symbols) for monomial in terms)
+
+
+def least_value(value: Size) -> int | None:
+    """A number that a polynomial in letters never falls below, where no coefficient but the constant is negative."""
+    if isinstance(value, int):
+        return value
+    terms = collect(value)
+    if any(m != 1 and (c < 0 or m.has(FloorDiv, Broadcast)) for m, c in terms.items()):
+        return None
+    least = {letter: int(letter.assumptions0.get("positive") is True) for letter in value.free_symbols}
+    return int(value.xreplace({letter: sympy.Integer(n) for letter, n in least.items()}))
 
 
 def collect(a: Size) -> Terms:
@@ -136,8 +147,8 @@ def collect(a: Size) -> Terms:
         for base, power in monomial.as_powers_dict().items():
             if _is_exponential(base, power):
                 continue
-            integral = isinstance(base, FloorDiv) or base == 1 or base.assumptions0.get("integer") is True
-            if not (isinstance(base, (sympy.Symbol, FloorDiv)) or base == 1) or not integral:
+            integral = isinstance(base, (FloorDiv, Broadcast)) or base == 1 or base.assumptions0.get("integer") is True
+            if not (isinstance(base, (sympy.Symbol, FloorDiv, Broadcast)) or base == 1) or not integral:
                 raise SpecError(f"{a}: {base} is neither an integer letter nor a FloorDiv")
             if not (power.is_Integer and power > 0):
                 raise SpecError(f"{a}: the power {base}**{power} has no place in a size")
@@ -190,6 +201,38 @@ class FloorDiv(sympy.Function):  # type: ignore[misc]
         a, b = (printer._print(arg) for arg in self.args)
         whole = rf"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor"
         return whole if exp is None else f"{whole}^{{{exp}}}"
+
+
+class Broadcast(sympy.Function):  # type: ignore[misc]
+    """The size that axes of sizes a and b have together where one of size 1 is repeated: b where a = 1, and else a.
+
+    It is meant for sizes that are equal or of which one is 1, so that it is the larger one, and is written so.
+
+    >>> n = symbol("n")
+    >>> Broadcast(n, FloorDiv(n, 4)), Broadcast(n, 1), Broadcast(n, n)
+    (max(n, n//4), n, n)
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, a: Size, b: Size) -> Any:
+        """The one that is no 1, where that is plain; else None."""
+        if a == b or b == 1 or (a.is_Integer and a != 1):
+            return a
+        return b if b.is_Integer or a == 1 else None
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"max({', '.join(map(printer._print, self.args))})"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        largest = rf"\max({', '.join(map(printer._print, self.args))})"
+        return largest if exp is None else f"{largest}^{{{exp}}}"
+
+
+def broadcast(a: Size, b: Size) -> Size:
+    """`Broadcast` of ints or expressions, in normal form."""
+    return normal(Broadcast(a, b))
 
 
 def _sum(terms: Terms) -> Any:

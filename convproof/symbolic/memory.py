@@ -2,7 +2,7 @@
 
 Weights are not counted, nor what an operation needs inside. Layers whose `costs.values` are 0 (ReLU, dropout, flatten)
 work in place on their operand where they are its only reader, and else on a copy. At test time a layer's operands and
-its output are held together, and an activation is dropped after its last reader; the peak hangs on the layers' order.
+its output are held together, and an activation is dropped after its last reader; the peak depends on the layers' order.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 import sympy
 
-from convproof.architecture import Network
+from convproof.architecture import Network, Node
 from convproof.errors import Undecided
 from convproof.symbolic import costs
-from convproof.symbolic.conditions import axis_names, output_shapes, size_sets
-from convproof.symbolic.floordiv import FloorDiv, Size, collect, size, total
-from convproof.symbolic.shapes import product
+from convproof.symbolic.accepted import accepted_sizes
+from convproof.symbolic.constraints import product
+from convproof.symbolic.floordiv import FloorDiv, Size, collect, total
+from convproof.symbolic.shapes import Shape, output_shapes
 
 MOST_STEPS, MOST_CASES, MOST_POINTS = 300_000, 500, 64
 """Steps in search of an order; residues, and numbers for a single letter, in which expressions are compared."""
@@ -41,7 +41,7 @@ class Peak:
 
     @property
     def values(self) -> Size:
-        """The peak, where it is one expression. Raises `Undecided` where it hangs on the letters."""
+        """The peak, where it is one expression. Raises `Undecided` where it depends on the letters."""
         if len(self.candidates) > 1:
             shown = " and ".join(f"{values} (at {at})" for values, at in self.candidates)
             raise Undecided(f"the peak is the larger of {shown}; give numbers for the letters")
@@ -64,7 +64,12 @@ def retained(network: Network) -> Size:
     19*W**2
     """
     shapes = output_shapes(network)
-    return total(costs.values(node.layer, *(shapes[name] for name in node.operands)) for node in network)
+    return total(_values(node, shapes) for node in network)
+
+
+def _values(node: Node, shapes: Mapping[str, Shape]) -> Size:
+    """The values that a layer's output adds."""
+    return costs.cost(node.layer, shapes[node.name], *(shapes[name] for name in node.operands)).values
 
 
 def peak(network: Network) -> Peak:
@@ -110,7 +115,7 @@ def _blocks(network: Network) -> list[_Block]:
     """The stored activations in the order of the network."""
     shapes, blocks, place = output_shapes(network), list[_Block](), dict[str, int]()
     for node in network:
-        in_place = costs.values(node.layer, *(shapes[name] for name in node.operands)) == 0
+        in_place = _values(node, shapes) == 0
         if in_place and network.graph.out_degree(node.operands[0]) == 1:
             place[node.name] = i = place[node.operands[0]]
             blocks[i] = replace(blocks[i], names=(*blocks[i].names, node.name))
@@ -174,10 +179,10 @@ class _Domain:
         extents = {n for shape in output_shapes(network).values() for n in shape if not isinstance(n, int)}
         letters = sorted({x for n in extents for x in n.free_symbols}, key=str)
         low = {x: 1 if x.assumptions0.get("positive") else 0 for x in letters}
-        for axis, n in zip(axis_names(network), map(size, network.image.sizes), strict=True):
-            if isinstance(n, sympy.Symbol):
-                with suppress(Undecided):  # where sizes hang on other letters, all are compared
-                    low[n] = max(next(iter(size_sets(network, axis)[0]), 1), low[n])
+        boxes = accepted_sizes(network).boxes if letters else None  # where they are not known, all sizes are compared
+        for letter in letters:
+            if found := [next(iter(box[letter.name])) for box in boxes or () if letter.name in box]:
+                low[letter] = max(min(found), low[letter])
         near = range(MOST_POINTS if len(letters) == 1 else 2)  # of one letter none is left out before the proof begins
         chosen = itertools.product((None, *letters), (*near, 10**6), (0, 1, 10**6))  # a letter's number and the others'
         points = {tuple(low[x] + (far if x == one else rest) for x in letters) for one, far, rest in chosen}

@@ -23,18 +23,23 @@ from typing import Any
 
 import sympy
 
-from convproof.architecture import MERGES, Input, Layer, Network, notation
+from convproof.architecture import Input, Layer, Network, notation
 from convproof.architecture.notation import Branches, Chain, Item, Optional, Repeat
 from convproof.architecture.printing import to_notation
 from convproof.errors import SpecError, Undecided
 from convproof.symbolic import costs
+from convproof.symbolic.constraints import constraints
 from convproof.symbolic.field import Field, Fields, receptive_field
-from convproof.symbolic.floordiv import FloorDiv, Size, collect, floordiv, normal, size, symbol
-from convproof.symbolic.shapes import Shape, agreeing, output_shape
+from convproof.symbolic.floordiv import FloorDiv, Size, collect, floordiv, normal, symbol
+from convproof.symbolic.shapes import Shape, output_shape
 
 MAX_LAYERS, MAX_LETTERS, MAX_NESTING, MAX_OPTIONAL = 300, 8, 3, 6
-_RULES: list[Callable[..., Size]] = [costs.parameters, costs.weights, costs.macs, costs.values]
-COSTS = dict(zip(("params", "weights", "macs", "values"), _RULES, strict=True))
+COSTS: dict[str, Callable[[costs.Cost], Size]] = {
+    "params": lambda cost: normal(cost.weights + cost.biases),
+    "weights": lambda cost: cost.weights,
+    "macs": lambda cost: cost.macs,
+    "values": lambda cost: cost.values,
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,9 @@ class Family:
     @cached_property
     def _end(self) -> State:
         image: Any = self.tree.items[0]
-        free = {name: rule(image) for name, rule in COSTS.items()}
-        end = _through(Chain(self.tree.items[1:]), State(output_shape(image), receptive_field(image, [], []), free))
+        spent = costs.cost(image, output_shape(image))
+        own = {name: rule(spent) for name, rule in COSTS.items()}
+        end = _through(Chain(self.tree.items[1:]), State(output_shape(image), receptive_field(image, [], []), own))
         _require_agreement(end.apart)
         return end
 
@@ -160,17 +166,23 @@ def _behind(layer: Layer, branches: list[State], before: State) -> State:
     """The state behind a layer that reads branches, all of which read what stands `before`."""
     shapes = [branch.shape for branch in branches]
     output = output_shape(layer, *shapes)
-    own = _tried(lambda: receptive_field(layer, [_decided(branch.fields) for branch in branches], shapes))
+    if len(branches) == 1:
+        seen = _tried(lambda: receptive_field(layer, [_decided(before.fields)], shapes, output))
+    else:
+        own = _tried(lambda: receptive_field(layer, [_decided(branch.fields) for branch in branches], shapes, output))
+        seen = _tried(_seen, before.fields, own)
+    cost = _tried(costs.cost, layer, output, *shapes)
     parts = {name: [each.costs[name] for each in (before, *branches)] for name in COSTS}
-    spent = {name: _tried(_total, *parts[name], rule(layer, *shapes)) for name, rule in COSTS.items()}
+    own_costs = {name: _tried(lambda rule=rule: rule(_decided(cost))) for name, rule in COSTS.items()}
+    spent = {name: _tried(_total, *parts[name], own_costs[name]) for name in COSTS}
     apart = [each for branch in (before, *branches) for each in branch.apart] + _differences(layer, shapes)
-    return State(output, _tried(_seen, before.fields, own), spent, tuple(apart))
+    return State(output, seen, spent, tuple(apart))
 
 
 def _differences(layer: Layer, shapes: list[Shape]) -> list[Size]:
-    """What must be 0 for a merge's operands to go together."""
-    pairs = agreeing(layer, shapes) if isinstance(layer, MERGES) else ()
-    return [apart for a, b in pairs if (apart := normal(size(a) - b)) != 0]
+    """What must be 0 for the operands of a layer to go together."""
+    equal = (each for each in constraints(layer, shapes) if each.sign in ("=", "broadcast"))
+    return [each.difference for each in equal if each.holds() is not True]
 
 
 def _tried(rule: Callable[..., Any], *arguments: Any) -> Any:
@@ -189,6 +201,8 @@ def _decided(value: Any) -> Any:
 
 def _seen(before: Fields | Undecided, own: Fields | Undecided) -> Fields:
     """The fields `own` of something alone, seen through what stands before it."""
+    if any(field.phases or not field.exact for field in (*_decided(own), *_decided(before))):
+        raise Undecided("below an upsampling the field of what is repeated or joined has no closed form here")
     return tuple(b.through(o.offset, o.size, o.jump) for b, o in zip(_decided(before), _decided(own), strict=True))
 
 
@@ -266,6 +280,8 @@ def _fields_repeated(own: Fields | Undecided, times: Size, moving: set[Any]) -> 
             continue
         if moving & (_free(field.size) | _free(field.offset)) or not jump.is_Integer:
             raise Undecided(f"the field of {field.size} and jump of {jump}, repeated, have no closed form here")
+        if field.phases or not field.exact:
+            raise Undecided("below an upsampling the field of what is repeated has no closed form here")
         span = _geometric(jump, times)
         found.append(Field(normal((field.size - 1) * span + 1), normal(jump**times), normal(field.offset * span)))
     return tuple(found)

@@ -1,25 +1,20 @@
-"""Output sizes: one rule a layer kind. A shape is (C, *spatial) or, after flattening, (units,)."""
+"""Shape inference: one rule a layer kind for the output's shape, and the pass through a network that hands on the
+shapes and what every layer demands.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache, singledispatch
 
 from convproof.architecture import (
-    SIZED_LIKE,
-    Activation,
     AdaptivePool,
     Add,
-    Affine,
-    AvgPool,
-    Axis,
-    BatchNorm,
-    ChannelShuffle,
     Concat,
     Conv,
     ConvTranspose,
-    Dropout,
     Flatten,
     GlobalPool,
     GroupNorm,
@@ -27,34 +22,31 @@ from convproof.architecture import (
     InstanceNorm,
     Layer,
     Linear,
-    LocalResponseNorm,
-    LpPool,
-    MaxPool,
     Multiply,
-    Pad,
-    PadTo,
+    Network,
+    Node,
     PixelShuffle,
     PixelUnshuffle,
-    ReLU,
-    Resize,
+    Reshape,
     Scale,
     Slice,
-    Softmax,
     Unknown,
-    Upsample,
 )
-from convproof.errors import MissingRule, ShapeError, Undecided
+from convproof.architecture.behaviour import Pointwise, SizedLike, Transposed, Windowed
+from convproof.errors import MissingRule, ShapeError, SpecError, Undecided
 from convproof.symbolic import window
-from convproof.symbolic.floordiv import Size, floordiv, normal, size
+from convproof.symbolic.constraints import Demand, Shape, broadcast_shape, each_constraint, product
+from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol
+from convproof.symbolic.window import rank_of
 
-Shape = tuple[Size, ...]
+__all__ = ["Inference", "Shape", "axis_names", "infer", "output_shape", "output_shapes"]
 
 
-@singledispatch
 def output_shape(layer: Layer, *inputs: Shape) -> Shape:
     """The shape that `layer` makes of the shapes of its operands, in numbers or letters.
 
-    Raises `ShapeError` where they do not go together. For a letter, the formula holds wherever every window fits.
+    Raises `ShapeError` where they do not go together. For a letter, the formula holds wherever the layer's
+    `constraints` do.
 
     >>> from convproof.architecture import Conv
     >>> output_shape(Conv(96, 11, stride=4), (3, 227, 227))
@@ -62,238 +54,279 @@ def output_shape(layer: Layer, *inputs: Shape) -> Shape:
     >>> output_shape(Conv("K", "F", "S", "P"), ("C", "W"))
     (K, (-F + 2*P + W)//S + 1)
     """
+    step = _step(layer, tuple(tuple(map(size, shape)) for shape in inputs))
+    if step.violated is not None:
+        raise ShapeError(step.violated.message)
+    if isinstance(step.shape, Undecided):
+        raise step.shape
+    return step.shape
+
+
+# --- one rule a kind --------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def shape_of(layer: Layer, *inputs: Shape) -> Shape:
+    """The output's shape, where the layer's constraints hold."""
     raise MissingRule("output size", layer)
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Input) -> Shape:
     return (size(layer.channels), *map(size, layer.sizes))
 
 
-@output_shape.register
+@shape_of.register
+def _(layer: Windowed, x: Shape) -> Shape:
+    axes = zip(window.placed_axes(layer, x), x[1:], strict=True)
+    return (x[0], *(window.count(axis, n, layer.rounds_up) for axis, n in axes))
+
+
+@shape_of.register
+def _(layer: Transposed, x: Shape) -> Shape:
+    extra = layer.output_paddings(rank_of(layer, x))
+    axes = zip(layer.axes(len(x) - 1), x[1:], extra, strict=True)
+    return (x[0], *(window.transposed_count(axis, n, size(more)) for axis, n, more in axes))
+
+
+@shape_of.register
 def _(layer: Conv, x: Shape) -> Shape:
-    in_channels(layer, x)
-    return (size(layer.out_channels), *_windows(layer, x))
+    return (size(layer.out_channels), *shape_of.dispatch(Windowed)(layer, x)[1:])
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: ConvTranspose, x: Shape) -> Shape:
-    in_channels(layer, x)
-    axes, extra = layer.axes(_rank(layer, x)), layer.output_paddings(len(x) - 1)
-    sizes = [window.transposed_count(*each) for each in zip(axes, map(size, x[1:]), extra, strict=True)]
-    for number, (axis, padding, out) in enumerate(zip(axes, extra, sizes, strict=True)):
-        place = f"{type(layer).__name__}, spatial axis {number}"
-        if isinstance(out, int) and out < 1:
-            raise ShapeError(f"{place}: the output size would be {out}; use less padding or a larger input")
-        limit = (
-            max(axis.stride, axis.dilation) if isinstance(axis.stride, int) and isinstance(axis.dilation, int) else 0
-        )
-        if limit and isinstance(padding, int) and padding >= limit:
-            raise ShapeError(
-                f"{place}: output_padding={padding} must be less than stride or dilation, at most {limit - 1}"
-            )
-    return (size(layer.out_channels), *sizes)
+    return (size(layer.out_channels), *shape_of.dispatch(Transposed)(layer, x)[1:])
 
 
-@output_shape.register
-def _(layer: MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
-    return (size(x[0]), *_windows(layer, x))
-
-
-@output_shape.register
-def _(layer: Upsample, x: Shape) -> Shape:
-    axes = layer.axes(_rank(layer, x))
-    return (size(x[0]), *(window.transposed_count(axis, size(n)) for axis, n in zip(axes, x[1:], strict=True)))
-
-
-@output_shape.register
+@shape_of.register
 def _(layer: PixelShuffle, x: Shape) -> Shape:
-    axes, block = layer.axes(_rank(layer, x)), block_size(layer, x)
-    if isinstance(x[0], int) and isinstance(block, int) and x[0] % block:
-        raise ShapeError(f"PixelShuffle: blocks of {block} do not divide the {x[0]} channels")
-    sizes = (window.transposed_count(axis, size(n)) for axis, n in zip(axes, x[1:], strict=True))
-    return (normal(size(x[0]) / size(block)) if not isinstance(x[0], int) else floordiv(x[0], block), *sizes)
+    return (quotient(x[0], _block(layer, x)), *shape_of.dispatch(Transposed)(layer, x)[1:])
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: PixelUnshuffle, x: Shape) -> Shape:
-    for number, (axis, n) in enumerate(zip(layer.axes(_rank(layer, x)), x[1:], strict=True)):
-        rest = normal(n - axis.stride * floordiv(n, axis.stride)) if isinstance(axis.stride, int) else 0
-        if isinstance(rest, int) and rest:
-            raise ShapeError(
-                f"PixelUnshuffle, spatial axis {number}: blocks of {axis.stride} do not fill {n} positions; give it "
-                f"{n - rest} or {n - rest + axis.stride}"
-            )
     factor = size(layer.downscale_factor)
-    return (normal(size(x[0]) * block_size(layer, x)), *(floordiv(n, factor) for n in x[1:]))
+    return (normal(x[0] * _block(layer, x)), *(floordiv(n, factor) for n in x[1:]))
 
 
-def block_size(layer: PixelShuffle | PixelUnshuffle, x: Shape) -> Size:
+def _block(layer: PixelShuffle | PixelUnshuffle, x: Shape) -> Size:
     """How many positions a block has."""
-    return product(tuple(axis.kernel for axis in layer.axes(len(x) - 1)))
+    return product(tuple(axis.kernel for axis in layer.axes(rank_of(layer, x))))
 
 
-@output_shape.register
+def quotient(whole: Size, part: Size) -> Size:
+    """What is left of a size that a factor divides."""
+    if isinstance(whole, int) and isinstance(part, int):
+        return whole // part
+    return normal(whole / part)
+
+
+@shape_of.register
 def _(layer: AdaptivePool, x: Shape) -> Shape:
-    return (size(x[0]), *map(size, layer.sizes(_rank(layer, x))))
+    return (x[0], *map(size, layer.per_axis("output_size", rank_of(layer, x))))
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: GlobalPool, x: Shape) -> Shape:
-    return (size(x[0]), *(1 for _ in range(_rank(layer, x))))
+    return (x[0], *(1 for _ in range(rank_of(layer, x))))
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Linear, x: Shape) -> Shape:
     return (size(layer.out_features),)
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Flatten, x: Shape) -> Shape:
     return (product(x),)
 
 
-@output_shape.register
-def _(
-    layer: ReLU | Activation | Dropout | Softmax | BatchNorm | InstanceNorm | Affine | LocalResponseNorm,
-    x: Shape,
-) -> Shape:
-    return tuple(map(size, x))
+@shape_of.register
+def _(layer: Reshape, x: Shape) -> Shape:
+    return tuple(map(size, layer.shape))
 
 
-@output_shape.register
-def _(layer: GroupNorm | ChannelShuffle, x: Shape) -> Shape:
-    _divided(layer, x)
-    return tuple(map(size, x))
+@shape_of.register
+def _(layer: Pointwise | GroupNorm | InstanceNorm, x: Shape) -> Shape:
+    return x
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Slice, x: Shape) -> Shape:
-    start, stop = size(layer.start), size(layer.stop)
-    if isinstance(lacking := normal(stop - x[0]), int) and lacking > 0:
-        raise ShapeError(f"Slice: channels {start} to {stop} are asked of {x[0]}; stop at {x[0]}")
-    return (normal(stop - start), *map(size, x[1:]))
+    return (normal(size(layer.stop) - size(layer.start)), *x[1:])
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Unknown, *inputs: Shape) -> Shape:
     raise Undecided(f"nothing is known about the operation {layer.op}")
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Add | Multiply, *inputs: Shape) -> Shape:
-    first = inputs[0]
-    for other in inputs[1:]:
-        _agree(layer, first, other, range(len(first)))
-    return first
+    together = inputs[0]
+    for other in inputs[1:] if layer.broadcast else ():
+        together = broadcast_shape(together, other)
+    return together
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Scale, x: Shape, factors: Shape) -> Shape:
-    per_channel = (x[0], *(1 for _ in x[1:]))
-    _agree(layer, per_channel if len(factors) > 1 else (x[0],), factors, range(len(factors)))
     return x
 
 
-@output_shape.register
-def _(layer: Resize | PadTo, x: Shape, like: Shape) -> Shape:
-    if len(x) != len(like):
-        raise ShapeError(f"{type(layer).__name__}: branches of shapes {x} and {like} have different ranks")
-    _rank(layer, x)
+@shape_of.register
+def _(layer: SizedLike, x: Shape, like: Shape) -> Shape:
     return (x[0], *like[1:])
 
 
-@output_shape.register
+@shape_of.register
 def _(layer: Concat, *inputs: Shape) -> Shape:
-    first = inputs[0]
-    for other in inputs[1:]:
-        _agree(layer, first, other, range(1, len(first)))
-    return (normal(sum(x[0] for x in inputs)), *first[1:])
+    return (normal(sum(x[0] for x in inputs)), *inputs[0][1:])
 
 
-def agreeing(layer: Layer, inputs: Sequence[Shape]) -> Iterator[tuple[Size, Size]]:
-    """The sizes of a merge's operands that must be equal, in pairs."""
-    first = inputs[0]
-    for other in () if isinstance(layer, SIZED_LIKE) else inputs[1:]:
-        if isinstance(layer, Scale):
-            yield from zip((first[0], *(1 for _ in other[1:])), other, strict=True)
+# --- through a network ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is known of a layer on inputs of certain shapes: what it demands, or why that is not known; the first demand
+    that plainly does not hold; the shape that it makes.
+    """
+
+    demands: tuple[Demand, ...] | Undecided
+    violated: Demand | None
+    shape: Shape | Undecided
+    open: tuple[Demand, ...]
+    """The demands that depend on letters."""
+    remainders: tuple[Demand, ...]
+    """Those that no stride leaves a remainder, which are not demanded for running."""
+
+
+@lru_cache(maxsize=8192)
+def _step(layer: Layer, inputs: tuple[Shape, ...]) -> Step:
+    listed: list[Demand] = []
+    try:
+        listed.extend(each_constraint(layer, inputs))
+        found: tuple[Demand, ...] | Undecided = tuple(listed)
+    except Undecided as error:  # what is listed by then is demanded all the same
+        found = error
+    held = [(each, each.holds()) for each in listed if each.sign != "exact"]
+    violated = next((each for each, holds in held if holds is False), None)
+    shape: Shape | Undecided = ()
+    if violated is None:
+        try:
+            shape = shape_of(layer, *inputs)
+        except Undecided as error:
+            shape = error
+    unsettled = tuple(each for each, holds in held if holds is None)
+    return Step(found, violated, shape, unsettled, tuple(each for each in listed if each.sign == "exact"))
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What shape inference finds in a network: the shape of every layer that is known, by name, and what each demands.
+
+    `undecided` says why a shape is not known and `open_demands` why what a layer demands is not, by layer; `refused`
+    holds the errors of layers whose inputs do not go together, from which on nothing is known.
+    """
+
+    network: Network
+    shapes: Mapping[str, Shape]
+    steps: dict[str, Step]
+    undecided: Mapping[str, str]
+    open_demands: Mapping[str, str]
+    refused: Mapping[str, str]
+
+    @property
+    def demands(self) -> dict[str, tuple[Demand, ...]]:
+        """All that the layers demand, as far as it is known."""
+        return {name: step.demands for name, step in self.steps.items() if not isinstance(step.demands, Undecided)}
+
+    def distinct(self, which: Callable[[Step], tuple[Demand, ...]]) -> dict[Demand, str]:
+        """Some of the demands, each once, with the first layer that makes it."""
+        listed = {id(step): (name, step) for name, step in reversed(self.steps.items())}  # equal layers share a step
+        found: dict[Demand, str] = {}
+        for name, step in reversed(listed.values()):
+            for demand in which(step):
+                found.setdefault(demand, name)
+        return found
+
+    def inputs(self, node: Node) -> tuple[Shape, ...]:
+        """The shapes of a layer's operands."""
+        return tuple(self.shapes[name] for name in node.operands)
+
+    @property
+    def known(self) -> Iterator[Node]:
+        """The layers whose shape is known."""
+        return (node for node in self.network if node.name in self.shapes)
+
+
+def infer(network: Network, image: Input | None = None) -> Inference:
+    """Shape inference through a network; on another input, if that is given."""
+    shapes: dict[str, Shape] = {}
+    steps: dict[str, Step] = {}
+    undecided: dict[str, str] = {}
+    open_demands: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for node in network:
+        if not all(name in shapes for name in node.operands):
+            continue
+        layer = node.layer if image is None or node.operands else image
+        try:
+            step = _step(layer, tuple(shapes[name] for name in node.operands))
+        except ShapeError as error:
+            refused[node.name] = f"{node.name}: {error}"
+            continue
+        except SpecError as error:
+            raise SpecError(f"{node.name}: {error}") from None
+        steps[node.name] = step
+        if isinstance(step.demands, Undecided):
+            open_demands[node.name] = f"{node.name}: {step.demands}"
+        if step.violated is not None:
+            refused[node.name] = f"{node.name}: {step.violated.message}"
+        elif isinstance(step.shape, Undecided):
+            undecided[node.name] = f"{node.name}: {step.shape}"
         else:
-            skipped = isinstance(layer, Concat)  # channels may differ
-            yield from zip(first[skipped:], other[skipped:], strict=True)
+            shapes[node.name] = step.shape
+    return Inference(network, shapes, steps, undecided, open_demands, refused)
 
 
-def product(shape: Shape) -> Size:
-    """The number of values of a shape."""
-    return normal(math.prod(map(size, shape)))
+def output_shapes(network: Network, image: Input | None = None) -> dict[str, Shape]:
+    """The shape of every layer's output, by name; on another input, if that is given. Raises `ShapeError` where shapes
+    do not go together, and `Undecided` where nothing is known about an operation.
+
+    >>> from convproof.architecture.notation import network
+    >>> output_shapes(network("INPUT[32x32x3] -> CONV3-12 -> POOL2"))["maxpool1"]
+    (12, 16, 16)
+    """
+    found = infer(network, image)
+    for reason in found.refused.values():
+        raise ShapeError(reason)
+    for reason in found.undecided.values():
+        raise Undecided(reason)
+    return dict(found.shapes)
 
 
-def in_channels(layer: Conv | ConvTranspose, x: Shape) -> Size:
-    """The channels that one filter sees: C / groups. Raises `ShapeError` if the groups do not divide the channels."""
-    _rank(layer, x)
-    return _divided(layer, x)
+def axis_names(network: Network) -> tuple[str, ...]:
+    """The names of the input's spatial axes: W; H, W; or D, H, W."""
+    return ("D", "H", "W")[-len(network.image.sizes) :]
 
 
-def _divided(layer: Conv | ConvTranspose | GroupNorm | ChannelShuffle, x: Shape) -> Size:
-    channels, groups = size(x[0]), size(layer.groups)
-    if isinstance(channels, int) and isinstance(groups, int):
-        if channels % groups:
-            raise ShapeError(f"{type(layer).__name__}: groups={groups} does not divide the {channels} input channels")
-        return channels // groups
-    return normal(channels / groups)
+def of_any_size(network: Network, letters: bool = False) -> Network:
+    """The network with a letter of its own for each size of its image; as it is, where some are letters already, unless
+    with `letters`.
+    """
+    if not letters and not all(isinstance(size(n), int) for n in network.image.sizes):
+        return network
+    free = tuple(symbol(f"size of {name}") for name in axis_names(network))  # names that no letter can have
+    return network.with_input(replace(network.image, sizes=free))
 
 
-def _rank(layer: Layer, x: Shape) -> int:
-    if len(x) < 2:
-        raise ShapeError(f"{type(layer).__name__}: needs an input with spatial axes, got shape {tuple(x)}")
-    return len(x) - 1
-
-
-def _windows(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> Shape:
-    sizes = []
-    ceil_mode = getattr(layer, "ceil_mode", False)
-    for number, (axis, n) in enumerate(zip(placed_axes(layer, x), map(size, x[1:]), strict=True)):
-        out = window.count(axis, n, ceil_mode)
-        if isinstance(layer, Pad):
-            lacking = [room for room in pad_rooms(layer, axis, n) if isinstance(room, int) and room < 0]
-            if lacking:
-                raise ShapeError(
-                    f"Pad, spatial axis {number}: {layer.mode} needs {n - min(lacking)} positions, not {n}"
-                )
-        if not ceil_mode or (isinstance(out, int) and out < 1):
-            window.require_window(axis, n, f"{type(layer).__name__}, spatial axis {number}")
-        if needs_image(layer) and isinstance(n, int) and window.in_numbers(axis) and window.hidden(axis, n, ceil_mode):
-            raise ShapeError(
-                f"{type(layer).__name__}, spatial axis {number}: at size {n} a window lies wholly in padding; "
-                "pad or dilate less"
-            )
-        sizes.append(out)
-    return tuple(sizes)
-
-
-@lru_cache(maxsize=4096)
-def placed_axes(layer: Conv | MaxPool | AvgPool | LpPool | Pad, x: Shape) -> tuple[Axis, ...]:
-    """The layer's windows on an input of shape x, whose sizes say how much padding SAME is."""
-    return tuple(window.placed(axis, size(n)) for axis, n in zip(layer.axes(_rank(layer, x)), x[1:], strict=True))
-
-
-def pad_rooms(layer: Pad, axis: Axis, n: Size) -> tuple[Size, ...]:
-    """How many positions more there are than padding by the image itself needs, on either side."""
-    needed = {"reflect": 1, "circular": 0}.get(layer.mode)
-    return () if needed is None else tuple(normal(n - needed - size(pad)) for pad in (axis.before, axis.after))
-
-
-def needs_image(layer: Layer) -> bool:
-    """Whether a window wholly in padding has no meaning: no maximum, or nothing to average."""
-    return isinstance(layer, MaxPool) or (isinstance(layer, AvgPool) and not layer.count_include_pad)
-
-
-def _agree(layer: Layer, first: Shape, other: Shape, axes: range) -> None:
-    """Raises `ShapeError` if two shapes differ plainly; shapes in letters may still differ for some sizes."""
-    if len(first) != len(other):
-        raise ShapeError(f"{type(layer).__name__}: branches of shapes {first} and {other} have different ranks")
-    for axis in axes:
-        difference = normal(first[axis] - other[axis])
-        if isinstance(difference, int) and difference:
-            raise ShapeError(
-                f"{type(layer).__name__}: branches have shapes {first} and {other}, which differ on axis {axis}"
-            )
+@contextmanager
+def at(node: Node) -> Iterator[None]:
+    """Errors from within name the layer."""
+    try:
+        yield
+    except (ShapeError, SpecError, Undecided) as error:
+        raise type(error)(f"{node.name}: {error}") from None

@@ -1,14 +1,15 @@
 """Sets of sizes, decided completely.
 
-A size of a chain is *quasi-affine* in one letter n: f(n + L) - f(n) is constant for some period L. A condition f(n) >=
-0 or f(n) = 0 is therefore settled by one period and the slope, residue by residue: an eventually periodic set of
-naturals.
+A size of a chain is *quasi-affine* in one letter n: f(n + L) - f(n) is constant for some period L, from some start on.
+Products of such are *quasi-polynomials*: on every residue class modulo L they are polynomials. A condition f(n) >= 0 or
+f(n) = 0 is therefore settled by finitely many sizes, residue by residue: an eventually periodic set of naturals.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -17,7 +18,7 @@ from typing import Any
 import sympy
 
 from convproof.errors import Undecided
-from convproof.symbolic.floordiv import FloorDiv, Size, collect, normal
+from convproof.symbolic.floordiv import Broadcast, FloorDiv, Size, collect, normal
 
 LIMIT = 200_000
 """The longest period and the largest threshold that are worked out."""
@@ -66,8 +67,17 @@ class SizeSet:
         return SizeSet.of(lambda n: n in self and n not in other, start, modulus)
 
     def __and__(self, other: SizeSet) -> SizeSet:
+        if EVERY in (self, other):
+            return other if self == EVERY else self
         start, modulus = max(self.start, other.start), math.lcm(self.modulus, other.modulus)
         return SizeSet.of(lambda n: n in self and n in other, start, modulus)
+
+    def __or__(self, other: SizeSet) -> SizeSet:
+        start, modulus = max(self.start, other.start), math.lcm(self.modulus, other.modulus)
+        return SizeSet.of(lambda n: n in self or n in other, start, modulus)
+
+    def __bool__(self) -> bool:
+        return bool(self.below or self.residues)
 
     def __iter__(self) -> Iterator[int]:
         """Its members in order, without end where the set has none."""
@@ -106,51 +116,90 @@ class SizeSet:
 
 
 def _runs(numbers: tuple[int, ...]) -> Iterator[str]:
-    """Ascending numbers, five and more in a row as the first to the last."""
+    """Ascending numbers, four and more in a row as the first to the last."""
     for _, row in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         run = [n for _, n in row]
-        yield from [f"{run[0]} to {run[-1]}"] if len(run) > 4 else map(str, run)
+        yield from [f"{run[0]} to {run[-1]}"] if len(run) > 3 else map(str, run)
 
 
-EVERY = SizeSet((), 1, 1, (0,))
-"""All positive integers."""
+EVERY, NONE = SizeSet((), 1, 1, (0,)), SizeSet((), 1, 1, ())
+"""All positive integers, and none of them."""
 
 
 @dataclass(frozen=True)
-class QuasiAffine:
-    """A function of one natural number with f(n + period) = f(n) + rise."""
+class QuasiPolynomial:
+    """A function of one natural number that is, from `start` on, a polynomial on every residue class modulo `period`,
+    of degree at most `degree`; for degree 1, f(n + period) = f(n) + rise.
+    """
 
     value: Callable[[int], int]
-    period: int
-    rise: int
+    start: int = 1
+    period: int = 1
+    degree: int = 0
+    rise: int = 0
 
 
-def quasi_affine(expression: Size, letter: sympy.Symbol) -> QuasiAffine:
-    """`expression` as a function of `letter`. Raises `Undecided` where it has other letters or is no quasi-affine
-    function.
-    """
+def quasi_polynomial(expression: Size, letter: sympy.Symbol) -> QuasiPolynomial:
+    """`expression` as a function of `letter`. Raises `Undecided` where it has other letters, or is no such function."""
     if isinstance(expression, int):
-        return QuasiAffine(lambda n: expression, 1, 0)
-    parts = [_term(monomial, coefficient, letter) for monomial, coefficient in collect(expression).items()]
-    period = math.lcm(1, *(part.period for part in parts))
-    rise = sum(part.rise * (period // part.period) for part in parts)
-    return QuasiAffine(lambda n: sum(part.value(n) for part in parts), period, rise)
+        return QuasiPolynomial(lambda n: expression)
+    terms = [_product(monomial, coefficient, letter) for monomial, coefficient in collect(expression).items()]
+    if len(terms) == 1:
+        return terms[0]
+    values = [term.value for term in terms]
+    period, start = math.lcm(1, *(term.period for term in terms)), max([1, *(term.start for term in terms)])
+    rise = sum(term.rise * (period // term.period) for term in terms)
+    degree = max([0, *(term.degree for term in terms)])
+    return QuasiPolynomial(lambda n: sum(value(n) for value in values), start, period, degree, rise)
 
 
-def _term(monomial: Any, coefficient: Any, letter: sympy.Symbol) -> QuasiAffine:
+def _product(monomial: Any, coefficient: Any, letter: sympy.Symbol) -> QuasiPolynomial:
     if not coefficient.is_Integer:
         raise Undecided(f"{coefficient}*{monomial} is not whole for every {letter}")
-    c = int(coefficient)
-    if monomial == 1:
-        return QuasiAffine(lambda n: c, 1, 0)
-    if monomial == letter:
-        return QuasiAffine(lambda n: c * n, 1, c)
-    if isinstance(monomial, FloorDiv) and monomial.args[1].is_Integer:
-        inner, b = quasi_affine(normal(monomial.args[0]), letter), int(monomial.args[1])
-        stretch = b // math.gcd(inner.rise, b)
-        rise = inner.rise * stretch // b
-        return QuasiAffine(lambda n: c * (inner.value(n) // b), inner.period * stretch, c * rise)
-    raise Undecided(f"{monomial} is no quasi-affine function of {letter} alone")
+    c, powers = int(coefficient), monomial.as_powers_dict()
+    factors = [each for base, power in powers.items() for each in [_factor(base, letter)] * int(power)]
+    if len(factors) == 1:
+        (f,) = factors
+        return QuasiPolynomial(lambda n: c * f.value(n), f.start, f.period, f.degree, c * f.rise)
+    values = [f.value for f in factors]
+    degree = sum(f.degree for f in factors)
+    start, period = max(f.start for f in factors), math.lcm(*(f.period for f in factors))
+    if degree == 1 and any(f.degree == 0 and f.period > 1 for f in factors):
+        degree = 2  # what rises differs from residue to residue
+    rise = c * math.prod(f.value(f.start) for f in factors if f.degree == 0) if degree == 1 else 0
+    rise *= sum(f.rise * (period // f.period) for f in factors)
+    return QuasiPolynomial(lambda n: c * math.prod(value(n) for value in values), start, period, degree, rise)
+
+
+def _factor(base: Any, letter: sympy.Symbol) -> QuasiPolynomial:
+    if base == 1:
+        return QuasiPolynomial(lambda n: 1)
+    if base == letter:
+        return QuasiPolynomial(lambda n: n, 1, 1, 1, 1)
+    if isinstance(base, FloorDiv) and base.args[1].is_Integer:
+        inner, b = quasi_polynomial(normal(base.args[0]), letter), int(base.args[1])
+        if inner.degree <= 1:
+            stretch = b // math.gcd(inner.rise, b)
+            rise = inner.rise * stretch // b
+            return QuasiPolynomial(
+                lambda n: inner.value(n) // b, inner.start, inner.period * stretch, inner.degree, rise
+            )
+    if isinstance(base, Broadcast):
+        return _broadcast(*(quasi_polynomial(normal(each), letter) for each in base.args))
+    raise Undecided(f"{base} is no quasi-affine function of {letter} alone")
+
+
+def _broadcast(f: QuasiPolynomial, g: QuasiPolynomial) -> QuasiPolynomial:
+    """g where f is 1, and else f."""
+    value = lambda n: g.value(n) if f.value(n) == 1 else f.value(n)  # noqa: E731
+    ones = _where(lambda n: f.value(n) == 1, f, 1)
+    if not ones.residues:
+        return QuasiPolynomial(value, max(ones.start, f.start), f.period, f.degree, f.rise)
+    if ones.modulus == 1:
+        return QuasiPolynomial(value, max(ones.start, g.start), g.period, g.degree, g.rise)
+    start, period = max(ones.start, f.start, g.start), math.lcm(ones.modulus, f.period, g.period)
+    degree = max(f.degree, g.degree)
+    return QuasiPolynomial(value, start, period, degree and max(2, degree))
 
 
 def where_at_least(expression: Size, bound: int, letter: sympy.Symbol) -> SizeSet:
@@ -161,8 +210,8 @@ def where_at_least(expression: Size, bound: int, letter: sympy.Symbol) -> SizeSe
     >>> str(where_at_least(FloorDiv(n, 2), 3, n))
     'all n >= 6'
     """
-    f = quasi_affine(expression, letter)
-    return _settled(lambda n: f.value(n) >= bound, f, bound)
+    f = quasi_polynomial(expression, letter)
+    return _where(lambda n: f.value(n) >= bound, f, bound)
 
 
 def where_zero(expression: Size, letter: sympy.Symbol) -> SizeSet:
@@ -173,17 +222,96 @@ def where_zero(expression: Size, letter: sympy.Symbol) -> SizeSet:
     >>> str(where_zero(n - 2*FloorDiv(n, 2), n))
     'all n >= 1 with n mod 2 = 0'
     """
-    f = quasi_affine(expression, letter)
-    return _settled(lambda n: f.value(n) == 0, f, 0)
+    f = quasi_polynomial(expression, letter)
+    return _where(lambda n: f.value(n) == 0, f, 0)
 
 
-def _settled(belongs: Callable[[int], bool], f: QuasiAffine, bound: int) -> SizeSet:
+def where_multiple(expression: Size, divisor: int, letter: sympy.Symbol) -> SizeSet:
+    """The sizes at which divisor divides expression.
+
+    >>> from convproof.symbolic.floordiv import symbol
+    >>> n = symbol("n")
+    >>> str(where_multiple(n * FloorDiv(n, 2), 3, n))
+    'all n >= 1 with n mod 6 in {0, 1, 3}'
+    """
+    f = quasi_polynomial(expression, letter)  # a polynomial that is whole repeats modulo divisor times degree factorial
+    return SizeSet.of(
+        lambda n: f.value(n) % divisor == 0, f.start, f.period * divisor * math.factorial(max(1, f.degree))
+    )
+
+
+def classes(expression: Size, bound: int, letter: sympy.Symbol, key: Callable[[int], Hashable]) -> dict[Any, SizeSet]:
+    """The sizes by a key of what expression is there; values from `bound` on all count as `bound`.
+
+    >>> from convproof.symbolic.floordiv import symbol
+    >>> n = symbol("n")
+    >>> {value: str(sizes) for value, sizes in classes(FloorDiv(n, 2), 2, n, lambda value: value).items()}
+    {0: 'only 1', 1: 'only 2, 3', 2: 'all n >= 4'}
+    """
+    f = quasi_polynomial(expression, letter)
+    return _grouped(lambda n: key(min(f.value(n), bound)), _settles(f, bound), f.period)
+
+
+def residue_classes(
+    expression: Size, modulus: int, letter: sympy.Symbol, key: Callable[[int], Hashable]
+) -> dict[Any, SizeSet]:
+    """The sizes by a key of what expression leaves over of `modulus`."""
+    f = quasi_polynomial(expression, letter)
+    period = f.period * modulus * math.factorial(max(1, f.degree))  # as in `where_multiple`
+    return _grouped(lambda n: key(f.value(n) % modulus), f.start, period)
+
+
+def _grouped(key: Callable[[int], Hashable], start: int, period: int) -> dict[Any, SizeSet]:
+    """The sizes by a key that repeats from `start` on."""
+    if start + period > LIMIT:
+        raise Undecided(f"the set settles only after {start + period} sizes; {LIMIT} is the limit")
+    members: dict[Any, list[int]] = {}
+    for n in range(1, start + period):
+        members.setdefault(key(n), []).append(n)
+    return {each: _of_members(listed, start, period) for each, listed in members.items()}
+
+
+def _of_members(members: list[int], start: int, period: int) -> SizeSet:
+    """The set with these members below start + period, which repeats from `start` on."""
+    if members[-1] < start:
+        return SizeSet(tuple(members), members[-1] + 1, 1, ())
+    known = frozenset(members)
+    return SizeSet.of(lambda n: (n if n < start else start + (n - start) % period) in known, start, period)
+
+
+def _where(belongs: Callable[[int], bool], f: QuasiPolynomial, bound: int) -> SizeSet:
     """The set of a condition that compares f with `bound`; it settles once f has left the bound behind for good."""
+    return SizeSet.of(belongs, _settles(f, bound), f.period)
+
+
+def _settles(f: QuasiPolynomial, bound: int) -> int:
+    """A size from which on f, on every residue class, keeps to one side of `bound`, or equals it."""
     if f.period > LIMIT:
         raise Undecided(f"the strides repeat only after {f.period} sizes; {LIMIT} is the limit")
-    distance = max(abs(f.value(r) - bound) for r in range(1, f.period + 1))
-    periods = distance // abs(f.rise) + 1 if f.rise else 0
-    return SizeSet.of(belongs, periods * f.period + 1, f.period)
+    first = range(f.start, f.start + f.period)
+    if f.degree <= 1:
+        distance = max(abs(f.value(n) - bound) for n in first) if f.rise else 0
+        return f.start + (distance // abs(f.rise) + 1) * f.period if f.rise else f.start
+    return f.start + f.period * max(_last_root(f, n, bound) for n in first)
+
+
+def _last_root(f: QuasiPolynomial, n: int, bound: int) -> int:
+    """A number of periods from which on the polynomial that f - bound is, on the class of n, keeps its sign: Cauchy's
+    bound on its roots, from its differences.
+    """
+    row = [f.value(n + f.period * k) - bound for k in range(f.degree + 1)]
+    differences = []
+    while row:
+        differences.append(row[0])
+        row = [b - a for a, b in itertools.pairwise(row)]
+    while differences and differences[-1] == 0:
+        differences.pop()
+    if len(differences) <= 1:
+        return 1
+    k = sympy.Dummy()
+    polynomial = sympy.Poly(sum(d * sympy.ff(k, i) / math.factorial(i) for i, d in enumerate(differences)), k)
+    lead, *others = polynomial.all_coeffs()
+    return 2 + int(max(abs(each) / abs(lead) for each in others))
 
 
 def _divisors(n: int) -> list[int]:

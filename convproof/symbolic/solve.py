@@ -1,6 +1,6 @@
 """Which numbers make a network fit: one letter of it left open, the sizes near one that does not, a table of designs.
 
-A question about a letter is a set of conditions on sizes. Where they are quasi-affine in the letter (sizes, paddings,
+A question about a letter is a set of demands on sizes. Where they are quasi-affine in the letter (sizes, paddings,
 kernels, dilations and filters, where strides are numbers) one period decides them for all numbers. What divides is
 tried number by number: from the padded size on the first window is the only one, and nothing changes any more.
 """
@@ -8,7 +8,6 @@ tried number by number: from the padded size on the first window is the only one
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,19 +16,19 @@ from typing import Any, NamedTuple
 import sympy
 
 from convproof.architecture import Axis, Network, layers, notation
+from convproof.architecture.behaviour import Layer, Windowed, letters
+from convproof.architecture.fields import SAME
 from convproof.errors import InputError, ShapeError, SpecError, Undecided
 from convproof.symbolic import window
-from convproof.symbolic.conditions import WINDOWED, axis_names, conditions, output_shapes
-from convproof.symbolic.floordiv import Size, collect, floordiv, normal, symbol
+from convproof.symbolic.accepted import letters_of, where
+from convproof.symbolic.constraints import Demand, Shape, needs_image
+from convproof.symbolic.floordiv import normal, symbol
 from convproof.symbolic.floordiv import size as as_size
-from convproof.symbolic.shapes import Shape, block_size, needs_image, output_shape, placed_axes
-from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
+from convproof.symbolic.shapes import Inference, infer, output_shape
+from convproof.symbolic.sizesets import EVERY, NONE, SizeSet
 
 MOST_TRIED, MOST_DESIGNS = 2_000, 100_000
 """How many numbers are tried for a letter, and how many designs for a table."""
-
-_DIVISORS = ("groups", "upscale_factor", "downscale_factor")
-"""Fields that must divide channels or sizes."""
 
 _FAR = 10**12  # more than any size that is tried
 _DEPTH = symbol("depth of the image")  # a name that no letter can have
@@ -51,7 +50,7 @@ class Answer:
 
 
 def solve(
-    question: str | layers.Layer | Network,
+    question: str | Layer | Network,
     size: int | Sequence[int] | None = None,
     unknown: str | None = None,
     want: Want = None,
@@ -62,8 +61,8 @@ def solve(
     Every window must fit and branches agree; with `exact` no stride may leave a remainder, and with `want` the output
     must have this size (one number, or one per axis; units for a vector). `size` is that of the image, in the same
     way; where it is left out, a question without INPUT is about the size of a square image. Letters that begin with P
-    may be 0. Raises `SpecError` for a letter that does not occur, and `Undecided` where the answer hangs on other
-    letters or is not found completely.
+    may be 0. Raises `SpecError` for a letter that does not occur, and `Undecided` where the answer depends on
+    other letters or is not found completely.
 
     >>> print(solve("CONV(K=96, F=11, S=4, P=P)", 224))
     P: none
@@ -86,7 +85,7 @@ def solve(
     return Answer(letter.name, found, tried)
 
 
-def _posed(question: str | layers.Layer | Network, extents: Any, unknown: str | None) -> tuple[Network, sympy.Symbol]:
+def _posed(question: str | Layer | Network, extents: Any, unknown: str | None) -> tuple[Network, sympy.Symbol]:
     """The network on the image that is asked about, and the letter."""
     sizes = tuple(extents) if isinstance(extents, Sequence) else (unknown or "W" if extents is None else extents,) * 2
     image = layers.Input(_DEPTH, sizes)
@@ -96,19 +95,19 @@ def _posed(question: str | layers.Layer | Network, extents: Any, unknown: str | 
         question = Network.chain([image, question])
     if extents is not None:
         question = question.with_input(replace(question.image, sizes=sizes))
-    letters = {name for node in question for names in _letters(node.layer).values() for name in names} - {_DEPTH.name}
-    if unknown is None and len(letters) == 1:
-        (unknown,) = letters
-    if unknown not in letters:
-        among = ", ".join(sorted(letters)) or "none"
+    found = {name for node in question for names in _letters(node.layer).values() for name in names} - {_DEPTH.name}
+    if unknown is None and len(found) == 1:
+        (unknown,) = found
+    if unknown not in found:
+        among = ", ".join(sorted(found)) or "none"
         raise SpecError(f"unknown={unknown!r} is no letter of the network (it has {among}); name one, or write one in")
     return question, symbol(str(unknown))
 
 
-def _letters(layer: layers.Layer) -> dict[str, set[str]]:
+def _letters(layer: Layer) -> dict[str, set[str]]:
     """The letters in each field of a layer that has any."""
     found: dict[str, set[str]] = {}
-    for field, value in layers.letters(layer):
+    for field, value in letters(layer):
         found.setdefault(field, set()).update(x.name for x in as_size(value).free_symbols)
     return found
 
@@ -129,74 +128,51 @@ def _with(layer: Any, letter: sympy.Symbol, number: int) -> Any:
 def _works(network: Network, letter: sympy.Symbol, number: int, want: Want, exact: bool) -> bool:
     """Whether everything fits with this number."""
     try:
-        numbered = Network(replace(node, layer=_with(node.layer, letter, number)) for node in network)
-        shapes = output_shapes(numbered)
-    except (SpecError, ShapeError):
+        found = infer(network.mapped(lambda node: _with(node.layer, letter, number)))
+    except SpecError:
         return False
-    for kind, asked in _conditions(numbered, shapes, want, exact):
-        if isinstance(asked, int):
-            if not (asked >= 0 if kind == "fits" else (asked != 0) == (kind == "differs")):
-                return False
-        elif kind != "channels":  # these tell what other letters must satisfy
-            raise Undecided(f"whether it fits hangs on {asked} too; give numbers for the other letters")
+    if found.refused:
+        return False
+    for demand in _demanded(found, want, exact):
+        if (holds := demand.holds()) is False:
+            return False
+        if holds is None and letters_of(demand) != {_DEPTH}:  # these tell what other letters must satisfy
+            raise Undecided(f"whether it fits depends on {demand} too; give numbers for the other letters")
     return True
 
 
-def _conditions(network: Network, shapes: dict[str, Shape], want: Want, exact: bool) -> Iterator[tuple[str, Size]]:
-    """What is asked of the sizes, as `conditions` puts it, of the channels and of the output."""
-    for node in network:
-        inputs = tuple(shapes[name] for name in node.operands)
-        for axis in range(len(axis_names(network))):
-            asked = conditions(node.layer, inputs, shapes[node.name], axis)
-            yield from (each for each in asked if exact or each[0] != "exact")
-        for field, value in layers.letters(node.layer):
-            if not isinstance(number := as_size(value), sympy.Symbol):  # it must be whole, and as large as it may be
-                q = math.lcm(*(int(c.q) for c in collect(number).values()))
-                yield "whole", normal(q * (number - floordiv(number, 1)))
-                if not isinstance(node.layer, layers.Pad):
-                    yield "fits", normal(q * (number - (0 if "padding" in field else 1)))
-        depths = [x[0] for x in inputs]
-        if isinstance(node.layer, (layers.Add, layers.Multiply, layers.Scale)):
-            yield from (("channels", normal(depths[0] - other)) for other in depths[1:])
-        elif isinstance(node.layer, layers.PixelShuffle) and isinstance(
-            block := block_size(node.layer, inputs[0]), int
-        ):
-            yield "channels", normal(depths[0] - block * floordiv(depths[0], block))
-        elif isinstance(node.layer, (layers.GroupNorm, layers.ChannelShuffle)) and isinstance(node.layer.groups, int):
-            yield "channels", normal(depths[0] - node.layer.groups * floordiv(depths[0], node.layer.groups))
-        elif isinstance(node.layer, layers.Slice):
-            yield "fits", normal(depths[0] - as_size(node.layer.stop))
-            yield "fits", normal(as_size(node.layer.stop) - as_size(node.layer.start) - 1)
-        elif isinstance(node.layer, (layers.Conv, layers.ConvTranspose)) and isinstance(node.layer.groups, int):
-            for depth in (depths[0], as_size(node.layer.out_channels)):
-                yield "channels", normal(depth - node.layer.groups * floordiv(depth, node.layer.groups))
+def _demanded(found: Inference, want: Want, exact: bool) -> Iterator[Demand]:
+    """What the layers demand, and what is wanted of the output. Raises `Undecided` where it is not known."""
+    for reason in (*found.undecided.values(), *found.open_demands.values()):
+        raise Undecided(reason)
+    for each in found.demands.values():
+        yield from (demand for demand in each if exact or demand.sign != "exact")
     if want is not None:
-        extents = shapes[network.output.name][1:] or shapes[network.output.name]
+        output = found.shapes[found.network.output.name]
+        extents = output[1:] or output
         wanted = want if isinstance(want, Sequence) else (want,) * len(extents)
         if len(wanted) != len(extents):
             raise SpecError(f"want={want!r} is for {len(wanted)} axes, the output has {len(extents)}")
-        yield from (("wanted", normal(out - as_size(n))) for out, n in zip(extents, wanted, strict=True))
+        yield from (Demand(out, "=", as_size(n), str) for out, n in zip(extents, wanted, strict=True))
 
 
 def _by_period(network: Network, letter: sympy.Symbol, want: Want, exact: bool) -> SizeSet:
-    """The numbers that meet all conditions, each decided for all numbers. Raises `Undecided` where one is not."""
-    for node in network:
-        tested = ("kernel_size", "stride", "padding", "dilation") if needs_image(node.layer) else _DIVISORS
-        if isinstance(node.layer, layers.ConvTranspose) and node.layer.output_padding != 0:
-            tested = ("groups", "stride", "dilation", "output_padding")
-        if any(letter.name in names for field, names in _letters(node.layer).items() if field in tested):
-            raise Undecided(f"{node.name}: what it asks of {letter} is known only in numbers")
+    """The numbers that meet all demands, each decided for all numbers. Raises `Undecided` where one is not."""
     try:
-        shapes = output_shapes(network)
-    except ShapeError:  # whatever the letter
-        return SizeSet((), 1, 1, ())
-    found = EVERY
-    for kind, asked in dict.fromkeys(_conditions(network, shapes, want, exact)):
-        free = set() if isinstance(asked, int) else asked.free_symbols
-        if letter in free or not free:
-            where = where_at_least(asked, 0, letter) if kind == "fits" else where_zero(asked, letter)
-            found = found.without(where) if kind == "differs" else found & where
-    return found
+        found = infer(network)
+    except SpecError as error:
+        raise Undecided(str(error)) from None
+    if found.refused:  # whatever the letter
+        return NONE
+    makers = {demand: f"{name}: " for name, each in reversed(found.demands.items()) for demand in each}
+    numbers = EVERY
+    for demand in dict.fromkeys(_demanded(found, want, exact)):
+        if letter in letters_of(demand) or not letters_of(demand):
+            try:
+                numbers &= where(demand, letter)
+            except Undecided as error:
+                raise Undecided(f"{makers.get(demand, '')}{error}") from None
+    return numbers
 
 
 def _settled(network: Network, letter: sympy.Symbol, reason: Undecided) -> int:
@@ -218,14 +194,14 @@ def _settled(network: Network, letter: sympy.Symbol, reason: Undecided) -> int:
     return settled
 
 
-def _still(layer: layers.Layer, fields: set[str], letter: sympy.Symbol, *inputs: Shape) -> int | None:
+def _still(layer: Layer, fields: set[str], letter: sympy.Symbol, *inputs: Shape) -> int | None:
     """A number from which on a layer, with the letter in these fields, has one window, or none that it may have."""
     allowed = {"kernel_size", "stride", "dilation"}
-    if needs_image(layer) and getattr(layer, "padding", 0) in (layers.SAME_UPPER, layers.SAME_LOWER):
+    if needs_image(layer) and getattr(layer, "padding", 0) in SAME:
         allowed = {"stride"}
-    if not isinstance(layer, WINDOWED) or not (fields <= allowed or (needs_image(layer) and fields == {"padding"})):
+    if not isinstance(layer, Windowed) or not (fields <= allowed or (needs_image(layer) and fields == {"padding"})):
         return None
-    axes = zip(placed_axes(_with(layer, letter, 1), inputs[0]), inputs[0][1:], strict=True)
+    axes = zip(window.placed_axes(_with(layer, letter, 1), inputs[0]), inputs[0][1:], strict=True)
     bounds = [normal(window.slack(axis, n) + 2 * window.span(axis) + as_size(axis.stride)) for axis, n in axes]
     return max(bounds) if all(isinstance(bound, int) for bound in bounds) else None
 

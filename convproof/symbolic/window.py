@@ -11,10 +11,12 @@ Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep le
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import sympy
 
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis
+from convproof.architecture.behaviour import Layer, Windows
 from convproof.errors import ShapeError, Undecided
 from convproof.symbolic.floordiv import Size, floordiv, normal, size
 
@@ -48,6 +50,19 @@ def placed(axis: Axis, n: Size) -> Axis:
     rest = normal(total - half)
     before, after = (half, rest) if axis.before == SAME_UPPER else (rest, half)
     return replace(axis, before=before, after=after)
+
+
+def rank_of(layer: Layer, x: tuple[Size, ...]) -> int:
+    """The number of spatial axes of x. Raises `ShapeError` where it has none."""
+    if len(x) < 2:
+        raise ShapeError(f"{type(layer).__name__}: needs an input with spatial axes, got shape {tuple(x)}")
+    return len(x) - 1
+
+
+@lru_cache(maxsize=4096)
+def placed_axes(layer: Windows, x: tuple[Size, ...]) -> tuple[Axis, ...]:
+    """The layer's windows on an input of shape x, whose sizes say how much padding SAME is."""
+    return tuple(placed(axis, size(n)) for axis, n in zip(layer.axes(rank_of(layer, x)), x[1:], strict=True))
 
 
 def span(axis: Axis) -> Size:
@@ -163,14 +178,3 @@ def last_start(axis: Axis, n: Size, ceil_mode: bool) -> Size:
 def in_numbers(axis: Axis) -> bool:
     """Whether no field is a letter."""
     return all(isinstance(each, int) for each in (axis.kernel, axis.stride, axis.before, axis.after, axis.dilation))
-
-
-def require_window(axis: Axis, n: Size, place: str) -> None:
-    """Raises `ShapeError` where n is a number too small for one window."""
-    free = slack(axis, n)
-    if isinstance(free, int) and free < 0:
-        padded = normal(n + size(axis.before) + size(axis.after))
-        raise ShapeError(
-            f"{place}: a window spans {span(axis)} positions but the padded input has only {padded} "
-            f"(size {n}, padding {axis.before}+{axis.after}); give it {least(axis)} or more, or pad by {-free} more"
-        )

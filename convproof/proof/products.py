@@ -1,0 +1,257 @@
+"""A product of factors, each of one unknown, that must compare with a number, taken apart by the values of its factors.
+
+Where a factor f is v, the demand is one on the others alone, since [f = v]*t(f) = [f = v]*t(v); where f is larger than
+all that matter, an inequality settles it. Of two factors whose product must be N, one is at most the root of N, so that
+few values matter: first those of one factor, then, where it is larger, those of the other.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+
+from convproof.proof import kernel
+from convproof.proof.algebra import Refused, Term
+from convproof.proof.derived import certificate, congruence, equals, follows, whole
+from convproof.proof.indicators import at_least, congruent, excluded, zero_or_one
+from convproof.proof.kernel import Theorem
+from convproof.proof.membership import Boxes, box_term, boxes_term, by_period, membership, parts_of, where
+from convproof.proof.statement import Product
+from convproof.symbolic.sizesets import SizeSet
+
+MOST_CLASSES = 1_000
+"""How many values of a factor are gone through."""
+
+
+def taken_apart(box: Mapping[str, SizeSet], demand: Product, number: int) -> tuple[Boxes, Theorem]:
+    """(boxes, |- being in the box, times that number*(its factors) meets the demand = being in one of the boxes)."""
+    letters = list(box)
+    factors = [dict(demand.factors)[letter] for letter in letters]
+    if len(letters) == 1:
+        (letter,), n = letters, ("v", letters[0])
+        holds = demand.holds(("*", number, *factors))
+        inside = where(letter, ("*", membership(box[letter], n), holds))
+        left = [(low, ("*", rest, holds)) for low, rest in parts_of(box[letter], n)]
+        return [{letter: inside}] if inside else [], by_period(letter, left, parts_of(inside, n))
+    return _Classes(box, demand, number).summed()
+
+
+class _Classes:
+    """A box, taken apart by what the factor of its first letter is."""
+
+    def __init__(
+        self, box: Mapping[str, SizeSet], demand: Product, number: int, least: Mapping[str, int] | None = None
+    ) -> None:
+        self.box, self.demand, self.number = box, demand, number
+        self.least = {letter: (least or {}).get(letter, 1) for letter in box}
+        (self.letter, *self.others), self.factors = list(box), dict(demand.factors)
+        self.n, self.factor = ("v", self.letter), self.factors[self.letter]
+        self.rest = {letter: box[letter] for letter in self.others}
+        self.holds = demand.holds(("*", number, *(self.factors[letter] for letter in box)))
+        self.boxes: Boxes = []
+        self.premises: list[Theorem] = []
+        self.products: list[tuple[Term, list[int]]] = []
+        self.sets: list[SizeSet] = []
+        self.groups: list[tuple[Boxes, list[SizeSet]]] = []
+
+    def summed(self) -> tuple[Boxes, Theorem]:
+        """The boxes of all classes together, and the theorem that they are all."""
+        if self.demand.sign == "multiple":
+            modulus = self.demand.bound // math.gcd(self.demand.bound, self.number)
+            self._bounded(modulus)
+            for residue in range(modulus):
+                self._residue(residue, modulus)
+        else:
+            total = self.demand.bound // self.number
+            most = total if self.demand.sign == "=" else -(-self.demand.bound // self.number) - 1
+            if self.demand.sign == "=" and len(self.others) == 1:
+                first_turn = self.least == dict.fromkeys(self.box, 1)
+                most = math.isqrt(total) if first_turn else total // self.least[self.others[0]]
+            self._bounded(most)
+            for value in range(self.least[self.letter], most + 1):
+                self._value(value)
+            self._beyond(max(most, 0))
+        return self._together()
+
+    def _bounded(self, classes: int) -> None:
+        if classes > MOST_CLASSES:
+            raise Refused(f"a factor has {classes} values that matter; {MOST_CLASSES} are gone through")
+
+    def _add(self, sizes: SizeSet, boxes: Boxes, premise: Theorem, lemma: Theorem | None) -> None:
+        """A class: its sizes, the boxes that the others have there, |- [in the class]*holds = [in the class]*there,
+        and |- [others in their box]*there = [others in boxes].
+        """
+        others = box_term(self.rest, self.others)
+        self.products.append((others, [len(self.premises)]))
+        self.premises.append(premise)
+        if lemma is not None:
+            self.products.append((membership(sizes, self.n), [len(self.premises)]))
+            self.premises.append(lemma)
+        self.sets.append(sizes)
+        self._group(sizes, boxes)
+
+    def _class(self, key: Term) -> SizeSet:
+        return where(self.letter, ("*", membership(self.box[self.letter], self.n), key))
+
+    def _lies_in(self, sizes: SizeSet, key: Term) -> Theorem:
+        """|- [n in sizes]*key = [n in sizes], where key is 1 on all of them."""
+        left = [(low, ("*", rest, key)) for low, rest in parts_of(sizes, self.n)]
+        return by_period(self.letter, left, parts_of(sizes, self.n))
+
+    def _replaced(self, sizes: SizeSet, key: Term, place: Theorem, there: Term) -> Theorem:
+        """|- [n in sizes]*holds = [n in sizes]*there, from key*holds = key*there."""
+        inside, member = self._lies_in(sizes, key), membership(sizes, self.n)
+        goal = ("=", ("*", member, self.holds), ("*", member, there))
+        products = [(("*", -1, self.holds), [0]), (member, [1]), (there, [0])]
+        return certificate(goal, [inside, place], products)
+
+    def _at(self, value: Term) -> Term:
+        return self.demand.holds(("*", self.number, value, *(self.factors[letter] for letter in self.others)))
+
+    def _value(self, value: int) -> None:
+        """The class in which the factor has a value."""
+        key: Term = ("is", self.factor, value)
+        if sizes := self._class(key):
+            boxes, lemma = taken_apart(self.rest, self.demand, self.number * value)
+            there = self._at(value)
+            place = congruent(self._at(("v", "q")), self.factor, value)
+            self._add(sizes, boxes, self._replaced(sizes, key, place, there), lemma)
+
+    def _residue(self, residue: int, modulus: int) -> None:
+        """The class in which the factor is modulus*k + residue."""
+        k = ("//", self.factor, modulus)
+        spread: Term = ("+", ("*", modulus, k), residue)
+        key: Term = ("is", self.factor, spread)
+        if not (sizes := self._class(key)):
+            return
+        if residue:
+            boxes, lemma = taken_apart(self.rest, self.demand, self.number * residue)
+        else:
+            boxes, lemma = [dict(self.rest)], None
+        others = [self.factors[letter] for letter in self.others]
+        whole_part: Term = ("*", self.number * modulus // self.demand.bound, k, *others)
+        part: Term = ("*", self.number * residue, *others)
+        divided = whole(part, follows((">=", self.demand.bound, 1)), whole_part)
+        spread_out: Term = ("+", part, ("*", self.demand.bound, whole_part))
+        left = ("is", ("+", spread_out, ("*", -self.demand.bound, ("v", "q"))), 0)
+        there = self.demand.holds(part) if residue else 1
+        same = equals(self._at(spread), there, congruence(left, divided))
+        place = congruent(self._at(("v", "q")), self.factor, spread)
+        moved = certificate(("=", ("*", key, self.holds), ("*", key, there)), [place, same], [(1, [0]), (key, [1])])
+        self._add(sizes, boxes, self._replaced(sizes, key, moved, there), lemma)
+
+    def _beyond(self, most: int) -> None:
+        """The class in which the factor is larger than all values that matter: the demand fails there, or holds."""
+        if not (sizes := self._class(("le", most + 1, self.factor))):
+            return
+        if self.demand.sign == "=" and self.number * (most + 1) * self.least[self.others[0]] <= self.demand.bound:
+            (other,) = self.others  # then the other factor is small: it is the turn of its values
+            turned = {other: self.rest[other], self.letter: sizes}
+            boxes, lemma = _Classes(turned, self.demand, self.number, {self.letter: most + 1}).summed()
+            self._settled(sizes, lemma)
+            self.boxes += boxes
+            return
+        high = self._above(self.letter, sizes, self.factor, most + 1)
+        low = self.least[self.others[0]]
+        one, *more = [self._above(each, self.rest[each], self.factors[each], self.least[each]) for each in self.others]
+        value, member = self.factors[self.others[0]], membership(self.rest[self.others[0]], ("v", self.others[0]))
+        signs = {self.others[0]: self._natural(self.others[0], self.rest[self.others[0]])}
+        for letter, each in zip(self.others[1:], more, strict=True):  # M(g - 1) >= 0 and N(h - 1) >= 0: MN(gh - 1) >= 0
+            signs[letter] = self._natural(letter, self.rest[letter])
+            other, factor = membership(self.rest[letter], ("v", letter)), self.factors[letter]
+            both = signs[letter]
+            known = _joined(list(signs.values())[:-1])
+            one = certificate(
+                (">=", ("*", member, other, ("+", ("*", value, factor), -1)), 0),
+                [one, each, known, both],
+                [(1, [0, 1]), (1, [0, 3]), (1, [1, 2])],
+            )
+            value, member = ("*", value, factor), ("*", member, other)
+        own, others = self._natural(self.letter, sizes), _joined(list(signs.values()))
+        inside = membership(sizes, self.n)
+        c, limit = self.number, most + 1
+        reached: Term = ("*", c, self.factor, value)
+        if self.demand.sign == "=":
+            fails, settled = self.holds, self.demand.bound
+            gap = kernel.indicator(reached, self.demand.bound)
+            gap_product: tuple[Term, list[int]] = (("*", -1, inside, member), [5])
+        else:
+            fails, settled = ("le", ("+", reached, 1), self.demand.bound), self.demand.bound - 1
+            gap = at_least(("+", reached, 1), self.demand.bound)
+            gap_product = (1, [2, 3, 5])
+        never, _ = zero_or_one(fails)
+        products = [(c, [0, 1, 4]), (c * low, [0, 3, 4]), (c * limit, [1, 2, 4]), gap_product]
+        z: Term = ("*", inside, member, fails)
+        premises = [high, one, own, others, never, gap]
+        below = certificate((">=", 0, z), premises, products, c * limit * low - settled)
+        above = certificate((">=", z, 0), [own, others, never], [(1, [0, 1, 2])])
+        nothing = certificate(("=", z, 0), [kernel.antisymmetry(above, below)], [(1, [0])])
+        there = 0 if self.demand.sign == "=" else 1
+        goal = ("=", ("*", inside, member, self.holds), ("*", inside, member, there))
+        if there:
+            split = excluded(self.demand.bound, reached)
+            lemma = certificate(goal, [split, nothing], [(("*", inside, member), [0]), (-1, [1])])
+        else:
+            lemma = certificate(goal, [nothing], [(1, [0])])
+        self._settled(sizes, lemma)
+        if there:
+            self._group(sizes, [dict(self.rest)])
+
+    def _settled(self, sizes: SizeSet, lemma: Theorem) -> None:
+        """A class of which |- [in the class]*[others in their box]*holds = something is known."""
+        self.products.append((1, [len(self.premises)]))
+        self.premises.append(lemma)
+        self.sets.append(sizes)
+
+    def _group(self, sizes: SizeSet, boxes: Boxes) -> None:
+        """Classes with the same boxes of the others are one."""
+        for known, members in self.groups:
+            if known == boxes:
+                members.append(sizes)
+                return
+        self.groups.append((boxes, [sizes]))
+
+    def _natural(self, letter: str, sizes: SizeSet) -> Theorem:
+        """|- [in sizes] >= 0."""
+        return by_period(letter, parts_of(sizes, ("v", letter)), [], ">=")
+
+    def _above(self, letter: str, sizes: SizeSet, factor: Term, bound: int) -> Theorem:
+        """|- [in sizes]*(factor - bound) >= 0, where the factor is as large on all of them."""
+        n, key = ("v", letter), ("le", bound, factor)
+        left = [(low, ("*", rest, key)) for low, rest in parts_of(sizes, n)]
+        inside = by_period(letter, left, parts_of(sizes, n))
+        over: Term = ("+", factor, -bound)
+        goal = (">=", ("*", membership(sizes, n), over), 0)
+        premises = [self._natural(letter, sizes), at_least(bound, factor), inside]
+        return certificate(goal, premises, [(1, [0, 1]), (("*", -1, over), [2])])
+
+    def _together(self) -> tuple[Boxes, Theorem]:
+        """The classes make up the box; those with the same boxes of the others are one."""
+        n, own = self.n, self.box[self.letter]
+        every = [part for sizes in self.sets for part in parts_of(sizes, n)]
+        partition = by_period(self.letter, parts_of(own, n), every)
+        others = box_term(self.rest, self.others)
+        premises, products = [*self.premises, partition], [*self.products]
+        products.append((("*", others, self.holds), [len(self.premises)]))
+        boxes = self.boxes
+        for inside, members in self.groups:
+            if not inside:
+                continue
+            joined = functools.reduce(lambda a, b: a | b, members)
+            parts = [part for sizes in members for part in parts_of(sizes, n)]
+            products.append((boxes_term(inside, self.others), [len(premises)]))
+            premises.append(by_period(self.letter, parts, parts_of(joined, n)))
+            boxes += [{self.letter: joined, **box} for box in inside]
+        letters = [self.letter, *self.others]
+        goal = ("=", ("*", membership(own, n), others, self.holds), boxes_term(boxes, letters))
+        return boxes, certificate(goal, premises, products)
+
+
+def _joined(signs: Iterable[Theorem]) -> Theorem:
+    """From a >= 0, b >= 0, ...: a*b*... >= 0."""
+    listed = list(signs)
+    if len(listed) == 1:
+        return listed[0]
+    goal = (">=", ("*", *(each.conclusion[1] for each in listed)), 0)
+    return certificate(goal, listed, [(1, list(range(len(listed))))])
