@@ -9,47 +9,7 @@ from functools import singledispatch
 from typing import Any
 
 from convproof import autograd as ag
-from convproof.architecture import (
-    SAME_LOWER,
-    SAME_UPPER,
-    Activation,
-    AdaptivePool,
-    Add,
-    Affine,
-    AvgPool,
-    Axis,
-    BatchNorm,
-    ChannelShuffle,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    GroupNorm,
-    Input,
-    InstanceNorm,
-    Layer,
-    Linear,
-    LocalResponseNorm,
-    LpPool,
-    MaxPool,
-    Multiply,
-    Network,
-    Pad,
-    PadTo,
-    PixelShuffle,
-    PixelUnshuffle,
-    ReLU,
-    Reshape,
-    Resize,
-    Scale,
-    Slice,
-    Softmax,
-    Unknown,
-    Upsample,
-    letters,
-)
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis, Layer, Network, layers, letters
 from convproof.autograd import Tensor
 from convproof.errors import MissingRule, ShapeError
 
@@ -132,7 +92,7 @@ def run(
 def _check_numbers(network: Network) -> None:
     """Refuses letters anywhere but in the input, whose sizes are those of the array."""
     for node in network:
-        if not isinstance(node.layer, Input) and (found := letters(node.layer)):
+        if not isinstance(node.layer, layers.Input) and (found := letters(node.layer)):
             field, _ = found[0]
             raise ShapeError(f"{node.name}: {field} is {getattr(node.layer, field)}; a run needs numbers")
 
@@ -154,19 +114,21 @@ def execute(layer: Layer, own: LayerParameters, *operands: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Input, own: LayerParameters, *operands: Tensor) -> Tensor:
+def _(layer: layers.Input, own: LayerParameters, *operands: Tensor) -> Tensor:
     return operands[0]
 
 
 @execute.register
-def _(layer: Conv, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Conv, own: LayerParameters, x: Tensor) -> Tensor:
     kernel, stride, padding, dilation = _geometry(layer, x)
     w = own("weight", (layer.out_channels, (layer.in_channels or x.shape[1]) // layer.groups, *kernel))
     b = own("bias", (layer.out_channels,)) if layer.bias else None
     return ag.conv(x, w, b, stride, padding, dilation, layer.groups, own.algorithm)
 
 
-def _geometry(layer: Conv | ConvTranspose | MaxPool | AvgPool, x: Tensor) -> tuple[Any, Any, Any, Any]:
+def _geometry(
+    layer: layers.Conv | layers.ConvTranspose | layers.MaxPool | layers.AvgPool, x: Tensor
+) -> tuple[Any, Any, Any, Any]:
     """kernel, stride, padding and dilation, one entry per spatial axis of x."""
     axes = layer.axes(x.ndim - 2)
     return (
@@ -188,7 +150,7 @@ def _padding(axis: Axis, n: int) -> tuple[int, int]:
 
 
 @execute.register
-def _(layer: Pad, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Pad, own: LayerParameters, x: Tensor) -> Tensor:
     _planes(x)
     pads = tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2))
     for n, pair in zip(x.shape[2:], pads, strict=True):
@@ -208,7 +170,7 @@ def _(layer: Pad, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Upsample, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Upsample, own: LayerParameters, x: Tensor) -> Tensor:
     _planes(x)
     if layer.mode != "nearest":
         raise MissingRule(f"numeric run with mode {layer.mode}", layer)
@@ -220,7 +182,7 @@ def _(layer: Upsample, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: PixelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.PixelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
     _planes(x)
     factor, sizes = layer.upscale_factor, x.shape[2:]
     if x.shape[1] % factor ** len(sizes):
@@ -232,7 +194,7 @@ def _(layer: PixelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: PixelUnshuffle, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.PixelUnshuffle, own: LayerParameters, x: Tensor) -> Tensor:
     _planes(x)
     factor, sizes = layer.downscale_factor, x.shape[2:]
     if any(n % factor for n in sizes):
@@ -244,7 +206,7 @@ def _(layer: PixelUnshuffle, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: ConvTranspose, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.ConvTranspose, own: LayerParameters, x: Tensor) -> Tensor:
     kernel, stride, padding, dilation = _geometry(layer, x)
     w = own("weight", (layer.in_channels or x.shape[1], layer.out_channels // layer.groups, *kernel))
     b = own("bias", (layer.out_channels,)) if layer.bias else None
@@ -252,24 +214,25 @@ def _(layer: ConvTranspose, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: MaxPool, own: LayerParameters, x: Tensor) -> Tensor:
-    pool: Tensor = ag.max_pool(x, *_geometry(layer, x), layer.ceil_mode)
+def _(layer: layers.MaxPool, own: LayerParameters, x: Tensor) -> Tensor:
+    dialect = ag.TORCH if layer.empty_windows else ag.STRICT
+    pool: Tensor = ag.max_pool(x, *_geometry(layer, x), layer.ceil_mode, dialect=dialect)
     return pool
 
 
 @execute.register
-def _(layer: AvgPool, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.AvgPool, own: LayerParameters, x: Tensor) -> Tensor:
     kernel, stride, padding, _ = _geometry(layer, x)
     return ag.avg_pool(x, kernel, stride, padding, layer.ceil_mode, layer.count_include_pad)
 
 
 @execute.register
-def _(layer: LpPool, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.LpPool, own: LayerParameters, x: Tensor) -> Tensor:
     return ag.lp_pool(x, layer.p, layer.kernel_size, layer.stride, layer.ceil_mode)
 
 
 @execute.register
-def _(layer: AdaptivePool, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.AdaptivePool, own: LayerParameters, x: Tensor) -> Tensor:
     _planes(x)
     pool = ag.adaptive_avg_pool if layer.kind == "avg" else ag.adaptive_max_pool
     found: Tensor = pool(x, tuple(layer.per_axis("output_size", x.ndim - 2)))
@@ -277,24 +240,24 @@ def _(layer: AdaptivePool, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: GlobalPool, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.GlobalPool, own: LayerParameters, x: Tensor) -> Tensor:
     return (ag.global_avg_pool if layer.kind == "avg" else ag.global_max_pool)(x)
 
 
 @execute.register
-def _(layer: Linear, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Linear, own: LayerParameters, x: Tensor) -> Tensor:
     x = ag.flatten(x)
     w = own("weight", (layer.out_features, layer.in_features or x.shape[1]))
     return ag.linear(x, w, own("bias", (layer.out_features,)) if layer.bias else None)
 
 
 @execute.register
-def _(layer: ReLU, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.ReLU, own: LayerParameters, x: Tensor) -> Tensor:
     return ag.relu(x)
 
 
 @execute.register
-def _(layer: Activation, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Activation, own: LayerParameters, x: Tensor) -> Tensor:
     functions = {"sigmoid": ag.sigmoid, "tanh": ag.tanh}
     if layer.name not in functions:
         raise MissingRule(f"numeric run of {layer.name}", layer)
@@ -302,12 +265,12 @@ def _(layer: Activation, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Flatten, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Flatten, own: LayerParameters, x: Tensor) -> Tensor:
     return ag.flatten(x)
 
 
 @execute.register
-def _(layer: Reshape, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Reshape, own: LayerParameters, x: Tensor) -> Tensor:
     rows, rest = divmod(math.prod(x.shape[1:]), math.prod(layer.shape))
     if rest or not (rows == 1 or (layer.batch and rows)):
         raise ShapeError(f"reshape: {layer.shape} has not as many values as shape {x.shape[1:]}")
@@ -315,17 +278,17 @@ def _(layer: Reshape, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Dropout, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Dropout, own: LayerParameters, x: Tensor) -> Tensor:
     return x  # as at test time
 
 
 @execute.register
-def _(layer: Softmax, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Softmax, own: LayerParameters, x: Tensor) -> Tensor:
     return ag.softmax(x, 1)
 
 
 @execute.register
-def _(layer: BatchNorm, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.BatchNorm, own: LayerParameters, x: Tensor) -> Tensor:
     channels = (layer.num_features or x.shape[1],)
     gamma, beta = own("weight", channels), own("bias", channels)
     mean, variance = own.given("running_mean", channels), own.given("running_var", channels)
@@ -333,19 +296,19 @@ def _(layer: BatchNorm, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: GroupNorm | InstanceNorm, own: LayerParameters, x: Tensor) -> Tensor:
-    given = layer.num_channels if isinstance(layer, GroupNorm) else layer.num_features
+def _(layer: layers.GroupNorm | layers.InstanceNorm, own: LayerParameters, x: Tensor) -> Tensor:
+    given = layer.num_channels if isinstance(layer, layers.GroupNorm) else layer.num_features
     channels = (given or x.shape[1],)
     gamma, beta = (own(name, channels) if layer.affine else None for name in ("weight", "bias"))
-    groups = layer.groups if isinstance(layer, GroupNorm) else x.shape[1]
-    if math.prod(x.shape[1:]) == groups:
+    groups = layer.groups if isinstance(layer, layers.GroupNorm) else x.shape[1]
+    if math.prod(x.shape[1:]) == groups and not layer.single_values:
         raise ShapeError(f"shape {x.shape} leaves {groups} groups of a single value each, which has no variance")
     found: Tensor = ag.group_norm(x, groups, gamma, beta, layer.eps)
     return found
 
 
 @execute.register
-def _(layer: Affine, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Affine, own: LayerParameters, x: Tensor) -> Tensor:
     channels = (layer.num_features or x.shape[1],)
     per_channel = (*channels, *(1 for _ in x.shape[2:]))
     if channels != x.shape[1:2]:
@@ -356,7 +319,7 @@ def _(layer: Affine, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: ChannelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.ChannelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
     if x.shape[1] % layer.groups:
         raise ShapeError(f"groups={layer.groups} does not divide the {x.shape[1]} channels")
     apart = ag.reshape(x, (x.shape[0], layer.groups, x.shape[1] // layer.groups, *x.shape[2:]))
@@ -364,25 +327,25 @@ def _(layer: ChannelShuffle, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Slice, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.Slice, own: LayerParameters, x: Tensor) -> Tensor:
     if layer.stop > x.shape[1]:
         raise ShapeError(f"slice: channels {layer.start} to {layer.stop} are asked of {x.shape[1]}")
     return ag.pad(x, ((0, 0), (-layer.start, layer.stop - x.shape[1]), *((0, 0) for _ in x.shape[2:])))
 
 
 @execute.register
-def _(layer: Unknown, own: LayerParameters, *operands: Tensor) -> Tensor:
+def _(layer: layers.Unknown, own: LayerParameters, *operands: Tensor) -> Tensor:
     raise MissingRule(f"numeric run of {layer.op}", layer)
 
 
 @execute.register
-def _(layer: LocalResponseNorm, own: LayerParameters, x: Tensor) -> Tensor:
+def _(layer: layers.LocalResponseNorm, own: LayerParameters, x: Tensor) -> Tensor:
     return ag.local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k)
 
 
 @execute.register
-def _(layer: Add | Multiply, own: LayerParameters, *operands: Tensor) -> Tensor:
-    combine = ag.add if isinstance(layer, Add) else ag.multiply
+def _(layer: layers.Add | layers.Multiply, own: LayerParameters, *operands: Tensor) -> Tensor:
+    combine = ag.add if isinstance(layer, layers.Add) else ag.multiply
     total = operands[0]
     for each in operands[1:]:
         pairs = zip(total.shape, each.shape, strict=False)
@@ -394,7 +357,7 @@ def _(layer: Add | Multiply, own: LayerParameters, *operands: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Scale, own: LayerParameters, x: Tensor, factors: Tensor) -> Tensor:
+def _(layer: layers.Scale, own: LayerParameters, x: Tensor, factors: Tensor) -> Tensor:
     per_channel = (*x.shape[:2], *(1 for _ in x.shape[2:]))
     if factors.shape not in (per_channel, x.shape[:2]):
         raise ShapeError(f"scale: the factors have shape {factors.shape}; it must be {per_channel}")
@@ -409,14 +372,14 @@ def _planes(*operands: Tensor) -> None:
 
 
 @execute.register
-def _(layer: PadTo, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
+def _(layer: layers.PadTo, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
     _planes(x, like)
     missing = [m - n for n, m in zip(x.shape[2:], like.shape[2:], strict=True)]
     return ag.pad(x, tuple((n // 2, n - n // 2) for n in missing))
 
 
 @execute.register
-def _(layer: Resize, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
+def _(layer: layers.Resize, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
     _planes(x, like)
     if layer.mode != "nearest":
         raise MissingRule(f"numeric run with mode {layer.mode}", layer)
@@ -426,5 +389,5 @@ def _(layer: Resize, own: LayerParameters, x: Tensor, like: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: Concat, own: LayerParameters, *operands: Tensor) -> Tensor:
+def _(layer: layers.Concat, own: LayerParameters, *operands: Tensor) -> Tensor:
     return ag.concatenate(list(operands), 1)

@@ -98,7 +98,7 @@ class Drawn:
             padding = rng.choice([pads, pads, SAME_UPPER, SAME_LOWER]) if whole else pads
             return layers.Conv(out, k, s, padding, d, groups, bias=False, in_channels=given)
         if kind < 6:
-            return layers.MaxPool(k, s, pads, d, ceil_mode=rng.random() < 0.4)
+            return layers.MaxPool(k, s, pads, d, rng.random() < 0.4, rng.random() < 0.3)
         if kind < 8:
             return layers.AvgPool(k, s, pads, rng.random() < 0.4, rng.random() < 0.5)
         if kind < 9:
@@ -117,8 +117,8 @@ class Drawn:
         rng, depth = self.rng, self.depth
         found = [
             layers.ReLU(),
-            layers.InstanceNorm(num_features=rng.choice([None, depth])),
-            layers.GroupNorm(rng.choice([1, depth])),
+            layers.InstanceNorm(num_features=rng.choice([None, depth]), single_values=rng.random() < 0.3),
+            layers.GroupNorm(rng.choice([1, depth]), single_values=rng.random() < 0.3),
             layers.BatchNorm(num_features=depth),
             layers.Affine(num_features=rng.choice([None, depth])),
             layers.PixelUnshuffle(2),

@@ -90,7 +90,12 @@ def max_pool(rng, rank):
     stride = rng.choice([None, per_axis(rng, rank, 1, 4)])
     most = rng.choice([1, 5])
     return layers.MaxPool(
-        per_axis(rng, rank, 1, 3), stride, padding(rng, rank, 0, most), per_axis(rng, rank, 1, 6), flag(rng)
+        per_axis(rng, rank, 1, 3),
+        stride,
+        padding(rng, rank, 0, most),
+        per_axis(rng, rank, 1, 6),
+        flag(rng),
+        rng.random() < 0.3,
     )
 
 
@@ -225,10 +230,12 @@ DRAWN = {
         image,
     ),
     layers.GroupNorm: Drawn(
-        lambda rng, rank: layers.GroupNorm(rng.randint(1, 4), rng.random() + 0.01, flag(rng), given(rng, 2)), image
+        lambda rng, rank: layers.GroupNorm(rng.randint(1, 4), rng.random() + 0.01, flag(rng), given(rng, 2), rng.random() < 0.3),
+        image,
     ),
     layers.InstanceNorm: Drawn(
-        lambda rng, rank: layers.InstanceNorm(rng.random() + 0.01, flag(rng), given(rng)), image
+        lambda rng, rank: layers.InstanceNorm(rng.random() + 0.01, flag(rng), given(rng), rng.random() < 0.3),
+        image,
     ),
     layers.Add: Drawn(lambda rng, rank: layers.Add(flag(rng)), branches),
     layers.Multiply: Drawn(lambda rng, rank: layers.Multiply(flag(rng)), branches),
@@ -560,6 +567,8 @@ def is_tried(layer, inputs):
             return len(shape) < 3
         case layers.Softmax():
             return inputs[0][0] > 1  # of one channel it is 1
+        case layers.GroupNorm() | layers.InstanceNorm() if layer.single_values:
+            return False  # a single value becomes 0
     return not DRAWN[type(layer)].unrun(layer)
 
 

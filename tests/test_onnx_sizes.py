@@ -221,7 +221,7 @@ def test_reshapes(name, imported):
         ([node("LRN", "x", "y", size=5, alpha=0.5, bias=2.0)], {}, 17, [layers.LocalResponseNorm(5, 0.5, 0.75, 2.0)]),
         ([node("SpaceToDepth", "x", "y", blocksize=3)], {}, 13, [layers.PixelUnshuffle(3)]),
         ([node("DepthToSpace", "x", "y", blocksize=2)], {}, 13, [layers.PixelShuffle(2)]),
-        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(8)}, 21, [layers.GroupNorm(2, num_channels=8)]),
+        ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(8)}, 21, [layers.GroupNorm(2, num_channels=8, single_values=True)]),
         ([node("GroupNormalization", "x g g", "y", num_groups=2)], {"g": integers(2)}, 18, [layers.Unknown("GroupNormalization")]),
         ([node("BatchNormalization", "x g g g g", "y", spatial=0)], {"g": integers(8)}, 8, [layers.Unknown("BatchNormalization")]),
     ],

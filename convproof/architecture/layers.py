@@ -114,13 +114,16 @@ class ConvTranspose(Transposed):
 
 @dataclass(frozen=True)
 class MaxPool(Windowed):
-    """The largest value of each window; padding never wins. `stride` defaults to `kernel_size`."""
+    """The largest value of each window; padding never wins. `stride` defaults to `kernel_size`. A window wholly in
+    padding, which dilation can make, is refused, or with `empty_windows` has the lowest value, as in PyTorch.
+    """
 
     kernel_size: Annotated[PerAxis, "F"]
     stride: Annotated[Stride, "S"] = None
     padding: Annotated[Padding, "P"] = 0
     dilation: Annotated[PerAxis, "D"] = 1
     ceil_mode: Annotated[Bool, "CEIL"] = False
+    empty_windows: Annotated[Bool, "EMPTY"] = False
     words: ClassVar = {"POOL": {}}
 
 
@@ -346,25 +349,28 @@ class LocalResponseNorm(Pointwise):
 @dataclass(frozen=True)
 class GroupNorm(Layer):
     """Normalization of each image by groups of its channels, as `torch.nn.GroupNorm`; with a learned scale and shift
-    per channel if `affine`.
+    per channel if `affine`. Groups of a single value are refused, as in PyTorch, unless `single_values`.
     """
 
     groups: Annotated[Channels, "G"]
     eps: Annotated[Real, "EPS"] = 1e-5
     affine: Annotated[Bool, "A"] = True
     num_channels: Annotated[Given, "IN"] = None
+    single_values: Annotated[Bool, "SINGLE"] = False
     words: ClassVar = {"GN": {}}
 
 
 @dataclass(frozen=True)
 class InstanceNorm(Layer):
     """Normalization of each image channel by channel, as `torch.nn.InstanceNorm2d`; with a learned scale and shift per
-    channel if `affine`, which there is False by default. A channel must have more than one value.
+    channel if `affine`, which there is False by default. Channels of a single value are refused, as in PyTorch, unless
+    `single_values`.
     """
 
     eps: Annotated[Real, "EPS"] = 1e-5
     affine: Annotated[Bool, "A"] = True
     num_features: Annotated[Given, "IN"] = None
+    single_values: Annotated[Bool, "SINGLE"] = False
     words: ClassVar = {"IN": {}}
 
 

@@ -164,8 +164,9 @@ def _group_norm(call: Call, graph: OnnxGraph) -> Flow:
             raise Inexpressible("what it normalizes is not that of an image")
         graph.need(x, len(x.shape), scale.shape[0])
     if instance:
-        return graph.add(call, layers.InstanceNorm(eps, True, scale.shape[0]), [x], [scale, shift])
-    return graph.add(call, layers.GroupNorm(call.integer("num_groups"), eps, True, scale.shape[0]), [x], [scale, shift])
+        return graph.add(call, layers.InstanceNorm(eps, True, scale.shape[0], single_values=True), [x], [scale, shift])
+    layer = layers.GroupNorm(call.integer("num_groups"), eps, True, scale.shape[0], single_values=True)
+    return graph.add(call, layer, [x], [scale, shift])
 
 
 def _lrn(call: Call, graph: OnnxGraph) -> Flow:

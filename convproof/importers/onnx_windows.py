@@ -134,7 +134,7 @@ def _pool(call: Call, graph: OnnxGraph) -> Flow:
     dilation = _per_axis(call, "dilations", rank)
     ceil_mode = bool(call.integer("ceil_mode", 0)) and mode in ("NOTSET", "VALID")  # SAME leaves nothing to round
     if call.op == "MaxPool":
-        made = graph.add(call, layers.MaxPool(size, stride, padding, dilation, ceil_mode), [x])
+        made = graph.add(call, layers.MaxPool(size, stride, padding, dilation, ceil_mode, dilation != 1), [x])
     elif dilation != 1:
         raise Inexpressible("its windows are dilated")
     elif call.op == "AveragePool":

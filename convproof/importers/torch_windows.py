@@ -111,7 +111,8 @@ def _pool(kind: str) -> Rule:
         if any(2 * p > k for p, k in zip(call.spread(padding, call.rank), call.spread(kernel, call.rank), strict=True)):
             raise InputError(f"padding={padding} is more than half of kernel_size={kernel}")
         if kind == "max":
-            return call.add(layers.MaxPool(kernel, stride, padding, call.per_axis("dilation", 1), ceil_mode), [x])
+            dilation = call.per_axis("dilation", 1)  # dilated windows may read padding alone, and run
+            return call.add(layers.MaxPool(kernel, stride, padding, dilation, ceil_mode, dilation != 1), [x])
         if kind == "lp":
             return call.add(layers.LpPool(call.get("norm_type"), kernel, stride, ceil_mode), [x])
         counted = call.get("count_include_pad", True)

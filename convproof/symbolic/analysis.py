@@ -16,7 +16,7 @@ from convproof.symbolic.accepted import Accepted, accepted_by
 from convproof.symbolic.field import Fields
 from convproof.symbolic.field import fields as receptive_fields
 from convproof.symbolic.floordiv import Size, floordiv, normal, total
-from convproof.symbolic.shapes import Inference, Shape, at, axis_names, infer, of_any_size
+from convproof.symbolic.shapes import Inference, Shape, axis_names, infer, of_any_size
 from convproof.symbolic.sizesets import SizeSet
 
 MAX_LETTERS = 16
@@ -213,20 +213,19 @@ def _counted_once(rows: Iterable[Row], parameters: Mapping[str, tuple[str, ...]]
 def _row(node: Node, found: Inference, seen: Fields | None, cost: Callable[..., costs.Cost]) -> Row:
     if node.name not in found.shapes:
         return Row(node.name, _op(node.layer))
-    with at(node):
-        output = found.shapes[node.name]
-        spent = cost(node.layer, output, *found.inputs(node))
-        params = normal(spent.weights + spent.biases)
-        row = (node.name, _op(node.layer), output, params, spent.weights, spent.macs, spent.values)
-        if seen is None:
-            return Row(*row)
-        return Row(
-            *row,
-            tuple(field.size if field.exact else _whole(field.size) for field in seen),
-            tuple(field.jump for field in seen),
-            tuple(field.offset for field in seen),
-            all(field.exact for field in seen),
-        )
+    output = found.shapes[node.name]
+    spent = cost(node.layer, output, *found.inputs(node))
+    params = normal(spent.weights + spent.biases)
+    row = (node.name, _op(node.layer), output, params, spent.weights, spent.macs, spent.values)
+    if seen is None:
+        return Row(*row)
+    return Row(
+        *row,
+        tuple(field.size if field.exact else _whole(field.size) for field in seen),
+        tuple(field.jump for field in seen),
+        tuple(field.offset for field in seen),
+        all(field.exact for field in seen),
+    )
 
 
 def _op(layer: Layer) -> str:

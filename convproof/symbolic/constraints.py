@@ -13,37 +13,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
-from convproof.architecture import (
-    SAME_LOWER,
-    SAME_UPPER,
-    AdaptivePool,
-    Add,
-    Affine,
-    AvgPool,
-    Axis,
-    BatchNorm,
-    ChannelShuffle,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Flatten,
-    GlobalPool,
-    GroupNorm,
-    Input,
-    InstanceNorm,
-    Layer,
-    Linear,
-    MaxPool,
-    Multiply,
-    Pad,
-    PixelShuffle,
-    PixelUnshuffle,
-    Reshape,
-    Scale,
-    Slice,
-    Unknown,
-    letters,
-)
+from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis, Layer, layers, letters
 from convproof.architecture.behaviour import Pointwise, SizedLike, Transposed, Windowed
 from convproof.architecture.fields import settings
 from convproof.errors import MissingRule, ShapeError, Undecided
@@ -173,7 +143,7 @@ def _(layer: Windowed, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: MaxPool | AvgPool, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.MaxPool | layers.AvgPool, x: Shape) -> Iterator[Demand]:
     yield from demands.dispatch(Windowed)(layer, x)
     if needs_image(layer):
         for place, raw, n in zip(_places(layer, x), layer.axes(len(x) - 1), x[1:], strict=True):
@@ -181,7 +151,7 @@ def _(layer: MaxPool | AvgPool, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: Conv, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.Conv, x: Shape) -> Iterator[Demand]:
     rank_of(layer, x)
     yield from _channels(layer, x, layer.in_channels, "in_channels")
     yield from _grouped(layer, x)
@@ -189,14 +159,21 @@ def _(layer: Conv, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: Pad, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.Pad, x: Shape) -> Iterator[Demand]:
     for place, axis, n in _along(layer, x):
         cropped = [each for each in (axis.before, axis.after) if isinstance(each, int) and each < 0]
         if cropped and layer.mode == "zeros":
             least = -sum(cropped)
             yield Demand(n, ">=", least, _say, ("{}: {} positions are cropped, of {}", place, least, n))
         left = normal(n + size(axis.before) + size(axis.after))
-        said = "{}: a padding of {} and {} leaves {} of {} positions; crop less", place, axis.before, axis.after, left, n
+        said = (
+            "{}: a padding of {} and {} leaves {} of {} positions; crop less",
+            place,
+            axis.before,
+            axis.after,
+            left,
+            n,
+        )
         yield Demand(left, ">=", 1, _say, said)
         needed = {"reflect": 1, "circular": 0}.get(layer.mode)
         for pad in (axis.before, axis.after) if needed is not None else ():
@@ -205,14 +182,16 @@ def _(layer: Pad, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: PixelUnshuffle, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.PixelUnshuffle, x: Shape) -> Iterator[Demand]:
     for place, axis, n in _along(layer, x):
         yield Demand(n, "multiple", size(axis.stride), _unfilled, (place, axis.stride, n))
 
 
 def needs_image(layer: Layer) -> bool:
-    """Whether a window wholly in padding has no meaning: no maximum, or nothing to average."""
-    return isinstance(layer, MaxPool) or (isinstance(layer, AvgPool) and not layer.count_include_pad)
+    """Whether a window wholly in padding is refused: there is no maximum, or nothing to average."""
+    return (isinstance(layer, layers.MaxPool) and not layer.empty_windows) or (
+        isinstance(layer, layers.AvgPool) and not layer.count_include_pad
+    )
 
 
 def _places(layer: Layer, x: Shape) -> list[str]:
@@ -292,7 +271,7 @@ def _(layer: Transposed, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: ConvTranspose, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.ConvTranspose, x: Shape) -> Iterator[Demand]:
     rank_of(layer, x)
     yield from _channels(layer, x, layer.in_channels, "in_channels")
     yield from _grouped(layer, x)
@@ -316,7 +295,7 @@ def _larger(place: str, a: Size, b: Size) -> Size:
 
 
 @demands.register
-def _(layer: PixelShuffle, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.PixelShuffle, x: Shape) -> Iterator[Demand]:
     block = size(layer.upscale_factor) ** rank_of(layer, x)
     say = "{}: blocks of {} do not divide the {} channels", type(layer).__name__, block, x[0]
     yield Demand(x[0], "multiple", block, _say, say)
@@ -343,25 +322,25 @@ def _grouped(layer: Any, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: Input) -> Iterator[Demand]:
+def _(layer: layers.Input) -> Iterator[Demand]:
     yield from ()
 
 
 @demands.register
-def _(layer: Unknown | Pointwise | Flatten, *inputs: Shape) -> Iterator[Demand]:
+def _(layer: layers.Unknown | Pointwise | layers.Flatten, *inputs: Shape) -> Iterator[Demand]:
     yield from ()
 
 
 @demands.register
-def _(layer: AdaptivePool | GlobalPool, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.AdaptivePool | layers.GlobalPool, x: Shape) -> Iterator[Demand]:
     rank = rank_of(layer, x)
-    if isinstance(layer, AdaptivePool):
+    if isinstance(layer, layers.AdaptivePool):
         layer.per_axis("output_size", rank)
     yield from ()
 
 
 @demands.register
-def _(layer: Linear, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.Linear, x: Shape) -> Iterator[Demand]:
     if layer.in_features is not None:
         values = product(x)
         say = "Linear: in_features={}, but {} values come in{}", layer.in_features, values, _multiplied(x)
@@ -369,7 +348,7 @@ def _(layer: Linear, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: Reshape, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.Reshape, x: Shape) -> Iterator[Demand]:
     wanted, values = product(tuple(map(size, layer.shape))), product(x)
     asked = "rows of {} values each are" if layer.batch else "a shape of {} values is"
     say = f"Reshape: {asked} asked of {{}}{{}}", wanted, values, _multiplied(x)
@@ -386,17 +365,17 @@ def _multiplied(x: Shape) -> str:
 
 
 @demands.register
-def _(layer: BatchNorm | Affine, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.BatchNorm | layers.Affine, x: Shape) -> Iterator[Demand]:
     yield from _channels(layer, x, layer.num_features, "num_features")
 
 
 @demands.register
-def _(layer: ChannelShuffle, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.ChannelShuffle, x: Shape) -> Iterator[Demand]:
     yield from _grouped(layer, x)
 
 
 @demands.register
-def _(layer: Slice, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.Slice, x: Shape) -> Iterator[Demand]:
     start, stop = size(layer.start), size(layer.stop)
     yield Demand(stop, ">", start, _say, ("Slice: from {} to {} there is no channel; stop must be larger", start, stop))
     say = "Slice: channels {} to {} are asked of {}; stop at {}", start, stop, x[0], x[0]
@@ -404,16 +383,18 @@ def _(layer: Slice, x: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: GroupNorm, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.GroupNorm, x: Shape) -> Iterator[Demand]:
     yield from _channels(layer, x, layer.num_channels if layer.affine else None, "num_channels")
     yield from _grouped(layer, x)
-    yield from _several_values(layer, product(x), size(layer.groups))
+    if not layer.single_values:
+        yield from _several_values(layer, product(x), size(layer.groups))
 
 
 @demands.register
-def _(layer: InstanceNorm, x: Shape) -> Iterator[Demand]:
+def _(layer: layers.InstanceNorm, x: Shape) -> Iterator[Demand]:
     yield from _channels(layer, x, layer.num_features if layer.affine else None, "num_features")
-    yield from _several_values(layer, product(x[1:]), 1)
+    if not layer.single_values:
+        yield from _several_values(layer, product(x[1:]), 1)
 
 
 def _several_values(layer: Layer, values: Size, sets: Size) -> Iterator[Demand]:
@@ -426,7 +407,7 @@ def _several_values(layer: Layer, values: Size, sets: Size) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: Add | Multiply, *inputs: Shape) -> Iterator[Demand]:
+def _(layer: layers.Add | layers.Multiply, *inputs: Shape) -> Iterator[Demand]:
     _equal_ranks(layer, inputs)
     together = inputs[0]
     for other in inputs[1:]:
@@ -443,7 +424,7 @@ def broadcast_shape(a: Shape, b: Shape) -> Shape:
 
 
 @demands.register
-def _(layer: Concat, *inputs: Shape) -> Iterator[Demand]:
+def _(layer: layers.Concat, *inputs: Shape) -> Iterator[Demand]:
     _equal_ranks(layer, inputs)
     for other in inputs[1:]:
         for axis in range(1, len(other)):
@@ -451,7 +432,7 @@ def _(layer: Concat, *inputs: Shape) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: Scale, x: Shape, factors: Shape) -> Iterator[Demand]:
+def _(layer: layers.Scale, x: Shape, factors: Shape) -> Iterator[Demand]:
     per_channel = (x[0], *(1 for _ in x[1:])) if len(factors) > 1 else (x[0],)
     _equal_ranks(layer, [per_channel, factors])
     for axis, (a, b) in enumerate(zip(per_channel, factors, strict=True)):

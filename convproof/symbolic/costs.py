@@ -10,22 +10,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import NamedTuple
 
-from convproof.architecture import (
-    AdaptivePool,
-    Affine,
-    BatchNorm,
-    Conv,
-    ConvTranspose,
-    Flatten,
-    GlobalPool,
-    GroupNorm,
-    Input,
-    InstanceNorm,
-    Layer,
-    Linear,
-    Reshape,
-    Unknown,
-)
+from convproof.architecture import Layer, layers
 from convproof.architecture.behaviour import Elementwise, Merge, Pointwise, Windows
 from convproof.errors import MissingRule, Undecided
 from convproof.symbolic.constraints import product
@@ -51,30 +36,34 @@ def cost(layer: Layer, output: Shape, *inputs: Shape) -> Cost:
 
 
 @cost.register
-def _(layer: Input | Windows | Pointwise | Merge | AdaptivePool | GlobalPool, output: Shape, *inputs: Shape) -> Cost:
+def _(
+    layer: layers.Input | Windows | Pointwise | Merge | layers.AdaptivePool | layers.GlobalPool,
+    output: Shape,
+    *inputs: Shape,
+) -> Cost:
     return Cost(values=product(output))
 
 
 @cost.register
-def _(layer: Elementwise | Flatten | Reshape, output: Shape, x: Shape) -> Cost:
+def _(layer: Elementwise | layers.Flatten | layers.Reshape, output: Shape, x: Shape) -> Cost:
     return Cost()
 
 
 @cost.register
-def _(layer: Conv, output: Shape, x: Shape) -> Cost:
+def _(layer: layers.Conv, output: Shape, x: Shape) -> Cost:
     weights = _filters(layer, _channels(layer.in_channels, x), layer.out_channels, x)
     biases = size(layer.out_channels) if layer.bias else 0  # every weight is used once an output position
     return Cost(weights, biases, normal(weights * product(output[1:])), product(output))
 
 
 @cost.register
-def _(layer: ConvTranspose, output: Shape, x: Shape) -> Cost:
+def _(layer: layers.ConvTranspose, output: Shape, x: Shape) -> Cost:
     weights = _filters(layer, _channels(layer.in_channels, x), layer.out_channels, x)
     biases = size(layer.out_channels) if layer.bias else 0  # every weight is used once an input position
     return Cost(weights, biases, normal(weights * product(x[1:])), product(output))
 
 
-def _filters(layer: Conv | ConvTranspose, channels: Size, filters: Size, x: Shape) -> Size:
+def _filters(layer: layers.Conv | layers.ConvTranspose, channels: Size, filters: Size, x: Shape) -> Size:
     taps = product(tuple(axis.kernel for axis in layer.axes(len(x) - 1)))
     return normal(size(filters) * quotient(channels, size(layer.groups)) * taps)
 
@@ -85,33 +74,33 @@ def _channels(given: Size | None, x: Shape) -> Size:
 
 
 @cost.register
-def _(layer: Linear, output: Shape, x: Shape) -> Cost:
+def _(layer: layers.Linear, output: Shape, x: Shape) -> Cost:
     units = size(layer.out_features)
     weights = normal(units * (product(x) if layer.in_features is None else size(layer.in_features)))
     return Cost(weights, units if layer.bias else 0, weights, units)
 
 
 @cost.register
-def _(layer: BatchNorm, output: Shape, x: Shape) -> Cost:
+def _(layer: layers.BatchNorm, output: Shape, x: Shape) -> Cost:
     channels = _channels(layer.num_features, x)
     return Cost(channels, channels, 0, product(output))
 
 
 @cost.register
-def _(layer: GroupNorm | InstanceNorm, output: Shape, x: Shape) -> Cost:
-    given = layer.num_channels if isinstance(layer, GroupNorm) else layer.num_features
+def _(layer: layers.GroupNorm | layers.InstanceNorm, output: Shape, x: Shape) -> Cost:
+    given = layer.num_channels if isinstance(layer, layers.GroupNorm) else layer.num_features
     channels = _channels(given, x) if layer.affine else 0
     return Cost(channels, channels, 0, product(output))
 
 
 @cost.register
-def _(layer: Affine, output: Shape, x: Shape) -> Cost:
+def _(layer: layers.Affine, output: Shape, x: Shape) -> Cost:
     channels = _channels(layer.num_features, x)
     return Cost(channels if layer.scale else 0, channels if layer.shift else 0, 0, product(output))
 
 
 @cost.register
-def _(layer: Unknown, output: Shape, *inputs: Shape) -> Cost:
+def _(layer: layers.Unknown, output: Shape, *inputs: Shape) -> Cost:
     raise Undecided(f"nothing is known about the operation {layer.op}")
 
 

@@ -14,27 +14,7 @@ from functools import singledispatch
 
 import sympy
 
-from convproof.architecture import (
-    AdaptivePool,
-    Add,
-    Axis,
-    Concat,
-    Flatten,
-    GlobalPool,
-    GroupNorm,
-    Input,
-    InstanceNorm,
-    Layer,
-    Linear,
-    Multiply,
-    Pad,
-    PadTo,
-    Reshape,
-    Resize,
-    Scale,
-    Unknown,
-    Upsample,
-)
+from convproof.architecture import Axis, Layer, layers
 from convproof.architecture.behaviour import Pointwise, Transposed, Windowed
 from convproof.errors import MissingRule, Undecided
 from convproof.symbolic import window
@@ -211,6 +191,7 @@ class Everything(Relation):
 
 
 Relations = tuple[Relation, ...]
+Reads = tuple[Relations | None, ...]
 
 
 def positions_of(shape: Shape, rank: int) -> Shape:
@@ -219,7 +200,7 @@ def positions_of(shape: Shape, rank: int) -> Shape:
 
 
 @singledispatch
-def reads(layer: Layer, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def reads(layer: Layer, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     """For each operand, what the outputs read of it along each of `rank` axes; None for one whose values are not read.
 
     Raises `Undecided` where it is not known.
@@ -232,37 +213,37 @@ def reads(layer: Layer, inputs: Sequence[Shape], output: Shape, rank: int) -> tu
 
 
 @reads.register
-def _(layer: Input, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Input, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return ()
 
 
 @reads.register
-def _(layer: Windowed, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: Windowed, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     axes = window.placed_axes(layer, inputs[0])
     return (tuple(Window(normal(-size(a.before)), size(a.kernel), size(a.stride), size(a.dilation)) for a in axes),)
 
 
 @reads.register
-def _(layer: Pad, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Pad, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     if layer.mode != "zeros":
         raise Undecided(f"Pad: what {layer.mode} puts at the border reads the image again")
     return reads.dispatch(Windowed)(layer, inputs, output, rank)
 
 
 @reads.register
-def _(layer: Transposed, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: Transposed, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return (tuple(map(Spread, layer.axes(rank))),)
 
 
 @reads.register
-def _(layer: Upsample, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Upsample, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     if layer.mode == "nearest":
         return reads.dispatch(Transposed)(layer, inputs, output, rank)
     return (tuple(_fitted(layer, layer.mode, 1, size(axis.stride)) for axis in layer.axes(rank)),)
 
 
 @reads.register
-def _(layer: Resize, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Resize, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     pairs = zip(inputs[0][1:], output[1:], strict=True)
     return tuple(_fitted(layer, layer.mode, *pair) for pair in pairs), None
 
@@ -277,26 +258,26 @@ def _fitted(layer: Layer, how: str, n: Size, m: Size) -> Relation:
 
 
 @reads.register
-def _(layer: AdaptivePool, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.AdaptivePool, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     pairs = zip(inputs[0][1:], output[1:], strict=True)
     return (tuple(Window(0, n) if m == 1 else _fitted(layer, "adaptive", n, m) for n, m in pairs),)
 
 
 @reads.register
-def _(layer: PadTo, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.PadTo, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     pairs = zip(inputs[0][1:], output[1:], strict=True)
     return tuple(Window(normal(-floordiv(normal(m - n), 2))) for n, m in pairs), None
 
 
 @reads.register
 def _(
-    layer: GlobalPool | Linear | Flatten, inputs: Sequence[Shape], output: Shape, rank: int
-) -> tuple[Relations | None, ...]:
+    layer: layers.GlobalPool | layers.Linear | layers.Flatten, inputs: Sequence[Shape], output: Shape, rank: int
+) -> Reads:
     return (tuple(Window(0, n) for n in positions_of(inputs[0], rank)),)
 
 
 @reads.register
-def _(layer: Reshape, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Reshape, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     positions = positions_of(inputs[0], rank)
     if len(output) == 1:
         return (tuple(Window(0, n) for n in positions),)
@@ -308,29 +289,27 @@ def _(layer: Reshape, inputs: Sequence[Shape], output: Shape, rank: int) -> tupl
 
 
 @reads.register
-def _(
-    layer: GroupNorm | InstanceNorm, inputs: Sequence[Shape], output: Shape, rank: int
-) -> tuple[Relations | None, ...]:
+def _(layer: layers.GroupNorm | layers.InstanceNorm, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return (tuple(map(Everything, positions_of(inputs[0], rank))),)
 
 
 @reads.register
-def _(layer: Pointwise, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: Pointwise, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return ((SAME,) * rank,)
 
 
 @reads.register
-def _(layer: Add | Multiply, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Add | layers.Multiply, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return tuple(tuple(_repeated(layer, *pair) for pair in _pairs(x, output, rank)) for x in inputs)
 
 
 @reads.register
-def _(layer: Concat, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Concat, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return tuple((SAME,) * rank for _ in inputs)
 
 
 @reads.register
-def _(layer: Scale, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Scale, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     return (SAME,) * rank, (Everything(1),) * rank
 
 
@@ -350,5 +329,5 @@ def _repeated(layer: Layer, n: Size, m: Size) -> Relation:
 
 
 @reads.register
-def _(layer: Unknown, inputs: Sequence[Shape], output: Shape, rank: int) -> tuple[Relations | None, ...]:
+def _(layer: layers.Unknown, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     raise Undecided(f"nothing is known about the operation {layer.op}")

@@ -5,33 +5,10 @@ shapes and what every layer demands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, singledispatch
 
-from convproof.architecture import (
-    AdaptivePool,
-    Add,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Flatten,
-    GlobalPool,
-    GroupNorm,
-    Input,
-    InstanceNorm,
-    Layer,
-    Linear,
-    Multiply,
-    Network,
-    Node,
-    PixelShuffle,
-    PixelUnshuffle,
-    Reshape,
-    Scale,
-    Slice,
-    Unknown,
-)
+from convproof.architecture import Layer, Network, Node, layers
 from convproof.architecture.behaviour import Pointwise, SizedLike, Transposed, Windowed
 from convproof.errors import MissingRule, ShapeError, SpecError, Undecided
 from convproof.symbolic import window
@@ -72,7 +49,7 @@ def shape_of(layer: Layer, *inputs: Shape) -> Shape:
 
 
 @shape_of.register
-def _(layer: Input) -> Shape:
+def _(layer: layers.Input) -> Shape:
     return (size(layer.channels), *map(size, layer.sizes))
 
 
@@ -90,27 +67,27 @@ def _(layer: Transposed, x: Shape) -> Shape:
 
 
 @shape_of.register
-def _(layer: Conv, x: Shape) -> Shape:
+def _(layer: layers.Conv, x: Shape) -> Shape:
     return (size(layer.out_channels), *shape_of.dispatch(Windowed)(layer, x)[1:])
 
 
 @shape_of.register
-def _(layer: ConvTranspose, x: Shape) -> Shape:
+def _(layer: layers.ConvTranspose, x: Shape) -> Shape:
     return (size(layer.out_channels), *shape_of.dispatch(Transposed)(layer, x)[1:])
 
 
 @shape_of.register
-def _(layer: PixelShuffle, x: Shape) -> Shape:
+def _(layer: layers.PixelShuffle, x: Shape) -> Shape:
     return (quotient(x[0], _block(layer, x)), *shape_of.dispatch(Transposed)(layer, x)[1:])
 
 
 @shape_of.register
-def _(layer: PixelUnshuffle, x: Shape) -> Shape:
+def _(layer: layers.PixelUnshuffle, x: Shape) -> Shape:
     factor = size(layer.downscale_factor)
     return (normal(x[0] * _block(layer, x)), *(floordiv(n, factor) for n in x[1:]))
 
 
-def _block(layer: PixelShuffle | PixelUnshuffle, x: Shape) -> Size:
+def _block(layer: layers.PixelShuffle | layers.PixelUnshuffle, x: Shape) -> Size:
     """How many positions a block has."""
     return product(tuple(axis.kernel for axis in layer.axes(rank_of(layer, x))))
 
@@ -123,47 +100,47 @@ def quotient(whole: Size, part: Size) -> Size:
 
 
 @shape_of.register
-def _(layer: AdaptivePool, x: Shape) -> Shape:
+def _(layer: layers.AdaptivePool, x: Shape) -> Shape:
     return (x[0], *map(size, layer.per_axis("output_size", rank_of(layer, x))))
 
 
 @shape_of.register
-def _(layer: GlobalPool, x: Shape) -> Shape:
+def _(layer: layers.GlobalPool, x: Shape) -> Shape:
     return (x[0], *(1 for _ in range(rank_of(layer, x))))
 
 
 @shape_of.register
-def _(layer: Linear, x: Shape) -> Shape:
+def _(layer: layers.Linear, x: Shape) -> Shape:
     return (size(layer.out_features),)
 
 
 @shape_of.register
-def _(layer: Flatten, x: Shape) -> Shape:
+def _(layer: layers.Flatten, x: Shape) -> Shape:
     return (product(x),)
 
 
 @shape_of.register
-def _(layer: Reshape, x: Shape) -> Shape:
+def _(layer: layers.Reshape, x: Shape) -> Shape:
     return tuple(map(size, layer.shape))
 
 
 @shape_of.register
-def _(layer: Pointwise | GroupNorm | InstanceNorm, x: Shape) -> Shape:
+def _(layer: Pointwise | layers.GroupNorm | layers.InstanceNorm, x: Shape) -> Shape:
     return x
 
 
 @shape_of.register
-def _(layer: Slice, x: Shape) -> Shape:
+def _(layer: layers.Slice, x: Shape) -> Shape:
     return (normal(size(layer.stop) - size(layer.start)), *x[1:])
 
 
 @shape_of.register
-def _(layer: Unknown, *inputs: Shape) -> Shape:
+def _(layer: layers.Unknown, *inputs: Shape) -> Shape:
     raise Undecided(f"nothing is known about the operation {layer.op}")
 
 
 @shape_of.register
-def _(layer: Add | Multiply, *inputs: Shape) -> Shape:
+def _(layer: layers.Add | layers.Multiply, *inputs: Shape) -> Shape:
     together = inputs[0]
     for other in inputs[1:] if layer.broadcast else ():
         together = broadcast_shape(together, other)
@@ -171,7 +148,7 @@ def _(layer: Add | Multiply, *inputs: Shape) -> Shape:
 
 
 @shape_of.register
-def _(layer: Scale, x: Shape, factors: Shape) -> Shape:
+def _(layer: layers.Scale, x: Shape, factors: Shape) -> Shape:
     return x
 
 
@@ -181,7 +158,7 @@ def _(layer: SizedLike, x: Shape, like: Shape) -> Shape:
 
 
 @shape_of.register
-def _(layer: Concat, *inputs: Shape) -> Shape:
+def _(layer: layers.Concat, *inputs: Shape) -> Shape:
     return (normal(sum(x[0] for x in inputs)), *inputs[0][1:])
 
 
@@ -262,7 +239,7 @@ class Inference:
         return (node for node in self.network if node.name in self.shapes)
 
 
-def infer(network: Network, image: Input | None = None) -> Inference:
+def infer(network: Network, image: layers.Input | None = None) -> Inference:
     """Shape inference through a network; on another input, if that is given."""
     shapes: dict[str, Shape] = {}
     steps: dict[str, Step] = {}
@@ -292,7 +269,7 @@ def infer(network: Network, image: Input | None = None) -> Inference:
     return Inference(network, shapes, steps, undecided, open_demands, refused)
 
 
-def output_shapes(network: Network, image: Input | None = None) -> dict[str, Shape]:
+def output_shapes(network: Network, image: layers.Input | None = None) -> dict[str, Shape]:
     """The shape of every layer's output, by name; on another input, if that is given. Raises `ShapeError` where shapes
     do not go together, and `Undecided` where nothing is known about an operation.
 
@@ -321,12 +298,3 @@ def of_any_size(network: Network, letters: bool = False) -> Network:
         return network
     free = tuple(symbol(f"size of {name}") for name in axis_names(network))  # names that no letter can have
     return network.with_input(replace(network.image, sizes=free))
-
-
-@contextmanager
-def at(node: Node) -> Iterator[None]:
-    """Errors from within name the layer."""
-    try:
-        yield
-    except (ShapeError, SpecError, Undecided) as error:
-        raise type(error)(f"{node.name}: {error}") from None
