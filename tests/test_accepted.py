@@ -300,7 +300,7 @@ def test_vectors_as_long_as_the_image(text):
 def test_the_first_size_at_which_branches_differ():
     """There the run stops at the merge that is named."""
     named = 0
-    for net in map(drawn, range(200)):
+    for net in map(drawn, range(300)):
         found = infer(of_any_size(net))
         if len(net.image.sizes) > 1 or found.undecided or found.open_demands or found.refused:
             continue
