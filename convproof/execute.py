@@ -154,11 +154,12 @@ def _(layer: layers.Pad, own: LayerParameters, x: Tensor) -> Tensor:
     _planes(x)
     pads = tuple((axis.before, axis.after) for axis in layer.axes(x.ndim - 2))
     for n, pair in zip(x.shape[2:], pads, strict=True):
-        cropped = -sum(pad for pad in pair if pad < 0) if layer.mode == "zeros" else 0
+        cropped = -sum(pad for pad in pair if pad < 0) if layer.mode == "zeros" and not layer.pad_first else 0
         if n < cropped or n + sum(pair) < 1:
             raise ShapeError(f"pad: padding={layer.padding} crops more than there is of shape {x.shape}; crop less")
     if layer.mode == "zeros":
-        return ag.pad(x, pads)
+        x = ag.pad(x, tuple((max(a, 0), max(b, 0)) for a, b in pads)) if layer.pad_first else x
+        return ag.pad(x, tuple((min(a, 0), min(b, 0)) for a, b in pads) if layer.pad_first else pads)
     for axis, (before, after) in enumerate(pads, start=2):
         n = x.shape[axis]
         wanted = range(-before, n + after)

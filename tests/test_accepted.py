@@ -13,10 +13,13 @@ from convproof.architecture.notation import network
 from convproof.architecture.zoo import ENTRIES
 from convproof.errors import ShapeError, Undecided
 from convproof.proof import proof_term
+from convproof.proof.products import taken_apart
 from convproof.proof.sizes import prove_sizes
+from convproof.proof.statement import Product
 from convproof.symbolic import accepted_sizes, analyze
 from convproof.symbolic.accepted import first_mismatch, size_sets
 from convproof.symbolic.shapes import infer, of_any_size
+from convproof.symbolic.sizesets import SizeSet
 from networks import drawn, shapes_at, sizes_with, without_statistics
 
 DRAWN = int(os.environ.get("CONVPROOF_DRAWN", "60"))
@@ -180,6 +183,7 @@ ONE_BOX = {
     "INPUT[8x8x32] -> POOL2 -> POOL2 -> FC(10, IN=1050)": None,
     "INPUT[WxWx1] -> CONV(K=6, F=5) -> POOL2 -> CONV(K=16, F=5) -> POOL2 -> FLATTEN -> FC(120, IN=400)": {"W": "only 32 to 35"},
     "INPUT[8x8x3] -> PAD(P=-2:2)": {"H": "all n >= 2", "W": "all n >= 2"},
+    "INPUT[8x8x3] -> PAD(P=-2:2, FIRST=1)": {"H": "all n >= 1", "W": "all n >= 1"},
 }  # fmt: skip
 
 
@@ -329,3 +333,37 @@ def test_a_unet_takes_multiples_of_16():
         valid, exact = size_sets(net, axis)
         assert [n for n in range(1, 601) if n in valid] == list(range(16, 601, 16))
         assert valid == exact
+
+
+# --- products of factors, apart from networks -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_products_of_factors(seed):
+    """The boxes and the theorem of a product that must be, exceed or divide by a number, against every point of a grid."""
+    rng = random.Random(seed)
+    letters = ["n0", "n1", "n2"][: rng.choice([2, 2, 2, 3])]
+    factors, box = {}, {}
+    for letter in letters:
+        shift, stride = rng.randint(0, 3), rng.choice([1, 1, 2, 3])
+        factors[letter] = ("+", ("//", ("+", ("v", letter), -shift), stride), 1)
+        start = shift + rng.randint(1, 4)
+        box[letter] = rng.choice(
+            [SizeSet((), start, 1, (0,)), SizeSet((), start, 2, (1,)), SizeSet((start,), start + 2, 3, (0, 2))]
+        )
+    number, sign = rng.choice([1, 1, 2, 3]), rng.choice(["=", ">=", "multiple"])
+    bound = rng.randint(1, 30 if sign != "multiple" else 8)
+    product = Product(number, tuple(factors.items()), sign, bound)
+    boxes, theorem = taken_apart(box, product, number)
+    assert theorem.hypotheses == ()
+    recheck.check(json.loads(json.dumps(proof_term(theorem))))
+    _, here, there = theorem.conclusion
+    for _ in range(300):
+        point = {letter: rng.randint(-2, 40 if rng.random() < 0.5 else 9) for letter in letters}
+        value = number
+        for letter in letters:
+            value *= evaluate(factors[letter], point)
+        met = {"=": value == bound, ">=": value >= bound, "multiple": value % bound == 0}[sign]
+        expected = met and all(point[letter] in box[letter] for letter in letters)
+        assert any(all(point[letter] in each[letter] for letter in letters) for each in boxes) == expected
+        assert (evaluate(here, point), evaluate(there, point)) == (expected, expected)

@@ -111,7 +111,7 @@ def lp_pool(rng, rank):
 
 
 def pad(rng, rank):
-    return layers.Pad(padding(rng, rank, *rng.choice([(-3, 4), (0, 3)]), same=False), rng.choice(["zeros", "reflect", "replicate", "circular"]))  # fmt: skip
+    return layers.Pad(padding(rng, rank, *rng.choice([(-3, 4), (0, 3)]), same=False), rng.choice(["zeros", "reflect", "replicate", "circular"]), flag(rng))  # fmt: skip
 
 
 def channel_slice(rng, rank):
@@ -230,7 +230,9 @@ DRAWN = {
         image,
     ),
     layers.GroupNorm: Drawn(
-        lambda rng, rank: layers.GroupNorm(rng.randint(1, 4), rng.random() + 0.01, flag(rng), given(rng, 2), rng.random() < 0.3),
+        lambda rng, rank: layers.GroupNorm(
+            rng.randint(1, 4), rng.random() + 0.01, flag(rng), given(rng, 2), rng.random() < 0.3
+        ),
         image,
     ),
     layers.InstanceNorm: Drawn(

@@ -153,11 +153,13 @@ class LpPool(Windowed):
 @dataclass(frozen=True)
 class Pad(Windowed):
     """Zeros around the image, as `torch.nn.ZeroPad2d`, or (`mode`) the image again, `"reflect"`ed, its ends repeated
-    (`"replicate"`), or going round (`"circular"`); a negative number crops.
+    (`"replicate"`), or going round (`"circular"`); a negative number crops. Of zeros it is refused to crop more than
+    there is, as in PyTorch, or, with `pad_first`, only to leave nothing, as in ONNX Runtime.
     """
 
     padding: Annotated[Value, Count(-(10**9), 2), "P"]
     mode: Annotated[str, Choice(("zeros", "reflect", "replicate", "circular")), "MODE"] = "zeros"
+    pad_first: Annotated[Bool, "FIRST"] = False
     words: ClassVar = {"PAD": {}}
 
 

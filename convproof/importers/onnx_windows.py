@@ -201,8 +201,9 @@ def _pad(call: Call, graph: OnnxGraph) -> Value:
         raise Inexpressible(f"it pads by {text[:20]}")
     if graph.may_be_empty(x) and any(n > 0 for pair in pairs.values() for n in pair):
         graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime pads, too")
-    made = graph.add(call, layers.Pad(padding, mode), [x])
-    if any(min(pair) < -1 and max(pair) > 0 for pair in pairs.values()):
+    mixed = any(min(pair) < 0 < max(pair) for pair in pairs.values())
+    made = graph.add(call, layers.Pad(padding, mode, mixed and mode == "zeros"), [x])
+    if mode != "zeros" and any(min(pair) < -1 and max(pair) > 0 for pair in pairs.values()):
         graph.undecide(made.layer, "it crops more than there is, in onnxruntime, where it pads at the other end")
     if mode == "zeros" and not _pads_zeros(call):
         graph.note(made, "pads with another number than 0, which is taken as zeros: sizes and costs are the same")

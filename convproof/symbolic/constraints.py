@@ -162,7 +162,7 @@ def _(layer: layers.Conv, x: Shape) -> Iterator[Demand]:
 def _(layer: layers.Pad, x: Shape) -> Iterator[Demand]:
     for place, axis, n in _along(layer, x):
         cropped = [each for each in (axis.before, axis.after) if isinstance(each, int) and each < 0]
-        if cropped and layer.mode == "zeros":
+        if cropped and layer.mode == "zeros" and not layer.pad_first:
             least = -sum(cropped)
             yield Demand(n, ">=", least, _say, ("{}: {} positions are cropped, of {}", place, least, n))
         left = normal(n + size(axis.before) + size(axis.after))
