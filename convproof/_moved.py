@@ -52,3 +52,22 @@ class _Moved(ModuleType):
 
 
 sys.modules.update({old: _Moved(old) for old in MOVED})
+
+
+def size_sets(network: Any, axis: int | str) -> tuple[Any, Any]:
+    """(valid, exact) along one axis of the image; now `convproof.accepted_sizes` says it of all."""
+    from convproof.errors import SpecError, Undecided
+    from convproof.symbolic.accepted import accepted_by
+    from convproof.symbolic.shapes import axis_names, infer, of_any_size
+
+    warnings.warn("size_sets will go with the next release; use accepted_sizes", DeprecationWarning, stacklevel=2)
+    names = axis_names(network)
+    name = names[axis] if isinstance(axis, int) and 0 <= axis < len(names) else axis
+    if name not in names:
+        listed = ", ".join(names)
+        raise SpecError(f"axis {axis} is none of the input's {len(names)} spatial axes, {listed}, counted from 0")
+    found = accepted_by(infer(of_any_size(network, letters=True)))
+    valid, exact = found.valid[str(name)], found.exact[str(name)]
+    if valid is None or exact is None:
+        raise Undecided(next(iter((*found.undecided, *found.requires)), f"{name} is tied to the other axes"))
+    return valid, exact

@@ -10,6 +10,8 @@ import numpy as np
 
 from convproof import autograd as ag
 from convproof import execute
+from convproof.symbolic.accepted import accepted_by
+from convproof.symbolic.shapes import axis_names, infer, of_any_size
 
 
 def draw(seed, *ranks):
@@ -119,3 +121,10 @@ def without(rules, kind):
         if each not in (object, kind):
             fewer.register(each, rule)
     return fewer
+
+
+def size_sets(network, axis):
+    """(valid, exact) along one axis, whatever letters the image has."""
+    found = accepted_by(infer(of_any_size(network, letters=True)))
+    name = axis_names(network)[axis] if isinstance(axis, int) else axis
+    return found.valid[name], found.exact[name]

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from exactly import size_sets
 
 from convproof import execute, recheck
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Conv, Input, Network, Node, layers
@@ -17,7 +18,7 @@ from convproof.proof.products import taken_apart
 from convproof.proof.sizes import prove_sizes
 from convproof.proof.statement import Product
 from convproof.symbolic import accepted_sizes, analyze
-from convproof.symbolic.accepted import first_mismatch, size_sets
+from convproof.symbolic.accepted import first_mismatch
 from convproof.symbolic.shapes import infer, of_any_size
 from convproof.symbolic.sizesets import SizeSet
 from networks import drawn, shapes_at, sizes_with, without_statistics

@@ -16,8 +16,8 @@ from convproof.architecture import SAME_LOWER, SAME_UPPER, Network, Node, layers
 from convproof.architecture.notation import network
 from convproof.crosscheck import oracle
 from convproof.errors import ConvproofError, Undecided
-from convproof.symbolic import field as module
-from convproof.symbolic.field import unseen
+from convproof.symbolic import dependence as module
+from convproof.symbolic.dependence import unseen
 from convproof.symbolic.remainders import Border, Fit, borders, fits
 
 

@@ -22,7 +22,8 @@ from convproof.architecture.behaviour import Transposed
 from convproof.architecture.notation import network
 from convproof.errors import ShapeError, SpecError, Undecided
 from convproof.symbolic import Field, FloorDiv, output_shape, output_shapes, receptive_field, symbols
-from convproof.symbolic.field import alignment, reached
+from convproof.symbolic.dependence import reached
+from convproof.symbolic.field import alignment
 from convproof.symbolic.shapes import infer
 
 ALEXNET_V2 = (  # TF-Slim's

@@ -80,3 +80,16 @@ def test_what_never_was_is_not_found():
         importlib.import_module("convproof.spec.nonsense")
     with pytest.raises(AttributeError, match=r"'convproof\.architecture' has no attribute 'nonsense'"):
         convproof.spec.nonsense  # noqa: B018
+
+
+def test_sets_axis_by_axis_are_still_told():
+    net = convproof.network("INPUT[8x9x3] -> CONV(K=96, F=11, S=4)")
+    with pytest.warns(DeprecationWarning, match="use accepted_sizes"):
+        valid, exact = convproof.size_sets(net, "H")
+    assert (str(valid), str(exact)) == ("all n >= 11", "all n >= 8 with n mod 4 = 3")
+    for axis in (-1, 2):
+        with (
+            pytest.warns(DeprecationWarning),
+            pytest.raises(convproof.SpecError, match=f"axis {axis} is none of .*H, W, counted from 0$"),
+        ):
+            convproof.size_sets(net, axis)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import sympy
-from exactly import lies_within, rows, seen_by
+from exactly import lies_within, rows, seen_by, size_sets
 
 from cases import PUBLISHED, VGG16
 from convproof import execute
@@ -28,7 +28,7 @@ from convproof.symbolic import (
     where_zero,
     window,
 )  # fmt: skip
-from convproof.symbolic.accepted import accepted_sizes, size_sets
+from convproof.symbolic.accepted import accepted_sizes
 from convproof.symbolic.field import fields
 from convproof.symbolic.shapes import infer
 
@@ -433,15 +433,6 @@ def test_a_letter_as_the_stride_of_a_transposed_conv():
     row = analyze(Network.chain([Input(3, (8, 8)), ConvTranspose(3, 2, "S")])).rows[-1]
     assert row.output == (3, 7 * S + 2, 7 * S + 2)
     assert row.receptive_field == (1 + 1 / S,) * 2
-
-
-def test_axes_are_counted_from_zero():
-    for axis in (-1, 2):
-        assert size_sets(network("INPUT[8x9x3]"), "H") == size_sets(network("INPUT[8x9x3]"), 0)
-        with pytest.raises(
-            ConvproofError, match=f"axis {axis} is none of the input's 2 spatial axes, H, W, counted from 0$"
-        ):
-            size_sets(network("INPUT[8x8x3]"), axis)
 
 
 def test_merges_of_single_outputs_have_a_field():

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from exactly import size_sets
 
 from convproof.architecture import (
     SAME_UPPER,
@@ -38,7 +39,6 @@ from convproof.importers.torch import load
 from convproof.importers.torch_values import View, own_axes, parts, times
 from convproof.importers.values import Extent, Flow, Inexpressible
 from convproof.symbolic import accepted_sizes, analyze, output_shapes
-from convproof.symbolic.accepted import size_sets
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 from torchmodules import Does, kinds, on  # noqa: E402

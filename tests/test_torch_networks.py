@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from exactly import size_sets
 
 from convproof.architecture import notation, zoo
 from convproof.importers.torch import load
 from convproof.symbolic import accepted_sizes, analyze, output_shapes
-from convproof.symbolic.accepted import size_sets
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 from torchmodules import VGG, Basic, Bottleneck, DenseNet, Does, MobileNetV2, ResNet, UNet, on, shufflenet  # noqa: E402

@@ -13,7 +13,7 @@ from convproof.proof.algebra import Formula, Term, substitute
 from convproof.proof.language import formula, term
 from convproof.report import Equation, Table, Text, Windows
 from convproof.symbolic import FloorDiv, SizeSet, symbols, window
-from convproof.symbolic.accepted import size_sets
+from convproof.symbolic.accepted import accepted_sizes
 from convproof.verdicts import Rung
 
 W, F, S, P, o = symbols("W F S P o")
@@ -259,8 +259,7 @@ def _run(stride: int) -> list[int]:
 
 
 def _fitting(layers: list[Layer]) -> SizeSet:
-    _, exact = size_sets(Network.chain([Input(1, ("W",)), *layers]), 0)
-    return exact
+    return accepted_sizes(Network.chain([Input(1, ("W",)), *layers])).exact["W"]
 
 
 def _set_claim(name: str, words: str, layers: list[Layer]) -> Claim:

@@ -19,15 +19,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from convproof.architecture.behaviour import Axis as Axis
-from convproof.architecture.behaviour import (
-    Elementwise,
-    Layer,
-    Merge,
-    Pointwise,
-    SizedLike,
-    Transposed,
-    Windowed,
-)
+from convproof.architecture.behaviour import Elementwise, Layer, Merge, Pointwise, SizedLike, Transposed, Windowed
 from convproof.architecture.behaviour import letters as letters
 from convproof.architecture.fields import (
     SAME,
@@ -399,10 +391,7 @@ class Multiply(Merge):
 
 @dataclass(frozen=True)
 class Scale(Merge):
-    """The first branch times the second, which has one number a channel: as 1x1 positions, or a vector.
-
-    It is the gate of squeeze-and-excitation.
-    """
+    """The first branch times the second, a gate of one number a channel: as 1x1 positions, or a vector."""
 
     words: ClassVar = {"SCALE": {}}
     operands: ClassVar[tuple[int, float]] = (2, 2)
@@ -421,9 +410,8 @@ class Resize(SizedLike):
 
 @dataclass(frozen=True)
 class PadTo(SizedLike):
-    """The first branch with zeros around it, to the size of the second, or cropped to it.
-
-    Half of what is missing, rounded down, goes before: cropping takes the odd one away there.
+    """The first branch with zeros around it, or cropped, to the size of the second; half of what is missing, rounded
+    down, goes before: cropping takes the odd one away there.
     """
 
     words: ClassVar = {"PADTO": {}}

@@ -10,22 +10,23 @@ SAME_LOWER. `F=3x` is for one axis alone. Flags are 0 or 1. The words and their 
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, replace
-from functools import cache, cached_property
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from convproof.architecture import fields, layers
-from convproof.architecture.behaviour import Layer, Merge
+from convproof.architecture import layers
+from convproof.architecture.behaviour import Layer
 from convproof.architecture.behaviour import letters as letters_of
 from convproof.architecture.fields import Value
 from convproof.architecture.graph import Builder, Network
+from convproof.architecture.words import MERGE_WORDS, WORDS, Argument, extents, input_of, layer_of, merge_of
 from convproof.errors import NotationError, SpecError
+
+__all__ = ["MERGE_WORDS", "WORDS", "Branches", "Chain", "Item", "Optional", "Repeat", "built", "network", "parse"]
 
 MAX_TEXT, MAX_DEPTH, MAX_LAYERS = 100_000, 50, 20_000
 
@@ -290,185 +291,8 @@ def _explained(text: str, error: UnexpectedInput) -> NotationError:
     return NotationError(text, column, f"{found!r} cannot stand here; layers are joined by '->'")
 
 
-# --- one layer's text -------------------------------------------------------------------------------------------------
-
-Argument = tuple[str | None, str]
-
-
-@dataclass(frozen=True)
-class Word:
-    """How a layer kind is written: its settings that have an argument, and the fields that the word itself presets."""
-
-    kind: type[Layer]
-    preset: Mapping[str, Any]
-
-    @cached_property
-    def arguments(self) -> dict[str, fields.Setting]:
-        """The setting behind each argument."""
-        found = fields.settings(self.kind)
-        return {each.argument: each for each in found if each.argument and each.name not in self._fixed}
-
-    @property
-    def _fixed(self) -> set[str]:
-        """The fields that tell the words of a kind apart, so that no argument sets them."""
-        names = {name for preset in self.kind.words.values() for name in preset}
-        return names & self.preset.keys() if len(self.kind.words) > 1 else set()
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """The fields that may be left out, with the values that they have then."""
-        found = fields.settings(self.kind)
-        return {each.name: each.default for each in found if each.default is not MISSING} | dict(self.preset)
-
-    @property
-    def required(self) -> list[str]:
-        """The arguments that may not be left out."""
-        return [argument for argument, each in self.arguments.items() if each.name not in self.defaults]
-
-    @property
-    def first(self) -> str:
-        """The argument that may stand without its name."""
-        return next(iter(self.required or self.arguments))
-
-
-def _words(kinds: Iterable[type[Layer]]) -> dict[str, Word]:
-    return {word: Word(kind, preset) for kind in kinds for word, preset in kind.words.items()}
-
-
-WORDS = _words(kind for kind in layers.KINDS if not issubclass(kind, Merge))
-"""The words of layers."""
-
-MERGE_WORDS = _words((*layers.MERGES, layers.Unknown))
-"""The words that may stand behind `{ a | b }`."""
-
-_SHORT: tuple[tuple[str, Callable[..., Layer]], ...] = (
-    (r"CONV(\d+)-(\w+)", lambda size, filters: layers.Conv(filters, size, padding=_same_padding(size))),
-    (r"POOL(\d+)", layers.MaxPool),
-    (r"AVGPOOL(\d+)", layers.AvgPool),
-    (r"UPSAMPLE(\d+)", layers.Upsample),
-    (r"FC-(\w+)", layers.Linear),
-)
-
-_EXAMPLES = [
-    "INPUT[224x224x3]",
-    "CONV3-64",
-    "CONV(K=96, F=11, S=4, P=0)",
-    "POOL2",
-    "POOL(F=3, S=2)",
-    "AVGPOOL(F=7, S=1)",
-    "FC-1000",
-    *(word for word in WORDS if word not in ("CONV", "POOL", "AVGPOOL", "FC")),
-    "ID",
-]
-
-
 def _layer(word: str, arguments: list[Argument] | None) -> Item:
-    if word == "ID" and arguments is None:
-        return Chain(())
-    if word in WORDS:
-        return _of_word(word, WORDS[word], arguments)
-    for pattern, build in _SHORT:
-        if arguments is None and (match := re.fullmatch(pattern, word)):
-            return build(*(_extents(part) for part in match.groups()))
-    if word in MERGE_WORDS:
-        raise SpecError(f"{word} joins branches; write {{ A | B }} {word}")
-    known = word == "ID" or any(re.fullmatch(pattern, word) for pattern, _ in _SHORT)
-    raise SpecError(f"{word} takes no arguments" if known else f"unknown layer {word!r}{_suggestion(word)}")
-
-
-def _merge(word: str, arguments: list[Argument] | None) -> Layer:
-    if word not in MERGE_WORDS:
-        raise SpecError(f"branches end in {', '.join(MERGE_WORDS)}, not {word!r}")
-    return _of_word(word, MERGE_WORDS[word], arguments)
-
-
-def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
-    """The layer of a word with arguments, or of the bare word."""
-    if arguments and not known.arguments:
-        raise SpecError(f"{word} takes no arguments")
-    if known.required and not arguments:
-        raise SpecError(f"{word} needs its numbers: {word}({', '.join(f'{name}=...' for name in known.required)})")
-    given: dict[str, str] = {}
-    for name, token in arguments or ():
-        name = name or known.first
-        if name not in known.arguments:
-            raise SpecError(f"{word} has no argument {name}; it takes {', '.join(known.arguments)}")
-        if name in given:
-            raise SpecError(f"{word} is given {name} twice")
-        given[name] = token
-    missing = [name for name in known.required if name not in given]
-    if missing:
-        example = ", ".join(f"{name}=3" for name in known.required)
-        raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({example})")
-    values = {known.arguments[name].name: _read(known.arguments[name], token, word) for name, token in given.items()}
-    return known.kind(**{**known.preset, **values})
-
-
-def _input(text: str) -> Layer:
-    inside = text[text.index("[") + 1 : -1].strip()
-    extents = _extents(inside)
-    if not isinstance(extents, tuple):
-        raise SpecError(f"INPUT[{inside}] needs a width, a height and a depth, as in INPUT[224x224x3]")
-    return layers.Input(extents[0], extents[1:])
-
-
-def _suggestion(word: str) -> str:
-    close = difflib.get_close_matches(word.upper(), _EXAMPLES, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close and close[0] != word else f"; known are {', '.join(_EXAMPLES)}"
-
-
-# --- one argument's text ----------------------------------------------------------------------------------------------
-
-SAME = {"SAME": fields.SAME_UPPER, "SAME_LOWER": fields.SAME_LOWER}
-
-_SIZE = r"-?[0-9]{1,12}|[A-Za-wyz][A-Za-wyz0-9_]*"
-
-
-def _read(setting: fields.Setting, token: str, word: str) -> Any:
-    """The value that a token writes for a setting."""
-    match setting.holds:
-        case fields.Flag():
-            if token not in ("0", "1"):
-                raise SpecError(f"{word}: {setting.argument}={token[:20]} must be 0 or 1")
-            return token == "1"
-        case fields.Number():
-            if not re.fullmatch(r"-?[0-9]{1,300}(\.[0-9]{1,400})?", token):
-                raise SpecError(f"{word}: {setting.argument}={token[:20]} is not a number; write it like 0.5")
-            return float(token) if "." in token else int(token)
-        case fields.Text():
-            return token
-        case fields.Choice():
-            return token.lower()
-        case fields.Count(_, nesting, sentinels):
-            same = SAME.get(token)
-            return same if same in sentinels and same is not None else _extents(token, pairs=nesting == 2)
-
-
-def _extents(token: str, pairs: bool = False) -> Value:
-    """`"7"`, `"7x1"` or `"FxG"`: one value, or one per axis in array order (the text is width first).
-
-    `"7x"` is a value for one axis alone; with `pairs`, a value may be `"before:after"`.
-    """
-    parts = token.split("x")
-    alone = len(parts) == 1
-    if len(parts) == 2 and not parts[1]:
-        parts.pop()
-    values = tuple(_extent(part, token, pairs) for part in reversed(parts))
-    return values[0] if alone and not isinstance(values[0], tuple) else values
-
-
-def _extent(part: str, token: str, pairs: bool) -> Value:
-    ends = part.split(":")
-    if len(ends) > 1 + pairs or not all(re.fullmatch(_SIZE, end) for end in ends):
-        raise SpecError(f"{token!r} is not a size: write a number or a letter (no x in it), or several joined by x")
-    values = tuple(int(end) if end.removeprefix("-").isdecimal() else end for end in ends)
-    return values[0] if len(values) == 1 else values
-
-
-def _same_padding(kernel: Value) -> Value:
-    if not isinstance(kernel, int) or kernel % 2 == 0:
-        raise SpecError(f"padding (F-1)/2 is not a whole number for F={kernel}; write CONV(K=..., F={kernel}, P=...)")
-    return (kernel - 1) // 2
+    return Chain(()) if word == "ID" and arguments is None else layer_of(word, arguments)
 
 
 class _Tree(Transformer[Token, Item]):
@@ -487,7 +311,7 @@ class _Tree(Transformer[Token, Item]):
 
     @v_args(inline=True)
     def repeat(self, item: Item, count: Token) -> Item:
-        value = self._placed(count, lambda: _extents(str(count)))
+        value = self._placed(count, lambda: extents(str(count)))
         if isinstance(value, tuple):
             raise self._error(count, f"{count} is no count; write *2 or *N")
         return Repeat(item, value, (count.start_pos or 0) + 1)
@@ -511,13 +335,13 @@ class _Tree(Transformer[Token, Item]):
 
     @v_args(inline=True)
     def layer(self, head: Token, arguments: list[Argument] | None = None) -> Item:
-        build = (lambda: _input(str(head))) if head.type == "INPUT" else (lambda: _layer(str(head), arguments))
+        build = (lambda: input_of(str(head))) if head.type == "INPUT" else (lambda: _layer(str(head), arguments))
         item: Item = self._placed(head, build)
         return item
 
     @v_args(inline=True)
     def merge(self, head: Token, arguments: list[Argument] | None = None) -> tuple[Token, Layer]:
-        return head, self._placed(head, lambda: _merge(str(head), arguments))
+        return head, self._placed(head, lambda: merge_of(str(head), arguments))
 
     def _placed(self, token: Token, build: Callable[[], Any]) -> Any:
         try:

@@ -14,18 +14,15 @@ from convproof.architecture.behaviour import Layer
 from convproof.architecture.graph import Network
 from convproof.architecture.notation import (
     MAX_DEPTH,
-    MERGE_WORDS,
-    SAME,
-    WORDS,
     Branches,
     Chain,
     Item,
     Optional,
     Repeat,
-    Word,
     check_limits,
     parse,
 )
+from convproof.architecture.words import MERGE_WORDS, SAME, WORDS, Word
 from convproof.errors import NotationError, SpecError
 
 MAX_BLOCK = 64

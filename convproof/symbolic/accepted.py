@@ -18,7 +18,7 @@ import sympy
 
 from convproof.architecture import Network
 from convproof.architecture.behaviour import Merge
-from convproof.errors import SpecError, Undecided
+from convproof.errors import Undecided
 from convproof.symbolic.constraints import Demand
 from convproof.symbolic.floordiv import Size, collect, normal, size
 from convproof.symbolic.shapes import Inference, axis_names, infer, of_any_size
@@ -365,27 +365,6 @@ def first_mismatch(found: Inference, name: str) -> tuple[int, str] | None:
         if (first := next(iter(fitting.without(agreeing)), None)) is not None:
             firsts.append((first, layer))
     return min(firsts, key=lambda pair: pair[0], default=None)
-
-
-def size_sets(network: Network, axis: int | str) -> tuple[SizeSet, SizeSet]:
-    """(valid, exact) along one axis, whatever letters the image has. Raises `Undecided` where the axes are not decided
-    one by one.
-
-    >>> from convproof.architecture.notation import network
-    >>> [str(found) for found in size_sets(network("INPUT[WxWx3] -> CONV(K=96, F=11, S=4)"), 0)]
-    ['all n >= 11', 'all n >= 8 with n mod 4 = 3']
-    """
-    names = axis_names(network)
-    name = names[axis] if isinstance(axis, int) and 0 <= axis < len(names) else axis
-    if name not in names:
-        raise SpecError(
-            f"axis {axis} is none of the input's {len(names)} spatial axes, {', '.join(names)}, counted from 0"
-        )
-    found = accepted_by(infer(of_any_size(network, letters=True)))
-    valid, exact = found.valid[name], found.exact[name]
-    if valid is None or exact is None:
-        raise Undecided(next(iter((*found.undecided, *found.requires)), f"{name} is tied to the other axes"))
-    return valid, exact
 
 
 def canonical(boxes: Iterable[Mapping[str, SizeSet]]) -> Any:
