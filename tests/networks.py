@@ -63,15 +63,16 @@ class Drawn:
 
     def add(self, layer, operands=None):
         name = self.builder.add(layer, operands)
-        before = self.channels.get((self.builder.nodes[-1].operands or ("",))[0], 0)
-        kept = {
-            "Input": lambda: layer.channels, "Conv": lambda: layer.out_channels, "ConvTranspose": lambda: layer.out_channels,
-            "Slice": lambda: layer.stop - layer.start, "PixelShuffle": lambda: before // layer.upscale_factor**self.rank,
-            "PixelUnshuffle": lambda: before * layer.downscale_factor**self.rank,
-            "Concat": lambda: sum(self.channels[each] for each in self.builder.nodes[-1].operands),
-        }  # fmt: skip
-        self.channels[name] = kept.get(type(layer).__name__, lambda: before)()
+        self.channels[name] = layer.channels if isinstance(layer, Input) else self.given(self.builder.nodes[-1])
         return name
+
+    def given(self, node):
+        """The channels that a layer gives one image; those it is given where that does not tell, as of values in a row."""
+        images = [ag.tensor(zeros((1, self.channels[name], *(16,) * self.rank))) for name in node.operands]
+        try:
+            return execute.execute(node.layer, execute.LayerParameters({}, zeros), *images).shape[1]
+        except ShapeError:
+            return images[0].shape[1]
 
     @property
     def depth(self):
@@ -150,8 +151,6 @@ class Drawn:
             ends.append(self.builder.last)
         broadcast = rng.random() < 0.5
         self.add(rng.choice([layers.Add(broadcast), layers.Multiply(broadcast), layers.Concat()]), ends)
-        if broadcast:
-            self.channels[self.builder.last] = max(self.channels[each] for each in ends)
 
     def fitted(self):
         """What is smaller or larger, at the size of what stands before it; or a gate."""

@@ -6,25 +6,41 @@ import pytest
 from convproof import autograd as ag
 from convproof import execute
 from convproof.architecture import (
+    Activation,
+    AdaptivePool,
+    Add,
     Affine,
     AvgPool,
     BatchNorm,
+    ChannelShuffle,
+    Concat,
     Conv,
     ConvTranspose,
     Dropout,
     Flatten,
     GlobalPool,
+    GroupNorm,
     Input,
     InstanceNorm,
     Linear,
     LocalResponseNorm,
     LpPool,
     MaxPool,
+    Multiply,
     Network,
     Pad,
+    PadTo,
+    PixelShuffle,
+    PixelUnshuffle,
     ReLU,
     Reshape,
+    Resize,
+    Scale,
+    Slice,
     Softmax,
+    Unknown,
+    Upsample,
+    layers,
 )  # fmt: skip
 from convproof.architecture.notation import network
 from convproof.errors import ConvproofError, ShapeError
@@ -146,6 +162,62 @@ def test_every_field_of_a_layer_counts(name):
     given = {net.output.name: parameters} if parameters else {}
     activations, _ = execute.run(net, X, given)
     assert np.array_equal(activations[net.output.name].numpy(), expected(ag.tensor(X)).numpy())
+
+
+X4 = np.random.default_rng(3).integers(-9, 10, (2, 4, 4, 6)).astype(float)
+SMALL = X4[:, :, :3, 2:4]
+
+
+def normal(x, groups):
+    """Group by group, mean 0 and variance 1."""
+    y = x.reshape(len(x), groups, -1)
+    return ((y - y.mean(2, keepdims=True)) / np.sqrt(y.var(2, keepdims=True) + 0.25)).reshape(x.shape)
+
+
+def shuffled(x):
+    """Channel 4*c + 2*i + j is row i and column j of each block of channel c."""
+    y = np.zeros((len(x), x.shape[1] // 4, 2 * x.shape[2], 2 * x.shape[3]))
+    for i, j in np.ndindex(2, 2):
+        y[:, :, i::2, j::2] = x[:, 2 * i + j :: 4]
+    return y
+
+
+IN_NUMPY = [
+    (Activation("sigmoid"), lambda x: 1 / (1 + np.exp(-x))),
+    (Activation("tanh"), np.tanh),
+    (AdaptivePool((2, 3)), lambda x: x.reshape(2, 4, 2, 2, 3, 2).mean((3, 5))),
+    (AdaptivePool((2, 3), "max"), lambda x: x.reshape(2, 4, 2, 2, 3, 2).max((3, 5))),
+    (ChannelShuffle(2), lambda x: x[:, [0, 2, 1, 3]]),
+    (GroupNorm(2, 0.25, affine=False), lambda x: normal(x, 2)),
+    (PixelShuffle(2), shuffled),
+    (PixelUnshuffle(2), lambda x: np.stack([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 2).reshape(2, 16, 2, 3)),
+    (Slice(1, 3), lambda x: x[:, 1:3]),
+    (Upsample((2, 3)), lambda x: x.repeat(2, 2).repeat(3, 3)),
+]  # fmt: skip
+MERGES = [
+    (Add(), (X4, X4 * X4), lambda x, y: x + y),
+    (Add(broadcast=True), (X4, X4[:, :1, :, :1]), lambda x, y: x + y),
+    (Multiply(), (X4, X4 + 1, X4 - 3), lambda x, y, z: x * y * z),
+    (Multiply(broadcast=True), (X4[:, :, :1], X4), lambda x, y: x * y),
+    (Scale(), (X4, X4[:, :, :1, :1]), lambda x, y: x * y),
+    (Scale(), (X4, X4[:, :, 0, 0]), lambda x, y: x * y[:, :, None, None]),
+    (Concat(), (X4, X4[:, :3], X4 + 1), lambda *parts: np.concatenate(parts, 1)),
+    (Resize(), (SMALL, X4), lambda x, y: x[:, :, [0, 0, 1, 2]][..., [0, 0, 0, 1, 1, 1]]),
+    (PadTo(), (SMALL, X4), lambda x, y: np.pad(x, ((0, 0), (0, 0), (0, 1), (2, 2)))),
+    (PadTo(), (X4, SMALL), lambda x, y: x[:, :, 1:, 2:4]),  # half of -1, rounded down, before
+]
+
+
+@pytest.mark.parametrize(("layer", "operands", "expected"), [(a, (X4,), b) for a, b in IN_NUMPY] + MERGES)
+def test_layers_compute_what_numpy_says(layer, operands, expected):
+    found = execute.execute(layer, execute.LayerParameters({}), *map(ag.tensor, operands)).numpy()
+    np.testing.assert_allclose(found, expected(*operands), rtol=1e-12, atol=1e-12, strict=True)
+
+
+def test_every_kind_is_held_against_numbers():
+    """By a line of the tables above; Input hands over what it is given, and Unknown does not run."""
+    held = [layer for layer, *_ in (*KINDS.values(), *IN_NUMPY, *MERGES)]
+    assert set(map(type, held)) == set(layers.KINDS) - {Input, Unknown}
 
 
 NORMALIZED = network("INPUT[6x6x2] -> CONV3-3 -> BN -> RELU -> LRN -> POOL2 -> FC-4 -> BN")

@@ -89,7 +89,7 @@ def test_sets_axis_by_axis_are_still_told():
     assert (str(valid), str(exact)) == ("all n >= 11", "all n >= 8 with n mod 4 = 3")
     for axis in (-1, 2):
         with (
-            pytest.warns(DeprecationWarning),
+            pytest.warns(DeprecationWarning, match="use accepted_sizes"),
             pytest.raises(convproof.SpecError, match=f"axis {axis} is none of .*H, W, counted from 0$"),
         ):
             convproof.size_sets(net, axis)
