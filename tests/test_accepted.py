@@ -267,6 +267,39 @@ def test_what_letters_must_satisfy():
         assert accepted_sizes(network(text)).requires == expected
 
 
+def test_a_letter_that_names_an_axis_is_not_taken_for_it():
+    found = accepted_sizes(network("INPUT[8x8x8] -> SLICE(FROM=3, TO=H)"))
+    assert found.boxes is None
+    assert found.undecided == ("slice1: stop has the letter H, which names an axis of the image; use another",)
+    assert accepted_sizes(network("INPUT[8x8x8] -> SLICE(FROM=3, TO=B)")).boxes is not None
+    (box,) = accepted_sizes(network("INPUT[HxHx8] -> CONV(K=4, F=3)")).boxes
+    assert str(box["H"]) == "all n >= 3"
+
+
+def test_what_is_broadcast_again_and_again_is_bounded():
+    text = "INPUT[8x8x3]" + " -> { POOL(F=2, S=1) | ID } ADD(BROADCAST=1)"
+    assert (
+        str(accepted_sizes(network(text + " -> { POOL(F=2, S=1) | ID } ADD(BROADCAST=1)" * 3)).boxes[0]["H"])
+        == "only 2"
+    )
+    long = accepted_sizes(network(text + " -> { POOL(F=2, S=1) | ID } ADD(BROADCAST=1)" * 30))
+    assert (long.boxes, long.undecided[0]) == (None, "add7: a size is broadcast of more than 64 others")
+
+
+@pytest.mark.parametrize(
+    ("net", "why"),
+    [
+        (network("INPUT[8x8x1] -> FLATTEN -> SHUFFLE(G=300)"), "a factor has 300 values that matter; 100 are gone through"),
+        (network("INPUT[8x8x8x1] -> FLATTEN -> SHUFFLE(G=30)"), "a factor has 30 values that matter; 20 are gone through"),
+        (Network.chain([Input(3, ("W", "W")), layers.Conv("W", 3), layers.PixelShuffle(2)]), "1/4 has no place in a proof"),
+    ],
+)  # fmt: skip
+def test_what_takes_too_long_to_prove_is_undecided(net, why):
+    with pytest.raises(Undecided) as caught:
+        prove_sizes(net)
+    assert str(caught.value) == f"the accepted sizes are not proved: {why}"
+
+
 def test_an_unknown_operation_costs_the_set_and_no_more():
     net = network("INPUT[32x32x3] -> CONV(K=4, F=3, S=2, P=1) -> UNKNOWN(OP=Einsum)")
     found = analyze(net)

@@ -694,6 +694,62 @@ def test_what_is_cropped_may_be_nothing_of_which_torch_makes_something(crop, kno
         assert runs(module.eval(), 4, 2, 9)
 
 
+def shuffle_viewed(x, between=lambda x: x):
+    n, _, height, width = x.shape
+    return between(x.view(n, 2, 2, height, width).transpose(1, 2)).view(n, 4, height, width)
+
+
+@pytest.mark.parametrize(
+    ("forward", "shape", "at"),
+    [
+        (lambda s, x: x[:, :, 1:-1, 1:-1].view(x.size(0), -1), (4, "H", "W"), (6, 6)),
+        (lambda s, x: F.relu(x.transpose(2, 3)).view(x.size(0), -1), (4, "H", "W"), (6, 6)),
+        (lambda s, x: shuffle_viewed(x), (4, "H", "W"), (4, 4)),
+        (lambda s, x: x.transpose(2, 3).view(x.size(0), -1), (4, "H", "W"), (4, 4)),
+        (lambda s, x: x.flatten(2).transpose(1, 2).view(x.size(0), -1), (4, "H", "W"), (2, 4)),
+        (lambda s, x: x[:, :, 1:].chunk(2, 1)[0].view(-1, 8), (4, "W"), (5,)),
+        (lambda s, x: F.avg_pool3d(x, 3, 1, 1), (1, 8, 8, 8), (1, 1, 1)),
+        (lambda s, x: F.avg_pool3d(x, 3, 2, 0, True), (1, 8, 8, 8), (2, 2, 2)),
+        (lambda s, x: F.lp_pool3d(x, 2.0, 3, 2, True), (1, 8, 8, 8), (2, 2, 2)),
+        (lambda s, x: F.pad(x, (-3, 4), mode="circular"), (1, "W"), (5,)),
+        (lambda s, x: F.pad(x, (2, -1), mode="circular"), (1, "W"), (2,)),
+        (lambda s, x: F.interpolate(x, scale_factor=2, mode="bilinear"), (2, "W"), (8,)),
+    ],
+)
+def test_what_torch_refuses_for_other_reasons_than_sizes_is_undecided(forward, shape, at):
+    with pytest.raises((RuntimeError, ValueError, NotImplementedError)):
+        forward(None, torch.zeros(1, shape[0], *at))
+    imported = load(Does(forward), shape)
+    assert len(imported.undecided) == 1 or accepted_sizes(imported.network).boxes is None
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda s, x: shuffle_viewed(x, lambda x: x.contiguous()),
+        lambda s, x: F.conv2d(x[:, :, 1:], s.w).view(x.size(0), -1),
+        lambda s, x: torch.cat(x.chunk(2, 1), 1).view(x.size(0), -1),
+        lambda s, x: x[:, :, 1:].reshape(x.size(0), -1),
+        lambda s, x: F.relu(x[:]).view(x.size(0), -1),
+        lambda s, x: F.pad(x, (0, 0, -2, -1), mode="circular"),
+        lambda s, x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+        lambda s, x: F.avg_pool2d(x, 3, 2, 1, True),
+    ],
+)
+def test_views_of_what_is_contiguous_are_read(forward):
+    module = Does(forward, w=nn.Parameter(torch.zeros(3, 4, 1, 1))).to("meta")
+    imported = load(module, (4, "H", "W"))
+    assert imported.undecided == ()
+    assert_that_torch_runs_at_these(module, imported, 4)
+
+
+def test_rows_of_rows_are_not_counted():
+    """How many rows of 16 there are depends on all rows of 8, not on one of them."""
+    module = Does(lambda s, x: s.l(x.view(-1, 8).view(-1, 16)), l=nn.Linear(16, 3)).to("meta")
+    assert runs(module, 2, 4, 4)
+    assert accepted_sizes(load(module, (2, 4, 4)).network).boxes is None
+
+
 def test_what_is_added_in_place_must_have_the_size_for_it():
     """As it comes, the other one may be repeated, too."""
 

@@ -384,7 +384,7 @@ def _written_out(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[A
         raise Inexpressible(OTHERWISE)
     if rows != -1 or (all(isinstance(n, int) for n in have) and prod(have) == prod(sizes)):
         return graph.add(call, layers.Reshape(tuple(sizes)), [x], part=part)
-    if graph.batch not in (1, Extent("", 0)):
+    if graph.batch not in (1, Extent("", 0)) or graph.shape(x)[0] != graph.batch:
         raise Inexpressible(OTHERWISE)
     made = graph.add(call, layers.Reshape(tuple(sizes), batch=True), [x], part=part)
     graph.note(made, "an image of more values becomes several rows; what follows is counted for one of them")

@@ -31,6 +31,15 @@ _VIEWS = (
 )  # fmt: skip
 """Functions whose results may share their elements with what they read."""
 
+_STRIDED = (
+    "T", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flip", "mT", "movedim", "moveaxis", "narrow",
+    "permute", "select", "split", "swapaxes", "swapdims", "t", "tensor_split", "transpose", "unbind", "unfold",
+)  # fmt: skip
+"""Functions whose results need not be contiguous; so are slices."""
+
+_CONTIGUOUS = re.compile("(?i)contiguous|linear|cat|concat|concatenate|stack|(lazy)?conv(_?transpose)?[123]d")
+"""What makes tensors that are contiguous, whatever it reads."""
+
 _ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.neg)
 _IN_PLACE = {
     operator.iadd: operator.add,
@@ -223,6 +232,8 @@ class _Import:
         if node.op == "output":
             return args[0]
         call, rule = self._call(node, args, kwargs)
+        if self._is_strided(node):
+            self.graph.strided.add(node)
         try:
             made = self._made(call, rule)
             if isinstance(made, Flow) and call.others:
@@ -262,6 +273,16 @@ class _Import:
         if node.target in _IN_PLACE:
             return f"{_IN_PLACE[node.target].__name__}_"
         return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "function")
+
+    def _is_strided(self, node: Any) -> bool:
+        """Whether what a node makes may not be contiguous, so that a view of it may fail."""
+        op = self._op(node)
+        index = node.args[1] if op == "getitem" else ()
+        parts = [each for each in (index if isinstance(index, tuple) else [index]) if isinstance(each, slice)]
+        if op in _STRIDED or any(each != slice(None) for each in parts):
+            return True
+        read = any(each in self.graph.strided for each in node.all_input_nodes)
+        return read and not _CONTIGUOUS.fullmatch(op)
 
     def _is_torch(self, node: Any) -> bool:
         """Whether a function is the one of torch, or of Python, that the table means by its name."""

@@ -39,6 +39,8 @@ class TorchGraph(Graph):
         """Layers that only move the elements of another one."""
         self.repeated: dict[str, tuple[Flow, Flow]] = {}
         """Unknown layers that repeat a flow along the axes of another."""
+        self.strided: set[Any] = set()
+        """Nodes whose elements may lie in memory otherwise than in the order of their axes."""
 
     @property
     def image_shape(self) -> tuple[Any, ...]:

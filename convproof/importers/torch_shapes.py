@@ -77,6 +77,14 @@ def _reshape(call: Call) -> Flow:
     return _laid_out(call, _in_numbers(call, view).reshaped([_in_number(call, n) for n in target]))
 
 
+def _view(call: Call) -> Flow:
+    """A reshape that fails where the elements do not lie in memory in order."""
+    if any(each in call.graph.strided for each in call.node.all_input_nodes[:1]):
+        why = "a view of what is not contiguous fails in torch, at some sizes or all; use reshape"
+        call.graph.undecide(call.place, why)
+    return _reshape(call)
+
+
 def _written_out(call: Call, view: View, target: list[Any]) -> Flow | None:
     """A shape in numbers, which demands as many values; with -1 for the batch, rows of an image may be images of their
     own then. None for another shape.
@@ -88,7 +96,7 @@ def _written_out(call: Call, view: View, target: list[Any]) -> Flow | None:
         return None
     if rows == [view.sizes()[0]]:
         return call.add(layers.Reshape(sizes), [view.x])
-    if rows != [-1]:
+    if rows != [-1] or view.sizes()[0] != call.graph.batch:  # of rows there is no saying into how many they go
         return None
     made = call.add(layers.Reshape(sizes, batch=True), [view.x])
     call.note(made, "an image of more values becomes several rows; what follows is counted for one of them")
@@ -278,7 +286,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "transpose": (_transpose, "input dim0 dim1"),
     "unflatten": (_unflatten, "input dim sizes"),
     "unsqueeze": (_unsqueeze, "input dim"),
-    "view": (_reshape, "input"),
+    "view": (_view, "input"),
 }
 SIZES = ("dim", "getattr", "numel", "size")
 """Functions that make no tensor."""

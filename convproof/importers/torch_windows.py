@@ -108,6 +108,8 @@ def _pool(kind: str) -> Rule:
         if kind != "lp" and padding == 0 and _covers_all(call):
             return _over_all(call, x, kind)
         kernel, stride = call.per_axis("kernel_size"), call.per_axis("stride")
+        if kind != "max" and call.rank == 3 and (padding != 0 or ceil_mode):
+            call.graph.undecide(call.place, "torch wants its window to fit into the volume without padding, too")
         if any(2 * p > k for p, k in zip(call.spread(padding, call.rank), call.spread(kernel, call.rank), strict=True)):
             raise InputError(f"padding={padding} is more than half of kernel_size={kernel}")
         if kind == "max":
@@ -185,6 +187,8 @@ def _pad(call: Call) -> Flow:
         return x
     mode = call.get("mode", re.sub(r"Pad\dd$", "", call.op).lower())
     mode = {"zero": "zeros", "constant": "zeros", "reflection": "reflect", "replication": "replicate"}.get(mode, mode)
+    if mode == "circular" and any(n < 0 for pair in pairs for n in pair) and any(n > 0 for pair in pairs for n in pair):
+        call.graph.undecide(call.place, "torch crops before it wraps around, and takes fewer sizes")
     if call.graph.may_be_empty(x) and any(n > 0 for pair in pairs for n in pair):
         call.graph.undecide(call.place, "what is cropped before may be nothing, which torch pads, too")
     made = call.add(layers.Pad(short_pads(pairs[:rank][::-1]), mode), [x])
@@ -210,6 +214,11 @@ def _padded_to(call: Call, x: Flow) -> Flow | None:
     return None if None in wanted else call.graph.like(wanted)
 
 
+_OF_RANK = {
+    1: ("nearest", "nearest-exact", "area", "linear"),
+    2: ("nearest", "nearest-exact", "area", "bilinear", "bicubic", "lanczos"),
+    3: ("nearest", "nearest-exact", "area", "trilinear"),
+}
 _MODES = {
     "nearest": "nearest",
     "nearest-exact": "nearest",
@@ -223,6 +232,8 @@ def _upsample(call: Call) -> Flow:
     x, mode = call.x, call.get("mode", "nearest")
     mode = "other" if call.get("align_corners") or call.get("antialias") else _MODES.get(mode, "other")
     have = call.graph.extents(x)[2:]
+    if call.get("mode", "nearest") not in _OF_RANK.get(len(have), ()):
+        call.graph.undecide(call.place, f"torch has no mode {call.get('mode')} for {len(have)} spatial axes")
     size = () if call.raw("size") is None else tuple(call.spread(call.raw("size"), len(have)))
     like = call.graph.like(size) if size else None
     if like is not None and call.graph.extents(like)[2:] != have:

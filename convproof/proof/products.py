@@ -20,8 +20,8 @@ from convproof.proof.membership import Boxes, box_term, boxes_term, by_period, m
 from convproof.proof.statement import Product
 from convproof.symbolic.sizesets import SizeSet
 
-MOST_CLASSES = 1_000
-"""How many values of a factor are gone through."""
+MOST_CLASSES = (100, 20)
+"""How many values of a factor are gone through beside one other, and beside two."""
 
 
 def taken_apart(box: Mapping[str, SizeSet], demand: Product, number: int) -> tuple[Boxes, Theorem]:
@@ -75,8 +75,9 @@ class _Classes:
         return self._together()
 
     def _bounded(self, classes: int) -> None:
-        if classes > MOST_CLASSES:
-            raise Refused(f"a factor has {classes} values that matter; {MOST_CLASSES} are gone through")
+        most = MOST_CLASSES[len(self.others) - 1]
+        if classes > most:
+            raise Refused(f"a factor has {classes} values that matter; {most} are gone through")
 
     def _add(self, sizes: SizeSet, boxes: Boxes, premise: Theorem, lemma: Theorem | None) -> None:
         """A class: its sizes, the boxes that the others have there, |- [in the class]*holds = [in the class]*there,

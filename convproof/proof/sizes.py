@@ -18,7 +18,7 @@ from typing import Any
 
 from convproof import recheck
 from convproof.architecture import Network
-from convproof.errors import Disagreement, Undecided
+from convproof.errors import Disagreement, SpecError, Undecided
 from convproof.proof import kernel
 from convproof.proof.algebra import Refused, Term, free, substitute
 from convproof.proof.derived import certificate, equals, product
@@ -78,7 +78,7 @@ def prove_sizes(network: Network, accepted: Accepted | None = None) -> ProvedSiz
         equation, boxes, tied = _equation(general)
         if accepted.boxes is not None and tied:
             raise Refused(f"{written(tied[0])} is not decided")
-    except Refused as error:
+    except (Refused, SpecError) as error:
         raise Undecided(f"the accepted sizes are not proved: {error}") from None
     boxes = [{name: box[name] for name in accepted.unknowns} for box in boxes]
     if accepted.boxes is not None and canonical(boxes) != canonical(accepted.boxes):

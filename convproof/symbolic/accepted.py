@@ -16,7 +16,7 @@ from typing import Any
 
 import sympy
 
-from convproof.architecture import Network
+from convproof.architecture import Network, letters
 from convproof.architecture.behaviour import Merge
 from convproof.errors import Undecided
 from convproof.symbolic.constraints import Demand
@@ -95,7 +95,8 @@ class Accepted:
 
 
 def accepted_sizes(network: Network) -> Accepted:
-    """The set of all sizes that a network accepts.
+    """The set of all sizes that a network accepts: all that its layers demand holds, also of those that the output does
+    not need, and each makes at least one value. (PyTorch goes on with tensors of no values.)
 
     >>> from convproof.architecture.notation import network
     >>> found = accepted_sizes(network("INPUT[32x32x1] -> POOL2 -> POOL2 -> FC(10, IN=25)"))
@@ -121,7 +122,7 @@ def unknowns_of(network: Network) -> dict[Letter, str]:
 def accepted_by(found: Inference) -> Accepted:
     """The same from shape inference on an image whose sizes are letters."""
     unknowns = unknowns_of(found.network)
-    undecided = [*found.undecided.values(), *found.open_demands.values()]
+    undecided = [*found.undecided.values(), *found.open_demands.values(), *_ambiguous(found.network, unknowns)]
     requires: list[str] = []
     decided: list[Demand] = []
     unsettled = found.distinct(lambda step: step.open)
@@ -152,6 +153,15 @@ def accepted_by(found: Inference) -> Accepted:
         tuple(dict.fromkeys(_renamed(reason, unknowns) for reason in undecided)),
         exact,
     )
+
+
+def _ambiguous(network: Network, unknowns: Mapping[Letter, str]) -> Iterator[str]:
+    """Why letters of layers cannot be told from the names of axes."""
+    axes = {name for letter, name in unknowns.items() if letter.name != name}
+    for node in network:
+        for field, value in letters(node.layer) if node.operands else ():
+            for name in sorted({str(each) for each in getattr(value, "free_symbols", [value])} & axes):
+                yield f"{node.name}: {field} has the letter {name}, which names an axis of the image; use another"
 
 
 def letters_of(demand: Demand) -> set[Letter]:

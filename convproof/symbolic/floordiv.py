@@ -25,7 +25,7 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 
 from convproof.architecture.fields import is_letter
-from convproof.errors import SpecError
+from convproof.errors import SpecError, Undecided
 
 Size = Any
 """An int or a sympy expression: a polynomial in integer letters and `FloorDiv`s of such."""
@@ -230,8 +230,17 @@ class Broadcast(sympy.Function):  # type: ignore[misc]
         return largest if exp is None else f"{largest}^{{{exp}}}"
 
 
+MOST_BROADCASTS = 64
+"""How many broadcast sizes one may be made of."""
+
+
 def broadcast(a: Size, b: Size) -> Size:
-    """`Broadcast` of ints or expressions, in normal form."""
+    """`Broadcast` of ints or expressions, in normal form. Raises `Undecided` for one of too many others: each stands in
+    several places of what decides it.
+    """
+    parts = [part for n in (a, b) if not isinstance(n, int) for part in sympy.preorder_traversal(n)]
+    if sum(isinstance(part, Broadcast) for part in parts) > MOST_BROADCASTS:
+        raise Undecided(f"a size is broadcast of more than {MOST_BROADCASTS} others")
     return normal(Broadcast(a, b))
 
 
