@@ -21,7 +21,7 @@ from convproof.architecture import SAME_UPPER, Network, Node, layers
 from convproof.architecture.behaviour import Transposed
 from convproof.architecture.notation import network
 from convproof.errors import ShapeError, SpecError, Undecided
-from convproof.symbolic import Field, FloorDiv, output_shape, output_shapes, receptive_field, symbols
+from convproof.symbolic import Field, FloorDiv, analyze, output_shape, output_shapes, receptive_field, symbols
 from convproof.symbolic.dependence import reached
 from convproof.symbolic.field import alignment
 from convproof.symbolic.shapes import infer
@@ -643,3 +643,11 @@ def test_fields_of_a_u_net_join(size):
 def test_no_such_row(axis, position):
     with pytest.raises(SpecError, match=rf"^{axis}={position} is no row or column of the image \(8, 9\) \(H, W\)$"):
         reached(network("INPUT[9x8x3] -> CONV3-2"), axis, position)
+
+
+def test_channels_as_positions_of_a_row_that_all_see_the_image():
+    """A gate by a 1d convolution over pooled channels, on another number of axes than the image."""
+    gate = [layers.GlobalPool(), layers.Reshape((1, 8)), layers.Conv(1, 3, 1, 1), layers.Reshape((8, 1, 1))]
+    rows = analyze(Network.chain([layers.Input(4, (9, 9)), layers.Conv(8, 3), *gate])).rows
+    assert [row.output for row in rows[-3:]] == [(1, 8), (1, 8), (8, 1, 1)]
+    assert all(row.receptive_field == (9, 9) and row.receptive_field_exact for row in rows[-4:])

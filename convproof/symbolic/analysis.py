@@ -123,12 +123,8 @@ class Analysis:
             "layers": [{f.name: plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows],
             "totals": {f.name: plain(getattr(self.totals, f.name)) for f in fields(self.totals)},
             "accepted_sizes": self.accepted.to_json(),
-            "valid_sizes": {
-                name: None if found is None else found.to_json() for name, found in self.valid_sizes.items()
-            },
-            "exact_sizes": {
-                name: None if found is None else found.to_json() for name, found in self.exact_sizes.items()
-            },
+            "valid_sizes": _sets(self.valid_sizes),
+            "exact_sizes": _sets(self.exact_sizes),
             "misfits": list(self.misfits),
             "refused": self.refused and self.refused.to_json(),
             "requires": list(self.requires),

@@ -197,7 +197,7 @@ def receptive_field(layer: Layer, fields: Sequence[Fields], shapes: Sequence[Sha
         return _on_other_axes(layer, fields)
     relations = _relations(layer, tuple(shapes), output, len(fields[0]))
     seen = [_through(each, own) for each, own in zip(fields, relations, strict=False) if own is not None]
-    extents = output[1:] or (1,) * len(seen[0])
+    extents = output[1:] if len(output) == len(seen[0]) + 1 else (1,) * len(seen[0])
     if len(seen) == 1:
         return tuple(_alone(field) if output and n == 1 else field for field, n in zip(seen[0], extents, strict=True))
     return tuple(_union(layer, axis, n) for axis, n in zip(zip(*seen, strict=True), extents, strict=True))

@@ -13,8 +13,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-import sympy
-
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis
 from convproof.architecture.behaviour import Layer, Windows
 from convproof.errors import ShapeError, Undecided
@@ -129,22 +127,6 @@ def transposed_count(axis: Axis, n: Size, output_padding: Size = 0) -> Size:
     2*W
     """
     return normal(position(axis, n - 1, size(axis.kernel) - 1) + 1 - size(axis.after) + size(output_padding))
-
-
-def transposed_reach(axis: Axis) -> tuple[Size, Size]:
-    """The first and the last input, as fractions, that output 0 of the transposed layer can read.
-
-    Output i is made by the inputs n with position(n, tap) = i for some tap; for i = 0, n = (padding - dilation*tap) /
-    stride.
-    """
-    step = sympy.Integer(1) / size(axis.stride)
-    return -position(axis, 0, size(axis.kernel) - 1) * step, -position(axis, 0, 0) * step
-
-
-def interpolated_reach(axis: Axis) -> tuple[Size, Size]:
-    """The same for an interpolation: output i lies at (i + 1/2)/stride - 1/2 and reads what is less than 1 away."""
-    place = (sympy.Integer(1) / size(axis.stride) - 1) / 2
-    return place - 1, place + 1
 
 
 MOST_WINDOWS = 10_000
