@@ -69,7 +69,7 @@ def _network_help() -> str:
     for name, word in {**WORDS, **MERGE_WORDS}.items():
         arguments = ", ".join(f"{each}=" for each in word.arguments)
         words.append(f"{name}({arguments})".replace(" ", "_") if arguments else name)
-    listed = fill(" ".join(words), 78, break_long_words=False, break_on_hyphens=False).replace("_IN", "_IN")
+    listed = fill(" ".join(words), 78, break_long_words=False, break_on_hyphens=False)
     return f"{_NETWORK_HELP}\nAll words, with their arguments:\n\n\b\n{listed.replace(',_', ', ')}\n{_NETWORK_NOTES}"
 
 

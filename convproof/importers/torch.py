@@ -25,17 +25,25 @@ from convproof.importers.torch_shapes import SIZES
 from convproof.importers.torch_values import Computed, Formula, Product, Size, SizeNeeded, leaves, times
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, shown
 
-_VIEWS = (
-    "chunk", "contiguous", "detach", "expand", "flatten", "getitem", "narrow", "permute", "reshape", "select", "split",
-    "squeeze", "swapaxes", "transpose", "unbind", "unflatten", "unsqueeze", "view",
-)  # fmt: skip
-"""Functions whose results may share their elements with what they read."""
-
 _STRIDED = (
     "T", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flip", "mT", "movedim", "moveaxis", "narrow",
     "permute", "select", "split", "swapaxes", "swapdims", "t", "tensor_split", "transpose", "unbind", "unfold",
 )  # fmt: skip
 """Functions whose results need not be contiguous; so are slices."""
+
+_VIEWS = (
+    *_STRIDED,
+    "contiguous",
+    "detach",
+    "flatten",
+    "getitem",
+    "reshape",
+    "squeeze",
+    "unflatten",
+    "unsqueeze",
+    "view",
+)
+"""Functions whose results may share their elements with what they read."""
 
 _CONTIGUOUS = re.compile("(?i)contiguous|linear|cat|concat|concatenate|stack|(lazy)?conv(_?transpose)?[123]d")
 """What makes tensors that are contiguous, whatever it reads."""

@@ -98,12 +98,17 @@ def _conv_transpose(call: Call) -> Flow:
 # --- pools ------------------------------------------------------------------------------------------------------------
 
 
+def _pooled(call: Call) -> Flow:
+    """What a pool reads. Raises `Inexpressible` for one that makes more than its output."""
+    call.graph.need(call.x, call.rank + 2)
+    if call.get("return_indices", False):
+        raise Inexpressible("it also returns where the maxima are")
+    return call.x
+
+
 def _pool(kind: str) -> Rule:
     def rule(call: Call) -> Flow:
-        x = call.x
-        call.graph.need(x, call.rank + 2)
-        if call.get("return_indices", False):
-            raise Inexpressible("it also returns where the maxima are")
+        x = _pooled(call)
         padding, ceil_mode = call.per_axis("padding", 0), call.get("ceil_mode", False)
         if kind != "lp" and padding == 0 and _covers_all(call):
             return _over_all(call, x, kind)
@@ -140,10 +145,7 @@ def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
 
 def _adaptive_pool(kind: str) -> Rule:
     def rule(call: Call) -> Flow:
-        x = call.x
-        call.graph.need(x, call.rank + 2)
-        if call.get("return_indices", False):
-            raise Inexpressible("it also returns where the maxima are")
+        x = _pooled(call)
         wanted = call.spread(call.get("output_size"), call.rank)
         if set(wanted) == {1}:
             return _over_all(call, x, kind)
