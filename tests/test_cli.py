@@ -120,7 +120,7 @@ def test_an_input_that_is_not_taken_is_a_finding(args, lines):
         (["report", "--cases", "0"], "Invalid value for '--cases': 0 is not in the range 1<=x<=100000. (see convproof --help)"),
         (["nonsense"], "No such command 'nonsense'. (see convproof --help)"),
         (["net", "vgg16", "-o", "/no/such/folder/file"], "cannot write /no/such/folder/file: No such file or directory; "
-         "choose another place with -o"),
+         "choose another place"),
         (["net", "INPUT[5x5x3] -> [{ID|ID} ADD]*999999999999"],
          "network notation, column 1: this describes more than 20000 layers, the limit"),
     ],

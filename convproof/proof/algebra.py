@@ -210,12 +210,17 @@ def multiply(*polys: Poly) -> Poly:
     return product
 
 
+@functools.lru_cache(maxsize=4096)
+def _order(factor: tuple[Atom, int]) -> str:
+    return repr(factor)
+
+
 def _joined(*monomials: Monomial) -> Monomial:
     powers: dict[Atom, int] = {}
     for monomial in monomials:
         for atom, power in monomial:
             powers[atom] = 1 if atom[0] in ("is", "le") else powers.get(atom, 0) + power
-    return tuple(sorted(powers.items(), key=repr))
+    return tuple(sorted(powers.items(), key=_order))
 
 
 def constant(poly: Poly) -> int | None:

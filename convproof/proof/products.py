@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from convproof.proof import kernel
 from convproof.proof.algebra import Refused, Term
-from convproof.proof.derived import certificate, congruence, equals, follows, whole
+from convproof.proof.derived import certificate, congruence, discharged, equals, follows, whole
 from convproof.proof.indicators import at_least, congruent, excluded, zero_or_one
 from convproof.proof.kernel import Theorem
 from convproof.proof.membership import Boxes, box_term, boxes_term, by_period, membership, parts_of, where
@@ -153,50 +153,16 @@ class _Classes:
             self._settled(sizes, lemma)
             self.boxes += boxes
             return
-        high = self._above(self.letter, sizes, self.factor, most + 1)
-        low = self.least[self.others[0]]
-        one, *more = [self._above(each, self.rest[each], self.factors[each], self.least[each]) for each in self.others]
-        value, member = self.factors[self.others[0]], membership(self.rest[self.others[0]], ("v", self.others[0]))
-        signs = {self.others[0]: self._natural(self.others[0], self.rest[self.others[0]])}
-        for letter, each in zip(self.others[1:], more, strict=True):  # M(g - 1) >= 0 and N(h - 1) >= 0: MN(gh - 1) >= 0
-            signs[letter] = self._natural(letter, self.rest[letter])
-            other, factor = membership(self.rest[letter], ("v", letter)), self.factors[letter]
-            both = signs[letter]
-            known = _joined(list(signs.values())[:-1])
-            one = certificate(
-                (">=", ("*", member, other, ("+", ("*", value, factor), -1)), 0),
-                [one, each, known, both],
-                [(1, [0, 1]), (1, [0, 3]), (1, [1, 2])],
-            )
-            value, member = ("*", value, factor), ("*", member, other)
-        own, others = self._natural(self.letter, sizes), _joined(list(signs.values()))
-        inside = membership(sizes, self.n)
-        c, limit = self.number, most + 1
-        reached: Term = ("*", c, self.factor, value)
-        if self.demand.sign == "=":
-            fails, settled = self.holds, self.demand.bound
-            gap = kernel.indicator(reached, self.demand.bound)
-            gap_product: tuple[Term, list[int]] = (("*", -1, inside, member), [5])
-        else:
-            fails, settled = ("le", ("+", reached, 1), self.demand.bound), self.demand.bound - 1
-            gap = at_least(("+", reached, 1), self.demand.bound)
-            gap_product = (1, [2, 3, 5])
-        never, _ = zero_or_one(fails)
-        products = [(c, [0, 1, 4]), (c * low, [0, 3, 4]), (c * limit, [1, 2, 4]), gap_product]
-        z: Term = ("*", inside, member, fails)
-        premises = [high, one, own, others, never, gap]
-        below = certificate((">=", 0, z), premises, products, c * limit * low - settled)
-        above = certificate((">=", z, 0), [own, others, never], [(1, [0, 1, 2])])
-        nothing = certificate(("=", z, 0), [kernel.antisymmetry(above, below)], [(1, [0])])
-        there = 0 if self.demand.sign == "=" else 1
-        goal = ("=", ("*", inside, member, self.holds), ("*", inside, member, there))
-        if there:
-            split = excluded(self.demand.bound, reached)
-            lemma = certificate(goal, [split, nothing], [(("*", inside, member), [0]), (-1, [1])])
-        else:
-            lemma = certificate(goal, [nothing], [(1, [0])])
-        self._settled(sizes, lemma)
-        if there:
+        ranges = {self.letter: sizes, **self.rest}
+        bounds = {self.letter: most + 1, **{letter: self.least[letter] for letter in self.others}}
+        values: dict[str, Term] = {}
+        known: list[Theorem] = []
+        for place, (letter, among) in enumerate(ranges.items()):
+            values |= {f"m{place}": membership(among, ("v", letter)), f"f{place}": self.factors[letter]}
+            known += [self._natural(letter, among), self._above(letter, among, bounds[letter])]
+        lemma = _large(self.demand, self.number, tuple(bounds.values()))
+        self._settled(sizes, discharged(kernel.instantiate(lemma, values), *known))
+        if self.demand.sign != "=":
             self._group(sizes, [dict(self.rest)])
 
     def _settled(self, sizes: SizeSet, lemma: Theorem) -> None:
@@ -217,9 +183,10 @@ class _Classes:
         """|- [in sizes] >= 0."""
         return by_period(letter, parts_of(sizes, ("v", letter)), [], ">=")
 
-    def _above(self, letter: str, sizes: SizeSet, factor: Term, bound: int) -> Theorem:
-        """|- [in sizes]*(factor - bound) >= 0, where the factor is as large on all of them."""
-        n, key = ("v", letter), ("le", bound, factor)
+    def _above(self, letter: str, sizes: SizeSet, bound: int) -> Theorem:
+        """|- [in sizes]*(factor - bound) >= 0, where the letter's factor is as large on all of them."""
+        n, factor = ("v", letter), self.factors[letter]
+        key = ("le", bound, factor)
         left = [(low, ("*", rest, key)) for low, rest in parts_of(sizes, n)]
         inside = by_period(letter, left, parts_of(sizes, n))
         over: Term = ("+", factor, -bound)
@@ -249,10 +216,41 @@ class _Classes:
         return boxes, certificate(goal, premises, products)
 
 
-def _joined(signs: Iterable[Theorem]) -> Theorem:
-    """From a >= 0, b >= 0, ...: a*b*... >= 0."""
-    listed = list(signs)
-    if len(listed) == 1:
-        return listed[0]
-    goal = (">=", ("*", *(each.conclusion[1] for each in listed)), 0)
-    return certificate(goal, listed, [(1, list(range(len(listed))))])
+@functools.lru_cache(maxsize=256)
+def _large(demand: Product, number: int, bounds: tuple[int, ...]) -> Theorem:
+    """m >= 0 and m*(f - bound) >= 0, for letters m and f to each bound: the product of all m, times that
+    number*(the product of all f) meets the demand, is that product, or 0 where an equality is demanded; for bounds so
+    large that it is settled by them.
+    """
+    members: list[Term] = []
+    factors: list[Term] = []
+    for place, bound in enumerate(bounds):
+        m, f = ("v", f"m{place}"), ("v", f"f{place}")
+        sign = kernel.assume((">=", m, 0))
+        over = kernel.assume((">=", ("*", m, ("+", f, -bound)), 0))
+        if not place:
+            natural, least, above = sign, bound, over
+        else:  # m*(f - a) >= 0 and n*(g - b) >= 0: m*n*(f*g - a*b) >= 0
+            product: Term = ("*", *members, m, ("+", ("*", *factors, f), -least * bound))
+            added = [(1, [0, 1]), (bound, [0, 3]), (least, [1, 2])]
+            above = certificate((">=", product, 0), [above, over, natural, sign], added)
+            natural = certificate((">=", ("*", *members, m), 0), [natural, sign], [(1, [0, 1])])
+            least *= bound
+        members.append(m)
+        factors.append(f)
+    every, reached = ("*", *members), ("*", number, *factors)
+    if demand.sign == "=":
+        fails, gap, settled = demand.holds(reached), kernel.indicator(reached, demand.bound), demand.bound
+        crossed: tuple[Term, list[int]] = (("*", -1, every), [3])
+    else:
+        fails, settled = ("le", ("+", reached, 1), demand.bound), demand.bound - 1
+        gap, crossed = at_least(("+", reached, 1), demand.bound), (1, [1, 3])
+    never, _ = zero_or_one(fails)
+    failing = ("*", every, fails)
+    premises = [above, natural, never, gap]
+    below = certificate((">=", 0, failing), premises, [(number, [0, 2]), crossed], number * least - settled)
+    nothing = kernel.antisymmetry(certificate((">=", failing, 0), premises, [(1, [1, 2])]), below)
+    if demand.sign == "=":
+        return nothing
+    goal = ("=", ("*", every, demand.holds(reached)), every)
+    return certificate(goal, [excluded(demand.bound, reached), nothing], [(every, [0]), (-1, [1])])

@@ -125,7 +125,7 @@ def write_file(path: Path, text: str) -> Path:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another place with -o") from None
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from None
     return path
 
 
