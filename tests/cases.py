@@ -1,6 +1,4 @@
-"""The cases that the tests share: networks with figures from elsewhere, and one instance of every layer kind."""
-
-from convproof.architecture import layers
+"""Networks with figures from elsewhere."""
 
 VGG16 = (
     "INPUT[224x224x3] -> [CONV3-64 -> RELU]*2 -> POOL2 -> [CONV3-128 -> RELU]*2 -> POOL2 -> [CONV3-256 -> RELU]*3 -> POOL2 -> "
@@ -34,41 +32,4 @@ PUBLISHED = {
         "INPUT[32x32x1] -> CONV(K=6, F=5) -> AVGPOOL2 -> CONV(K=16, F=5) -> AVGPOOL2 -> CONV(K=120, F=5) -> FC-84 -> FC-10",
         61_706,
     ),
-}
-
-# One layer of every kind, with the shapes of operands that it takes.
-IMAGE = (4, 8, 8)
-LAYERS = {
-    layers.Input: (layers.Input(4, (8, 8)), ()),
-    layers.Conv: (layers.Conv(6, 3, groups=2), (IMAGE,)),
-    layers.ConvTranspose: (layers.ConvTranspose(6, 3, stride=2, groups=2), (IMAGE,)),
-    layers.Pad: (layers.Pad(((1, 2), (0, -1))), (IMAGE,)),
-    layers.Upsample: (layers.Upsample(2), (IMAGE,)),
-    layers.PixelShuffle: (layers.PixelShuffle(2), (IMAGE,)),
-    layers.PixelUnshuffle: (layers.PixelUnshuffle(2), (IMAGE,)),
-    layers.MaxPool: (layers.MaxPool(2), (IMAGE,)),
-    layers.AvgPool: (layers.AvgPool(2), (IMAGE,)),
-    layers.LpPool: (layers.LpPool(2, 2), (IMAGE,)),
-    layers.AdaptivePool: (layers.AdaptivePool((3, 5)), (IMAGE,)),
-    layers.GlobalPool: (layers.GlobalPool(), (IMAGE,)),
-    layers.Linear: (layers.Linear(10), (IMAGE,)),
-    layers.ReLU: (layers.ReLU(), (IMAGE,)),
-    layers.Activation: (layers.Activation("sigmoid"), (IMAGE,)),
-    layers.Flatten: (layers.Flatten(), (IMAGE,)),
-    layers.Reshape: (layers.Reshape((256,)), (IMAGE,)),
-    layers.Dropout: (layers.Dropout(), (IMAGE,)),
-    layers.Softmax: (layers.Softmax(), (IMAGE,)),
-    layers.BatchNorm: (layers.BatchNorm(), (IMAGE,)),
-    layers.GroupNorm: (layers.GroupNorm(2), (IMAGE,)),
-    layers.InstanceNorm: (layers.InstanceNorm(), (IMAGE,)),
-    layers.Affine: (layers.Affine(), (IMAGE,)),
-    layers.ChannelShuffle: (layers.ChannelShuffle(2), (IMAGE,)),
-    layers.LocalResponseNorm: (layers.LocalResponseNorm(), (IMAGE,)),
-    layers.Slice: (layers.Slice(1, 3), (IMAGE,)),
-    layers.Add: (layers.Add(), (IMAGE, IMAGE)),
-    layers.Multiply: (layers.Multiply(), (IMAGE, IMAGE)),
-    layers.Scale: (layers.Scale(), (IMAGE, (4, 1, 1))),
-    layers.Resize: (layers.Resize(), (IMAGE, (2, 5, 12))),
-    layers.PadTo: (layers.PadTo(), (IMAGE, (2, 5, 12))),
-    layers.Concat: (layers.Concat(), (IMAGE, IMAGE)),
 }

@@ -9,6 +9,19 @@ from convproof import execute
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Activation, BatchNorm, Input, Network, layers
 from convproof.architecture.graph import Builder, Node
 from convproof.errors import ShapeError
+from kinds import DRAWN, image, layers_of
+
+WINDOWS = (
+    layers.Conv,
+    layers.ConvTranspose,
+    layers.MaxPool,
+    layers.AvgPool,
+    layers.LpPool,
+    layers.Pad,
+    layers.Upsample,
+)
+ENDS = (layers.GlobalPool, layers.Flatten)
+OTHERS = [kind for kind, each in DRAWN.items() if each.inputs is image and kind not in (*WINDOWS, *ENDS)]
 
 
 def zeros(shape):
@@ -68,11 +81,16 @@ class Drawn:
 
     def given(self, node):
         """The channels that a layer gives one image; those it is given where that does not tell, as of values in a row."""
-        images = [ag.tensor(zeros((1, self.channels[name], *(16,) * self.rank))) for name in node.operands]
+        shape = self.run(node.layer, node.operands)
+        return self.channels[node.operands[0]] if shape is None else shape[1]
+
+    def run(self, layer, operands):
+        """The shape that a layer makes of images of 16 positions an axis; None where it is refused."""
+        images = [ag.tensor(zeros((1, self.channels[name], *(16,) * self.rank))) for name in operands]
         try:
-            return execute.execute(node.layer, execute.LayerParameters({}, zeros), *images).shape[1]
+            return execute.execute(layer, execute.LayerParameters({}, zeros), *images).shape
         except ShapeError:
-            return images[0].shape[1]
+            return None
 
     @property
     def depth(self):
@@ -115,21 +133,12 @@ class Drawn:
         return self.other()
 
     def other(self):
-        rng, depth = self.rng, self.depth
-        found = [
-            layers.ReLU(),
-            layers.InstanceNorm(num_features=rng.choice([None, depth]), single_values=rng.random() < 0.3),
-            layers.GroupNorm(rng.choice([1, depth]), single_values=rng.random() < 0.3),
-            layers.BatchNorm(num_features=depth),
-            layers.Affine(num_features=rng.choice([None, depth])),
-            layers.PixelUnshuffle(2),
-            layers.AdaptivePool(self.axes(lambda: rng.randint(1, 7)), rng.choice(["avg", "max"])),
-        ]
-        if depth % 2 == 0:
-            found += [layers.ChannelShuffle(2), layers.Slice(depth // 2, depth)]
-        if depth % 2**self.rank == 0:
-            found.append(layers.PixelShuffle(2))
-        return rng.choice(found)
+        """A layer of a kind that has no window, drawn until one runs here."""
+        while True:
+            kind = self.rng.choice(OTHERS)
+            layer = next(layers_of(kind, self.rng, self.rank))
+            if not DRAWN[kind].unrun(layer) and self.run(layer, [self.builder.last]) is not None:
+                return layer
 
     def grow(self, count):
         for _ in range(count):

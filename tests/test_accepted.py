@@ -113,13 +113,7 @@ def test_what_is_drawn_covers_what_matters():
     """Every kind that runs, and every way in which a set can come out."""
     nets = [drawn(seed) for seed in range(300)]
     kinds = {type(node.layer) for net in nets for node in net}
-    assert set(layers.KINDS) - kinds == {
-        layers.Unknown,
-        layers.Activation,
-        layers.Dropout,
-        layers.Softmax,
-        layers.LocalResponseNorm,
-    }
+    assert set(layers.KINDS) - kinds == {layers.Unknown}
     found = [accepted_sizes(net).boxes for net in nets[:150]]
     assert sum(boxes == () for boxes in found) > 10
     assert sum(boxes is not None and len(boxes) == 1 for boxes in found) > 50
@@ -339,8 +333,10 @@ def test_the_first_size_at_which_branches_differ():
     """There the run stops at the merge that is named."""
     named = 0
     for net in map(drawn, range(300)):
+        if len(net.image.sizes) > 1 or all(len(node.operands) < 2 for node in net):
+            continue
         found = infer(of_any_size(net))
-        if len(net.image.sizes) > 1 or found.undecided or found.open_demands or found.refused:
+        if found.undecided or found.open_demands or found.refused:
             continue
         (name,) = accepted_sizes(net).unknowns
         if (first := first_mismatch(found, name)) is not None:

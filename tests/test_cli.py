@@ -311,23 +311,3 @@ def test_version():
     import convproof as package
 
     assert convproof("--version").stdout == f"convproof, version {package.__version__}\n"
-
-
-def test_the_report(tmp_path):
-    done = convproof("report", "-o", "out", "--cases", "10", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(os.listdir(tmp_path)) == ["out"]
-    assert sorted(os.listdir(tmp_path / "out")) == ["index.html", "report.json", "report.md", "report.tex"]
-    assert "0 refuted" in done.stdout
-    document = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert {(t["verdict"], t["rung"], t["rechecked"]) for t in document["theorems"]} == {("PROVED", "theorem", True)}
-    assert {t["verdict"] for t in document["statements"]} == {"PROVED"}
-    page = (tmp_path / "out" / "index.html").read_text()
-    assert page.count("<math") >= 50
-    assert page.count("<svg") >= 5
-    assert page.count("<details") >= 20
-    table = next(
-        b for s in document["sections"] if s["id"] == "vgg16-table" for b in s["blocks"] if b["kind"] == "table"
-    )
-    assert len(table["rows"]) == 23
-    assert table["rows"][-1][2:8:2] == [15_237_608, 138_344_128, 138_357_544]

@@ -9,10 +9,7 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,235 +17,13 @@ from exactly import forget, without
 
 from convproof import autograd as ag
 from convproof import execute
-from convproof.architecture import SAME_LOWER, SAME_UPPER, Layer, Network, Node, layers
-from convproof.errors import MissingRule, ShapeError, SpecError, Undecided
+from convproof.architecture import Network, Node, layers
+from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.symbolic import accepted, constraints, output_shape, reads, shapes
+from kinds import DRAWN, LARGEST, REFUSED, image, layers_of, values
 
-SETTINGS, LARGEST = 120, 11
-"""How many settings of each kind are drawn, and the largest size at which each is run."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """How a kind is drawn: its fields on so many axes, and the shapes of its operands where the first has size n on the
-    axis that varies. `unrun` says why the numeric wing has no such operation; it is empty where it has.
-    """
-
-    layer: Callable[[random.Random, int], Layer]
-    inputs: Callable[[random.Random, Layer, int, int], list[tuple[int, ...]]]
-    unrun: Callable[[Any], str] = lambda layer: ""
-
-
-# --- fields -----------------------------------------------------------------------------------------------------------
-
-
-def per_axis(rng, rank, low, high):
-    """One number, or one an axis."""
-    return rng.randint(low, high) if rng.random() < 0.5 else tuple(rng.randint(low, high) for _ in range(rank))
-
-
-def padding(rng, rank, low, high, same=True):
-    """One number, one an axis, a pair an axis, or SAME."""
-    if same and rng.random() < 0.2:
-        return rng.choice([SAME_UPPER, SAME_LOWER])
-    if rng.random() < 0.5:
-        return tuple((rng.randint(low, high), rng.randint(low, high)) for _ in range(rank))
-    return per_axis(rng, rank, low, high)
-
-
-def given(rng, unit=1):
-    """How many inputs the weights are for, or nothing."""
-    return rng.choice([None, unit * rng.randint(1, 3)])
-
-
-def flag(rng):
-    return rng.random() < 0.5
-
-
-def conv(rng, rank):
-    groups = rng.choice([1, 1, 2, 3])
-    window = per_axis(rng, rank, 1, 4), per_axis(rng, rank, 1, 4), padding(rng, rank, 0, 3), per_axis(rng, rank, 1, 4)
-    return layers.Conv(groups * rng.randint(1, 2), *window, groups, flag(rng), given(rng, groups))
-
-
-def conv_transpose(rng, rank):
-    groups = rng.choice([1, 1, 2, 3])
-    return layers.ConvTranspose(
-        groups * rng.randint(1, 2),
-        per_axis(rng, rank, 1, 4),
-        per_axis(rng, rank, 1, 3),
-        padding(rng, rank, 0, 3, same=False),
-        per_axis(rng, rank, 0, 2) if flag(rng) else 0,
-        groups,
-        flag(rng),
-        per_axis(rng, rank, 1, 3),
-        given(rng, groups),
-    )
-
-
-def max_pool(rng, rank):
-    stride = rng.choice([None, per_axis(rng, rank, 1, 4)])
-    most = rng.choice([1, 5])
-    return layers.MaxPool(
-        per_axis(rng, rank, 1, 3),
-        stride,
-        padding(rng, rank, 0, most),
-        per_axis(rng, rank, 1, 6),
-        flag(rng),
-        rng.random() < 0.3,
-    )
-
-
-def avg_pool(rng, rank):
-    stride = rng.choice([None, per_axis(rng, rank, 1, 4)])
-    most = rng.choice([1, 4])
-    return layers.AvgPool(per_axis(rng, rank, 1, 4), stride, padding(rng, rank, 0, most), flag(rng), flag(rng))
-
-
-def lp_pool(rng, rank):
-    stride = rng.choice([None, per_axis(rng, rank, 1, 4)])
-    return layers.LpPool(rng.choice([1, 2, 2.5]), per_axis(rng, rank, 1, 4), stride, flag(rng))
-
-
-def pad(rng, rank):
-    return layers.Pad(padding(rng, rank, *rng.choice([(-3, 4), (0, 3)]), same=False), rng.choice(["zeros", "reflect", "replicate", "circular"]), flag(rng))  # fmt: skip
-
-
-def channel_slice(rng, rank):
-    start = rng.randint(0, 3)
-    return layers.Slice(start, start + rng.randint(1, 3))
-
-
-INTERPOLATION = ("nearest", "bilinear", "other")
-ACTIVATIONS = layers._ACTIVATIONS
-
-
-# --- operands ---------------------------------------------------------------------------------------------------------
-
-
-def sized(rng, n, rank):
-    """Spatial sizes, of which one is n; none for rank 0, a vector."""
-    sizes = [rng.randint(1, LARGEST) for _ in range(rank)]
-    if sizes:
-        sizes[rng.randrange(rank)] = n
-    return tuple(sizes)
-
-
-def image(rng, layer, n, rank):
-    """One operand, with as many channels as the weights are for more often than others."""
-    wanted = [getattr(layer, name, None) for name in ("in_channels", "num_features", "num_channels")]
-    wanted = [each for each in wanted if each is not None]
-    channels = wanted[0] if wanted and rng.random() < 0.7 else rng.randint(1, 7)
-    return [(channels if rank else n, *sized(rng, n, rank))]
-
-
-def values(rng, layer, n, rank):
-    """One operand with as many values as are wanted more often than another, where there is a number of channels."""
-    (shape,) = image(rng, layer, n, rank)
-    wanted = getattr(layer, "in_features", None) or int(np.prod(getattr(layer, "shape", (0,))))
-    one = (1, *shape[1:])
-    if wanted % int(np.prod(one)) == 0 and wanted and flag(rng):
-        return [(wanted // int(np.prod(one)), *shape[1:])]
-    return [shape]
-
-
-def branches(rng, layer, n, rank):
-    """Two to four operands, most of them alike; some axes have size 1, or another, or are one more or less."""
-    (first,) = image(rng, layer, n, rank)
-    similar = rng.choice([0.05, 0.3])
-
-    def varied(shape):
-        shape = tuple(rng.choice([1, m + 1, max(1, m - 1)]) if rng.random() < similar else m for m in shape)
-        return (*shape, 1) if rng.random() < 0.03 else shape
-
-    return [varied(first), *(varied(first) for _ in range(rng.randint(1, 3)))]
-
-
-def gated(rng, layer, n, rank):
-    """An image, and factors: one a channel, or not."""
-    (first,) = image(rng, layer, n, rank)
-    channels = first[0] + rng.choice([0, 0, 0, 1])
-    ones = (1,) * rng.choice([0, rank, rank, 1])
-    return [first, rng.choice([(channels, *ones), (channels, *ones), (channels, *ones), (1, *ones), first])]
-
-
-def two_sizes(rng, layer, n, rank):
-    """An image and another one whose size it gets."""
-    (first,) = image(rng, layer, n, rank)
-    other = rank if rng.random() < 0.9 else rng.randint(0, 3)
-    return [first, (rng.randint(1, 4), *sized(rng, rng.randint(1, LARGEST), other))]
-
-
-def unlike(rng, layer, n, rank):
-    return []
-
-
-def unmade(layer):
-    return "" if layer.mode == "nearest" else "the numeric wing repeats positions alone; interpolations are torch's"
-
-
-def unnamed(layer):
-    return "" if layer.name in ("sigmoid", "tanh") else "the numeric wing has the activations of the notes alone"
-
-
-DRAWN = {
-    layers.Input: Drawn(lambda rng, rank: layers.Input(rng.randint(1, 4), (7,) * rank), unlike),
-    layers.Conv: Drawn(conv, image),
-    layers.ConvTranspose: Drawn(conv_transpose, image),
-    layers.MaxPool: Drawn(max_pool, image),
-    layers.AvgPool: Drawn(avg_pool, image),
-    layers.LpPool: Drawn(lp_pool, image),
-    layers.Pad: Drawn(pad, image),
-    layers.Upsample: Drawn(
-        lambda rng, rank: layers.Upsample(per_axis(rng, rank, 1, 3), rng.choice(INTERPOLATION)), image, unmade
-    ),
-    layers.PixelShuffle: Drawn(lambda rng, rank: layers.PixelShuffle(rng.randint(1, 2)), image),
-    layers.PixelUnshuffle: Drawn(lambda rng, rank: layers.PixelUnshuffle(rng.randint(1, 4)), image),
-    layers.AdaptivePool: Drawn(
-        lambda rng, rank: layers.AdaptivePool(per_axis(rng, rank, 1, 6), rng.choice(["avg", "max"])), image
-    ),
-    layers.GlobalPool: Drawn(lambda rng, rank: layers.GlobalPool(rng.choice(["avg", "max"])), image),
-    layers.Linear: Drawn(
-        lambda rng, rank: layers.Linear(rng.randint(1, 4), flag(rng), rng.choice([None, rng.randint(1, 60)])), values
-    ),
-    layers.Flatten: Drawn(lambda rng, rank: layers.Flatten(), image),
-    layers.Reshape: Drawn(
-        lambda rng, rank: layers.Reshape(tuple(rng.randint(1, 6) for _ in range(rng.randint(1, 3))), flag(rng)), values
-    ),
-    layers.ReLU: Drawn(lambda rng, rank: layers.ReLU(), image),
-    layers.Activation: Drawn(lambda rng, rank: layers.Activation(rng.choice(ACTIVATIONS)), image, unnamed),
-    layers.Dropout: Drawn(lambda rng, rank: layers.Dropout(rng.random()), image),
-    layers.Softmax: Drawn(lambda rng, rank: layers.Softmax(), image),
-    layers.BatchNorm: Drawn(lambda rng, rank: layers.BatchNorm(rng.random() + 0.01, given(rng)), image),
-    layers.Affine: Drawn(
-        lambda rng, rank: layers.Affine(*rng.choice([(True, True), (True, False), (False, True)]), given(rng)), image
-    ),
-    layers.ChannelShuffle: Drawn(lambda rng, rank: layers.ChannelShuffle(rng.randint(1, 4)), image),
-    layers.Slice: Drawn(channel_slice, image),
-    layers.LocalResponseNorm: Drawn(
-        lambda rng, rank: layers.LocalResponseNorm(rng.randint(1, 9), rng.random(), rng.random(), 1 + rng.random()),
-        image,
-    ),
-    layers.GroupNorm: Drawn(
-        lambda rng, rank: layers.GroupNorm(
-            rng.randint(1, 4), rng.random() + 0.01, flag(rng), given(rng, 2), rng.random() < 0.3
-        ),
-        image,
-    ),
-    layers.InstanceNorm: Drawn(
-        lambda rng, rank: layers.InstanceNorm(rng.random() + 0.01, flag(rng), given(rng), rng.random() < 0.3),
-        image,
-    ),
-    layers.Add: Drawn(lambda rng, rank: layers.Add(flag(rng)), branches),
-    layers.Multiply: Drawn(lambda rng, rank: layers.Multiply(flag(rng)), branches),
-    layers.Scale: Drawn(lambda rng, rank: layers.Scale(), gated),
-    layers.Resize: Drawn(lambda rng, rank: layers.Resize(rng.choice(INTERPOLATION)), two_sizes, unmade),
-    layers.PadTo: Drawn(lambda rng, rank: layers.PadTo(), two_sizes),
-    layers.Concat: Drawn(lambda rng, rank: layers.Concat(), branches),
-    layers.Unknown: Drawn(
-        lambda rng, rank: layers.Unknown("Einsum"), branches, lambda layer: "nothing is known about the operation"
-    ),
-}
+SETTINGS = 120
+"""How many settings of each kind are drawn."""
 
 
 def test_every_kind_is_drawn():
@@ -293,15 +68,6 @@ def check(layer, inputs, shape):
     return wrong
 
 
-def drawn(kind, rng, rank):
-    """Layers of a kind, one after the other."""
-    while True:
-        try:
-            yield DRAWN[kind].layer(rng, rank)
-        except SpecError:
-            continue
-
-
 def cases(kind, settings=SETTINGS, seed=0):
     """(layer, shapes of operands): settings of a kind, each at every size of a range, on one to three axes or on none,
     sometimes on other axes than its fields are for.
@@ -309,7 +75,7 @@ def cases(kind, settings=SETTINGS, seed=0):
     rng = random.Random(f"{kind.__name__} {seed}")
     for _ in range(settings):
         rank = rng.choice([1, 1, 2, 2, 3])
-        layer = next(drawn(kind, rng, rank))
+        layer = next(layers_of(kind, rng, rank))
         for n in range(1, LARGEST + 1):
             for _ in range(3):
                 other = rng.choice([0, 1, 2, 3]) if rng.random() < 0.05 else rank
@@ -372,6 +138,13 @@ def disagrees(kind):
     return False
 
 
+def test_every_demand_is_refused_word_for_word():
+    """Each that some drawn case meets is violated in a line of the table of errors."""
+    said = {label(each) for layer, inputs, _ in REFUSED for each in violated(layer, inputs) or ()}
+    met = {label(each) for kind in DRAWN for layer, inputs in cases(kind, 20) for each in violated(layer, inputs) or ()}
+    assert met == met & said, met - said
+
+
 MADE = {(">", "Slice: from {} to {} there is no channel; stop must be larger")}
 """What layers in numbers cannot violate: it is checked when they are made."""
 
@@ -422,7 +195,7 @@ def check_accepted(net, unknowns, numbers):
 def test_accepted_sizes_are_those_that_run(kind):
     rng, numbers, decided = random.Random(kind.__name__), np.random.default_rng(2), 0
     for sizes in [("W",)] * 25 + [("H", "W")] * 8 + [("W", "W")] * 8:
-        layer = next(layer for layer in drawn(kind, rng, len(sizes)) if not DRAWN[kind].unrun(layer))
+        layer = next(layer for layer in layers_of(kind, rng, len(sizes)) if not DRAWN[kind].unrun(layer))
         channels = DRAWN[kind].inputs(rng, layer, 1, len(sizes))[0][0]
         net = Network.chain([layers.Input(channels, sizes), layer])
         decided += check_accepted(net, tuple(sorted(set(sizes))), numbers)
@@ -578,7 +351,7 @@ def check_reads_of(kind):
     """The relation for drawn settings of a kind; how often it was tried."""
     rng, numbers, tried = random.Random(kind.__name__), np.random.default_rng(4), 0
     for _ in range(150):
-        layer, rank = next(drawn(kind, rng, 1)), int(rng.random() < 0.9)
+        layer, rank = next(layers_of(kind, rng, 1)), int(rng.random() < 0.9)
         inputs = DRAWN[kind].inputs(rng, layer, rng.randint(1, LARGEST), rank)
         if violated(layer, inputs) is None:
             continue

@@ -5,18 +5,19 @@ held against a run, and every rule that is left out is noticed, here or in `test
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from exactly import forget, without
 
-from cases import LAYERS
 from convproof import autograd as ag
 from convproof import execute
 from convproof.architecture import Layer, layers
-from convproof.errors import MissingRule, Undecided
+from convproof.architecture.fields import Count, settings
+from convproof.errors import ConvproofError, MissingRule, Undecided
 from convproof.symbolic import constraints, costs, reads, shapes
+from kinds import LAYERS
 
 RANK = 2
 OUTPUT = (4, 8, 8)
@@ -102,6 +103,40 @@ def check(kind):
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
 def test_what_the_rules_say_is_what_runs(kind):
     check(kind)
+
+
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
+def test_gradients_are_slopes(kind):
+    """The gradient by every operand and parameter, along a drawn direction, against a central difference."""
+    (layer, inputs), rng = LAYERS[kind], np.random.default_rng(0)
+    draw = lambda shape: rng.uniform(0.5, 1.5, shape)  # noqa: E731
+    operands = [ag.tensor(draw((2, *shape))) for shape in inputs or [(4, 8, 8)]]
+    own = execute.LayerParameters({}, draw)
+    y = execute.execute(layer, own, *operands)
+    at = [*operands, *own.tensors.values()]
+    g, directions = draw(y.shape), [draw(each.shape) for each in at]
+
+    def moved(step):
+        there = [ag.tensor(each.numpy() + step * way) for each, way in zip(at, directions, strict=True)]
+        given = dict(zip(own.tensors, there[len(operands) :], strict=True))
+        return (g * execute.execute(layer, execute.LayerParameters(given), *there[: len(operands)]).numpy()).sum()
+
+    slope = sum((way * part.numpy()).sum() for way, part in zip(directions, ag.grad(y, at, g), strict=True))
+    assert slope == pytest.approx((moved(1e-5) - moved(-1e-5)) / 2e-5, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", layers.KINDS, ids=lambda kind: kind.__name__)
+def test_the_least_value_of_a_field_works(kind):
+    """Or is refused by name: in the run, and by shape inference."""
+    layer, inputs = LAYERS.get(kind, (layers.Unknown("Einsum"), ()))
+    for field in settings(kind):
+        if isinstance(field.holds, Count):
+            try:
+                least = replace(layer, **{field.name: field.holds.least})
+                run(least, inputs)
+            except ConvproofError:
+                continue
+            assert shapes.output_shape(least, *inputs)
 
 
 @pytest.mark.parametrize("module", [(shapes, "shape_of"), (costs, "cost"), (execute, "execute")], ids=lambda m: m[1])

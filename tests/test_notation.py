@@ -7,12 +7,12 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cases import LAYERS
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Input, Network, Node, layers
 from convproof.architecture.fields import is_letter
 from convproof.architecture.notation import WORDS, Branches, Chain, Optional, Repeat, built, network, parse
 from convproof.architecture.printing import to_notation
 from convproof.errors import NotationError, SpecError
+from kinds import LAYERS
 
 # --- words ------------------------------------------------------------------------------------------------------------
 

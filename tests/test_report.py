@@ -1,6 +1,7 @@
 """Theories are judged by computing, and reports say the same in every format."""
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -36,6 +37,7 @@ from convproof.report import (
 )  # fmt: skip
 from convproof.symbolic import FloorDiv, symbols, window
 from convproof.verdicts import Rung, Verdict
+from terminal import convproof
 
 W, F, S, P, C = symbols("W F S P C")
 HOLDS = Relation("n is n", "n = n", st.integers(), lambda n: None, Rung.EXACT_SAMPLE)
@@ -257,9 +259,26 @@ def test_json_is_the_whole_report():
     assert document["sections"][0]["blocks"][3]["rows"][0] == [HOSTILE, "W**2"]
 
 
-def test_output_is_deterministic(outcome):
-    again = notes.derive(cases=20)
-    assert to_json(notes.report(outcome)) == to_json(notes.report(again))
+def test_the_command_writes_the_same_each_time(outcome, tmp_path):
+    done = convproof("report", "-o", "out", "--cases", "20", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(os.listdir(tmp_path)) == ["out"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["index.html", "report.json", "report.md", "report.tex"]
+    assert "0 refuted" in done.stdout
+    text = (tmp_path / "out" / "report.json").read_text()
+    assert text == to_json(notes.report(outcome))
+    document = json.loads(text)
+    assert {(t["verdict"], t["rung"], t["rechecked"]) for t in document["theorems"]} == {("PROVED", "theorem", True)}
+    assert {t["verdict"] for t in document["statements"]} == {"PROVED"}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("<math") >= 50
+    assert page.count("<svg") >= 5
+    assert page.count("<details") >= 20
+    table = next(
+        b for s in document["sections"] if s["id"] == "vgg16-table" for b in s["blocks"] if b["kind"] == "table"
+    )
+    assert len(table["rows"]) == 23
+    assert table["rows"][-1][2:8:2] == [15_237_608, 138_344_128, 138_357_544]
 
 
 @pytest.mark.parametrize(
