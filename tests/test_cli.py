@@ -121,6 +121,7 @@ def test_an_input_that_is_not_taken_is_a_finding(args, lines):
         (["nonsense"], "No such command 'nonsense'. (see convproof --help)"),
         (["net", "vgg16", "-o", "/no/such/folder/file"], "cannot write /no/such/folder/file: No such file or directory; "
          "choose another place"),
+        (["net", "INPUT[8x8xC] -> PIXELSHUFFLE(S=r)"], "C/r**2: the power r**-2 has no place in a size; give a number for r"),
         (["net", "INPUT[5x5x3] -> [{ID|ID} ADD]*999999999999"],
          "network notation, column 1: this describes more than 20000 layers, the limit"),
     ],

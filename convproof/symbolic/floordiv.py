@@ -151,7 +151,7 @@ def collect(a: Size) -> Terms:
             if not (isinstance(base, (sympy.Symbol, FloorDiv, Broadcast)) or base == 1) or not integral:
                 raise SpecError(f"{a}: {base} is neither an integer letter nor a FloorDiv")
             if not (power.is_Integer and power > 0):
-                raise SpecError(f"{a}: the power {base}**{power} has no place in a size")
+                raise SpecError(f"{a}: the power {base}**{power} has no place in a size; give a number for {base}")
     return {m: c for m, c in terms.items() if c != 0}
 
 
