@@ -108,7 +108,7 @@ def test_a_worked_example_has_no_verdict_unless_it_fails():
 
 @pytest.mark.parametrize("each", notes.load(), ids=lambda t: t.id)
 def test_bundled_theories(each):
-    found = judge(each, 60, seed=2)
+    found = judge(each, 25, seed=2)
     assert found.sound, found.reason
     assert each.source
     assert each.relations
