@@ -302,6 +302,44 @@ def _show(each: Described, console: Any) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+@cli.command()
+@click.argument("target", metavar="TARGET")
+@click.option("--op", required=True, metavar="OP", help="What it is said to compute: conv, max_pool, linear, ...")
+@click.option("--vjp", metavar="TARGET", help="Its gradient, where TARGET is not an object that has both.")
+@click.option("--cases", default=200, show_default=True, type=click.IntRange(1, 1_000_000), help="Cases to try.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of cases and numbers.")
+@click.option("--rank", default=2, show_default=True, type=click.IntRange(1, 3), help="Spatial axes.")
+@click.option("--xp", default="numpy", show_default=True, type=click.Choice(["numpy", "torch", "jax"]), help="Arrays.")
+@click.option("--dtype", default="float64", show_default=True, help="What it sums and stores in.")
+@click.option("--device", help="Where arrays are, such as cuda:0.")
+@click.option("--without", multiple=True, metavar="FEATURE", help="Not supported: groups, dilation, ...; repeatable.")
+@click.option("--dialect", multiple=True, metavar="KEY=VALUE", help="A convention: ties=last, layout=NHWC; repeatable.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds until a case counts as hanging.")
+@click.option("--memory", default=8192, show_default=True, type=click.IntRange(0), help="MiB it may use; 0: no limit.")
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json", "junit", "sarif"]),
+    help="Output format.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
+def check(form: str, output: Path | None, **options: Any) -> None:
+    """Somebody's kernel against the definition, entry by entry and exactly.
+
+    TARGET is module:object or file.py:object: a function, or an object with `forward` and `vjp`. It runs in a process
+    of its own. Which arguments it gets stands in the docstring of `convproof.testing.check_...`. Exit status 1: it is
+    wrong.
+    """
+    from convproof.testing import command
+
+    with _Progress(options["cases"]) as progress:
+        report = command.run(progress, **options)
+    _write(command.text(report, form, options["target"], convproof.__version__), output)
+    sys.exit(0 if report.ok else 1)
+
+
 def _results(proofs: list[tuple[Theory, Proof]]) -> list[Result]:
     """The proofs for other tools; each stands where the function that builds it does."""
     from convproof.report import Result

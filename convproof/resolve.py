@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convproof.architecture import Input, Network, notation, printing, zoo
 from convproof.architecture.notation import Chain
 from convproof.errors import InputError
+from convproof.targets import TARGET, target
 
 if TYPE_CHECKING:
     from convproof.importers.graph import Imported
@@ -45,8 +43,8 @@ def source(spec: str, image: Input | None = None, tensor: str | None = None) -> 
         from convproof.importers import onnx
 
         return _imported(onnx.load(text, output=tensor), image)
-    if match := re.fullmatch(r"([^:>\[\]]+\.py|[\w.]+):([\w.]+)", text):
-        return _object(_found(*match.groups()), text, image, tensor)
+    if TARGET.fullmatch(text):
+        return _object(target(text), text, image, tensor)
     if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
         close = difflib.get_close_matches(text, zoo.ENTRIES, n=3)
         known = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(zoo.ENTRIES)}."
@@ -116,23 +114,3 @@ def _object(found: object, text: str, image: Input | None, tensor: str | None) -
         return _imported(torch.load(found, shape, output=tensor), image)
     what = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
     raise InputError(f"{text} is {what}; it must be a convproof.Network, notation text or a torch.nn.Module")
-
-
-def _found(module: str, path: str) -> Any:
-    """The object at a path in a module, or in a Python file; the current folder counts."""
-    import importlib
-
-    place = Path(module).parent if module.endswith(".py") else Path()
-    name = Path(module).stem if module.endswith(".py") else module
-    if module.endswith(".py") and not Path(module).is_file():
-        raise InputError(f"{module}: there is no such file")
-    sys.path.insert(0, os.path.abspath(place))
-    try:
-        found: Any = importlib.import_module(name)
-        for each in path.split("."):
-            found = getattr(found, each)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"cannot import {module}:{path}: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.pop(0)
-    return found

@@ -91,7 +91,7 @@ def examine(relation: Relation[Any], cases: int = 100, seed: int = 0) -> Evidenc
         run, last = run + 1, case
         relation.check(case)
 
-    with _no_files():
+    with no_files():
         try:
             body()
         except Exception as error:  # code under test that breaks has failed the case
@@ -102,7 +102,7 @@ def examine(relation: Relation[Any], cases: int = 100, seed: int = 0) -> Evidenc
 
 
 @contextmanager
-def _no_files() -> Iterator[None]:
+def no_files() -> Iterator[None]:
     """Hypothesis keeps its notes in a folder that goes away, not in the user's."""
     with tempfile.TemporaryDirectory() as folder:
         configuration.set_hypothesis_home_dir(folder)

@@ -1,0 +1,246 @@
+"""The checks that people call: a kernel of their own against the definition, entry by entry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypedDict, Unpack
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis.strategies import SearchStrategy
+
+from convproof.crosscheck.evidence import no_files
+from convproof.errors import InputError
+from convproof.testing.arrays import library
+from convproof.testing.diagnosis import Observation, diagnosis
+from convproof.testing.dialects import dialect
+from convproof.testing.judge import Judge, Refused, Runs, Wrong, shrunk
+from convproof.testing.numbers import precision
+from convproof.testing.operations import operation
+from convproof.testing.repro import repro
+from convproof.testing.result import Failure, Report
+from convproof.testing.runner import Runner
+
+FEATURES = frozenset(
+    {
+        "groups",
+        "dilation",
+        "stride",
+        "padding",
+        "asymmetric padding",
+        "bias",
+        "no bias",
+        "output_padding",
+        "ceil_mode",
+        "count_include_pad",
+        "kernel larger than the image",
+        "empty batch",
+        "nan values",
+        "infinite values",
+        "channels last inputs",
+        "every second inputs",
+        "reversed inputs",
+        "broadcast inputs",
+        "read-only inputs",
+    }
+)
+"""What a kernel may support: what its cases may need."""
+
+DEFAULT = FEATURES - {"asymmetric padding"}
+"""What is asked of a kernel that says nothing; unlike padding at the two ends is given as pairs, to those that ask."""
+
+AFTER = 25
+"""How many cases are run from the first failure on, to tell faults apart."""
+
+MOST_FAILURES = 6
+"""How many failures are shown, one for each relation."""
+
+
+class Options(TypedDict, total=False):
+    """What every check takes besides the kernel: the number of spatial axes (2), of cases (200), the seed (0), the
+    arrays' library (`xp`, "numpy"), `dtype` ("float64") and `device`, how a kernel may round (`rounding`, not at all),
+    its conventions (`dialect`), and what it supports (`supports`, all of `DEFAULT`).
+    """
+
+    rank: int
+    cases: int
+    seed: int
+    xp: Any
+    dtype: Any
+    device: str | None
+    rounding: str | None
+    dialect: Any
+    supports: Iterable[str] | None
+
+
+def check(op: str, forward: Any, vjp: Any = None, **options: Unpack[Options]) -> Report:
+    """A kernel of the operation named `op`: two functions, or an object with `forward` and perhaps `vjp`.
+
+    Raises `InputError` for options that there are not.
+    """
+    if unknown := sorted(set(options) - set(Options.__annotations__)):
+        raise InputError(f"there is no option {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
+    conventions = dialect(options.get("dialect"))
+    chosen = operation(op, conventions)
+    cases, rank = options.get("cases", 200), options.get("rank", 2)
+    if type(cases) is not int or cases < 1:
+        raise InputError(f"cases={cases!r} must be at least 1")
+    if rank not in (1, 2, 3):
+        raise InputError(f"rank={rank!r} must be 1, 2 or 3, the number of spatial axes")
+    asked = options.get("supports")
+    supports = DEFAULT if asked is None else supported(asked)
+    own = library(options.get("xp", "numpy"), precision(options.get("dtype", "float64")), options.get("device"))
+    kernel = Runner(chosen, *callables(forward, vjp), own, conventions)
+    return Check(kernel, rank, cases, options.get("seed", 0), supports).report()
+
+
+def supported(names: Iterable[str]) -> frozenset[str]:
+    """The names as a set. Raises `InputError` for one that is no feature."""
+    if isinstance(names, str):
+        names = (names,)
+    found = frozenset(names)
+    if absent := sorted(found - FEATURES):
+        raise InputError(f"there is no feature {absent[0]!r}; there are {', '.join(sorted(FEATURES))}")
+    return found
+
+
+class Check:
+    """One check: the cases, the kernel, and what was seen of it."""
+
+    def __init__(
+        self,
+        kernel: Runs,
+        rank: int,
+        cases: int,
+        seed: int,
+        supports: frozenset[str],
+        progress: Callable[[str], None] = lambda case: None,
+    ) -> None:
+        if not kernel.library.kind.unit:
+            if not kernel.operation.exact:
+                name, op = kernel.library.kind.name, kernel.operation.name
+                raise InputError(f"{op} has no whole results; check it in a floating type, not in {name}")
+            supports -= {"nan values", "infinite values"}
+        self.progress = progress
+        self.kernel, self.judge, self.operation = kernel, Judge(kernel), kernel.operation
+        self.rank, self.wanted, self.seed = rank, cases, seed
+        self.without = (FEATURES - supports) | self.judge.lacking()
+        self.skipped: Counter[str] = Counter()
+        self.seen: list[Observation] = []
+        self.run = self.corners = 0
+        self.values: list[int] = []
+
+    def report(self) -> Report:
+        """The whole check."""
+        failing: dict[str, tuple[Any, Wrong]] = {}
+        left = AFTER
+        for case, corner in self._cases():
+            self.progress(self.operation.name)
+            for each in self._judged(case):
+                failing.setdefault(each.relation, (case, each))
+            self.run += 1
+            self.corners += corner
+            left -= bool(failing)
+            if not left or "gone" in failing:  # each case that takes the process along costs its limit of time
+                break
+        failures = [self._failure(case, each) for case, each in list(failing.values())[:MOST_FAILURES]]
+        if not failures and self.run < self.wanted:
+            told = f"only {self.run} of {self.wanted} cases could be run; support more, or ask for fewer cases"
+            failures = [Failure("MISTRUSTED", "", told, "", "")]
+        parts = 1 if "vjp" not in self.kernel.keywords else 1 + len(set(self.operation.operands) - {"b"})
+        return Report(
+            self.kernel.name,
+            self.operation.name,
+            self.judge.checks,
+            2 * parts * self.wanted,
+            self.run,
+            tuple(failures),
+            self._miss_probability(),
+            self._numbers(),
+            self.skipped,
+            self.corners,
+        )
+
+    def _miss_probability(self) -> float | None:
+        """That of the shape with the fewest values to draw from: what is compared is of degree 2 in them."""
+        if not self.operation.polynomial or not self.values:
+            return None
+        return min(1.0, 2 / min(self.values)) if min(self.values) else 1.0
+
+    def _numbers(self) -> str:
+        kind = self.kernel.library.kind
+        if not self.operation.exact:
+            return f"whole numbers in {kind.name}, results compared up to derived bounds"
+        return f"whole numbers on which {kind.name} cannot round: sums stay within {kind.limit}"
+
+    def _cases(self) -> Iterator[tuple[Any, bool]]:
+        """Corners, then drawn cases, as many as were asked for; those that need what is not supported are counted."""
+        left = self.wanted
+        for case in self.operation.corners(self.rank):
+            if left and self._fits(case):
+                left -= 1
+                yield case, True
+        for turn in range(8):
+            if not left:
+                return
+            for case in drawn(self.operation.cases(self.rank, self.without), left + 20, self.seed + turn * 2**32):
+                if left and self._fits(case):
+                    left -= 1
+                    yield case, False
+
+    def _fits(self, case: Any) -> bool:
+        missing = self.operation.features(case) & self.without
+        if missing:
+            self.skipped[min(missing)] += 1
+        return not missing
+
+    def _judged(self, case: Any) -> list[Wrong]:
+        try:
+            wrong = self.judge.judge(case)
+        except Refused:
+            self.skipped["empty batch, which the kernel refuses"] += 1
+            return []
+        self.values += self.judge.values if case.batch else []
+        self.seen += self.judge.observed
+        return wrong
+
+    def _failure(self, case: Any, wrong: Wrong) -> Failure:
+        small, least = (case, wrong) if wrong.relation == "gone" else shrunk(self.judge, case, wrong)
+        seen = [*self.seen, *self.judge.observed]
+        named = least.diagnosis or (diagnosis(self.operation, least.part, seen) if least.part else "")
+        return Failure(least.relation, repr(small), least.detail, named, repro(self.kernel, small, least))
+
+
+def callables(forward: Any, vjp: Any) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+    """The two functions, from two or from an object with both."""
+    if hasattr(forward, "forward") and not isinstance(forward, type):
+        vjp = getattr(forward, "vjp", None) if vjp is None else vjp
+        forward = forward.forward
+    for name, each in (("forward", forward), ("vjp", vjp)):
+        if each is not None and not callable(each):
+            raise InputError(f"{name}={each!r} is no function")
+    if forward is None:
+        raise InputError("forward is missing")
+    return forward, vjp
+
+
+def drawn(strategy: SearchStrategy[Any], count: int, seed: int) -> list[Any]:
+    """So many cases, the same for the same seed."""
+    found: list[Any] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def collect(case: Any) -> None:
+        found.append(case)
+
+    with no_files():
+        collect()
+    return found

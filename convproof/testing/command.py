@@ -1,0 +1,70 @@
+"""`convproof check`: a kernel by name, in a process of its own, and its report in the formats of other tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from convproof.errors import InputError
+from convproof.report import Result, to_junit, to_sarif
+from convproof.testing.checks import DEFAULT, Check, supported
+from convproof.testing.dialects import dialect as dialect_of
+from convproof.testing.isolated import Isolated, Target
+from convproof.testing.result import Report
+
+
+def run(
+    progress: Callable[[str], None],
+    *,
+    target: str,
+    op: str,
+    vjp: str | None,
+    cases: int,
+    seed: int,
+    rank: int,
+    xp: str,
+    dtype: str,
+    device: str | None,
+    without: Sequence[str],
+    dialect: Sequence[str],
+    timeout: float,
+    memory: int,
+) -> Report:
+    """The check that the command line asks for. Raises `InputError` for options that there are not."""
+    chosen: dict[str, str] = {}
+    for each in dialect:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise InputError(f"--dialect {each!r} is not KEY=VALUE, such as ties=last")
+        chosen[key] = value
+    supports = supported(DEFAULT - frozenset(supported(without)))
+    given = Target(op, target, vjp, xp, dtype, device, dialect_of(chosen))
+    with Isolated(given, timeout, memory) as kernel:
+        return Check(kernel, rank, cases, seed, supports, progress).report()
+
+
+def text(report: Report, form: str, target: str, version: str) -> str:
+    """A report in one of the formats text, json, junit and sarif."""
+    if form == "json":
+        return json.dumps(report.to_json(), indent=2) + "\n"
+    if form == "text":
+        return f"{report}\n"
+    file = Path(target.rpartition(":")[0])
+    place = file if file.is_file() else None
+    words = f"{target} computes {report.operation}."
+    found = [
+        Result(
+            report.operation,
+            each.relation,
+            words,
+            False,
+            each.diagnosis or "wrong",
+            f"{each.detail} on {each.case}",
+            0.0,
+            place,
+        )
+        for each in report.failures
+    ]
+    results = found or [Result(report.operation, "all", words, True, "right", "")]
+    return to_junit(results, "convproof") if form == "junit" else to_sarif(results, "convproof", version, Path.cwd())

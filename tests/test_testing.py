@@ -1,0 +1,227 @@
+"""The oracle for other people's kernels: what it finds, names and prints, and that right kernels pass."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from faulty_kernels import cheats, convolutions, others, pools
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convproof import autograd as ag
+from convproof import testing
+from convproof.crosscheck import oracle
+from convproof.crosscheck.cases import ConvCase as Definition
+from convproof.errors import InputError
+from convproof.testing import cases, reference
+from convproof.testing.linear_maps import Conv, window_of
+from convproof.testing.numbers import PRECISIONS
+from terminal import convproof
+
+FAULTY = [*convolutions.KERNELS, *pools.KERNELS, *others.KERNELS, *cheats.KERNELS]
+RIGHT = [*convolutions.RIGHT, *pools.RIGHT, *others.RIGHT, *cheats.RIGHT]
+
+
+def name(kernel):
+    return f"{kernel[0]}: {kernel[1]}"
+
+
+# --- the corpus -------------------------------------------------------------------------------------------------------
+
+
+def test_the_corpus_is_large():
+    assert len(FAULTY) >= 100
+    assert {kernel[0] for kernel in FAULTY} == set(testing.OPERATIONS)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("op", "fault", "forward", "vjp", "told"), FAULTY, ids=map(name, FAULTY))
+def test_faulty_kernels_are_found_and_named(op, fault, forward, vjp, told):
+    report = testing.check(op, forward, vjp, cases=120)
+    assert not report.ok
+    assert any(told in f"{each.relation}: {each.diagnosis}" for each in report.failures), str(report)
+    assert str(report).startswith(f"{report.kernel} as {op}: WRONG")
+
+
+@pytest.mark.parametrize(("op", "style", "forward", "vjp"), RIGHT, ids=map(name, RIGHT))
+@pytest.mark.parametrize("seed", range(2))
+def test_right_kernels_pass(op, style, forward, vjp, seed):
+    report = testing.check(op, forward, vjp, cases=80, seed=seed)
+    assert report.ok, str(report)
+    assert report.checks_run >= report.checks_declared > 0
+    report.raise_if_failed()
+
+
+# --- the reference ----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases.conv_cases(asymmetric=True), st.randoms())
+def test_the_reference_is_the_dense_matrix(case, random):
+    """On Python integers, by the matrix of the definition."""
+    k, c = case.filters // case.groups, case.channels // case.groups
+    same = Definition(case.batch, case.groups, c, k, case.sizes, case.kernel, case.stride, case.padding, case.dilation)
+    drawn = Conv().draw(case, PRECISIONS["float64"], 1).arrays
+    x, w, g = (np.vectorize(int, otypes=[object])(drawn[each]) for each in "xwg")
+    assert np.array_equal(
+        oracle.conv(same, x, w), reference.conv(drawn["x"], drawn["w"], window_of(case), case.groups, g.shape[2:])
+    )
+    expected = oracle.input_gradient(same, g, w)
+    assert np.array_equal(
+        expected, reference.conv_input(drawn["g"], drawn["w"], window_of(case), case.groups, case.sizes)
+    )
+    weights = reference.conv_weights(drawn["g"], drawn["x"], window_of(case), case.groups)
+    for index in random.sample(list(np.ndindex(*w.shape)), min(3, w.size)):  # what y changes by with one weight
+        one = np.zeros(w.shape, dtype=object)
+        one[index] = 1
+        assert (g * oracle.conv(same, x, one)).sum() == weights[index]
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases.pool_cases())
+def test_pooled_windows_are_those_of_the_definition(case):
+    lines = [
+        oracle.pool_places(*axis, case.ceil_mode)
+        for axis in zip(case.sizes, case.kernel, case.stride, case.padding, strict=True)
+    ]
+    assert reference.pool_outputs(case.sizes, window_of(case), case.ceil_mode) == tuple(map(len, lines))
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases.conv_cases(), st.sampled_from([each for each in PRECISIONS if each != "bfloat16"]))
+def test_no_sum_rounds(case, dtype):
+    """In the type itself, in an order drawn at random, sums of products are what they are in whole numbers."""
+    kind = PRECISIONS[dtype]
+    drawn = Conv().draw(case, kind, 3)
+    results = Conv().results(case, {each: np.abs(array) for each, array in drawn.arrays.items()})
+    assert max(each.max(initial=0) for each in results.values()) <= kind.limit
+    assert all(np.array_equal(array.astype(dtype), array) for array in drawn.arrays.values())
+    assert all(array.any() for array in drawn.arrays.values())
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def plain(x, w, b, stride, padding, dilation, groups):
+    return ag.conv(x, w, b, stride, padding, dilation, groups, algorithm="im2col").numpy()
+
+
+def without_dilation(x, w, b, stride, padding, dilation, groups):
+    return plain(x, w, b, stride, padding, (1,) * len(dilation), groups)
+
+
+def test_a_failure_is_small_and_can_be_pasted():
+    report = testing.check_conv(without_dilation)
+    (failure,) = report.failures
+    assert failure.diagnosis == "dilation ignored"
+    assert "batch=1, channels=1, filters=1" in failure.case
+    done = subprocess.run(
+        [sys.executable, "-c", failure.repro], capture_output=True, text=True, cwd="tests", check=True
+    )
+    assert done.stdout.strip().startswith("[[[[")
+    with pytest.raises(AssertionError, match="dilation ignored"):
+        report.raise_if_failed()
+
+
+def test_the_same_seed_says_the_same():
+    first, second = (str(testing.check_conv(without_dilation, seed=5)) for _ in range(2))
+    assert first == second
+
+
+def test_what_is_not_supported_is_left_out_and_counted():
+    report = testing.check_conv(without_dilation, supports=testing.DEFAULT - {"dilation"})
+    assert report.ok
+    assert report.skipped["dilation"] >= 3
+    assert "for dilation" in str(report)
+
+
+def test_fewer_checks_than_declared_are_not_trusted():
+    report = testing.check_conv(plain, supports=["stride"])
+    assert [each.relation for each in report.failures] == ["MISTRUSTED"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cases": 0}, "cases=0 must be at least 1"),
+        ({"rank": 4}, "rank=4 must be 1, 2 or 3, the number of spatial axes"),
+        ({"dtype": "float8"}, "dtype='float8' is not supported; there are float64, float32, float16, bfloat16, int64, int32, int8"),
+        ({"xp": "cupy"}, "xp='cupy' is not supported; there are 'numpy', 'torch', 'jax'"),
+        ({"supports": ["speed"]}, "there is no feature 'speed'; there are "),
+        ({"dialect": {"tie": "last"}}, "dialect: there is no 'tie'; there are convolution, filters, layout, nan, ties"),
+        ({"dialect": {"ties": "best"}}, "dialect: ties='best' must be one of 'any', 'first', 'last', 'split', 'all'"),
+        ({"case": 3}, "there is no option 'case'; there are rank, cases, "),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_refused_word_for_word(options, message):
+    with pytest.raises(InputError) as caught:
+        testing.check_conv(plain, **options)
+    assert str(caught.value).startswith(message)
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+KERNELS = """
+import os
+import time
+
+from convproof import autograd as ag
+
+
+def conv(x, w, b, stride, padding, dilation, groups):
+    return ag.conv(x, w, b, stride, padding, dilation, groups, algorithm="im2col").numpy()
+
+
+def without_dilation(x, w, b, stride, padding, dilation, groups):
+    return conv(x, w, b, stride, padding, (1, 1), groups)
+
+
+def hangs(*arguments):
+    time.sleep(60)
+
+
+def leaves(*arguments):
+    os._exit(3)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    return tmp_path
+
+
+def test_the_command_checks_a_kernel_in_a_process_of_its_own(folder):
+    done = convproof("check", "kernels.py:conv", "--op", "conv", "--cases", "40", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("kernels.py:conv as conv: right (")
+    done = convproof("check", "kernels.py:without_dilation", "--op", "conv", "--format", "json", cwd=folder)
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert document["schema"] == "convproof/1"
+    assert not document["ok"]
+    assert document["failures"][0]["diagnosis"] == "dilation ignored"
+    assert document["failures"][0]["repro"].startswith("import numpy as np\nfrom kernels import without_dilation\n")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "told"),
+    [
+        ("hangs", "it hangs: no answer after 1 seconds"),
+        ("leaves", "the kernel left the interpreter, with exit status 3"),
+    ],
+)
+def test_a_kernel_that_does_not_come_back_is_a_finding(folder, kernel, told):
+    done = convproof("check", f"kernels.py:{kernel}", "--op", "conv", "--timeout", "1", cwd=folder)
+    assert done.returncode == 1
+    assert told in done.stdout
+
+
+def test_a_kernel_that_is_not_there_is_one_line(folder):
+    done = convproof("check", "kernels.py:nothing", "--op", "conv", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "convproof: cannot import kernels.py:nothing: AttributeError: module 'kernels' has no attribute 'nothing'\n"
+    )
