@@ -161,6 +161,62 @@ def test_wrong_options_are_refused_word_for_word(options, message):
     assert str(caught.value).startswith(message)
 
 
+# --- any polynomial ---------------------------------------------------------------------------------------------------
+
+CUBIC = [(1, 2, 4, 4), (2, 2, 3, 3)]
+
+
+def conv(x, w):
+    return plain(x, w, None, (1, 1), (1, 1), (1, 1), 1)
+
+
+def conv_vjp(g, x, w):
+    return convolutions.vjp(g, x, w, (1, 1), (1, 1), (1, 1), 1)[:2]
+
+
+@pytest.mark.parametrize(
+    ("f", "vjp", "shapes", "degree"),
+    [
+        (conv, conv_vjp, CUBIC, 2),
+        (lambda x, y: x @ y, lambda g, x, y: (g @ y.T, x.T @ g), [(2, 3), (3, 4)], 2),
+        (lambda x: x**5, lambda g, x: 5 * g * x**4, [(4,)], 5),
+        (lambda x: np.maximum(x, 0), lambda g, x: g * (x > 0), [(3, 4)], 1),
+        (lambda x: x.max(1), lambda g, x: g[:, None] * (x == x.max(1, keepdims=True)), [(3, 4)], 1),
+        (lambda x: x.mean(), lambda g, x: g * np.ones_like(x) / x.size, [(7,)], 1),
+    ],
+)
+def test_gradients_of_polynomials_pass(f, vjp, shapes, degree):
+    for seed in range(3):
+        report = testing.check_vjp(f, vjp, shapes=shapes, degree=degree, seed=seed)
+        assert report.ok, str(report)
+        assert report.checks_run > report.checks_declared
+
+
+@pytest.mark.parametrize(
+    ("vjp", "told"),
+    [
+        (lambda g, x, w: (conv_vjp(g, x, w)[0], conv_vjp(g, x, w)[1] * (np.arange(3) < 2)), "gradient 1: entry ["),
+        (lambda g, x, w: convolutions.vjp(g, x, w, (1, 1), (1, 1), (1, 1), 1, "dX: corner zeroed")[:2], "gradient 0: entry [0, 0, 0, 0]: 0 instead of "),
+        (lambda g, x, w: conv_vjp(np.ones_like(g), x, w), "three times the cotangent"),
+        (lambda g, x, w: conv_vjp(g, x, w)[0], "result: the VJP returned 1 arrays for 2 operands"),
+        (lambda g, x, w: (x[0], w), "shape (2, 4, 4) instead of (1, 2, 4, 4)"),
+        (lambda g, x, w: 1 // 0, "crash: ZeroDivisionError"),
+        (lambda g, x, w: [np.nan * each for each in conv_vjp(g, x, w)], "nan instead of "),
+    ],
+)  # fmt: skip
+def test_wrong_gradients_of_polynomials_are_found(vjp, told):
+    report = testing.check_vjp(conv, vjp, shapes=CUBIC)
+    assert not report.ok
+    assert told in str(report)
+
+
+def test_a_degree_that_is_too_low_is_said():
+    report = testing.check_vjp(lambda x: x**4, lambda g, x: 4 * g * x**3, degree=3)
+    assert report.failures[0].relation == "degree"
+    with pytest.raises(InputError, match="degree=0 must be at least 1"):
+        testing.check_vjp(conv, conv_vjp, degree=0)
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 KERNELS = """

@@ -26,6 +26,7 @@ from convproof.testing.cases import (
 )
 from convproof.testing.checks import DEFAULT, FEATURES, Options, check
 from convproof.testing.dialects import Dialect
+from convproof.testing.differences import check_vjp
 from convproof.testing.operations import OPERATIONS
 from convproof.testing.result import Failure, KernelWrong, Report
 
@@ -49,6 +50,7 @@ __all__ = [
     "check_lp_pool",
     "check_lrn",
     "check_max_pool",
+    "check_vjp",
     "conv_cases",
     "conv_transpose_cases",
     "linear_cases",

@@ -26,10 +26,11 @@ class Failure:
     repro: str
 
     def __str__(self) -> str:
-        parts = [f"{self.relation}: {self.detail}", f"  on {self.case}"]
-        if self.diagnosis:
-            parts.append(f"  likely fault: {self.diagnosis}")
-        return "\n".join([*parts, "  to see it:", *("    " + line for line in self.repro.splitlines())])
+        parts = [f"{self.relation}: {self.detail}"]
+        parts += [f"  on {self.case}"] if self.case else []
+        parts += [f"  likely fault: {self.diagnosis}"] if self.diagnosis else []
+        parts += ["  to see it:", *("    " + line for line in self.repro.splitlines())] if self.repro else []
+        return "\n".join(parts)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Report:
 
     def __str__(self) -> str:
         head = f"{self.kernel} as {self.operation}: "
-        done = f"{self.checks_run} checks on {self.cases} cases, {self.corners} of them corners; {self.numbers}"
+        corners = f", {self.corners} of them corners" if self.corners else ""
+        done = f"{self.checks_run} checks on {self.cases} cases{corners}; {self.numbers}"
         if self.miss_probability is not None:
             done += f"; a wrong polynomial passes one shape with probability <= {self.miss_probability:.1g}"
         lines = [f"{head}{'right' if self.ok else 'WRONG'} ({done})"]
