@@ -152,6 +152,8 @@ def test_fewer_checks_than_declared_are_not_trusted():
         ({"supports": ["speed"]}, "there is no feature 'speed'; there are "),
         ({"dialect": {"tie": "last"}}, "dialect: there is no 'tie'; there are convolution, filters, layout, nan, ties"),
         ({"dialect": {"ties": "best"}}, "dialect: ties='best' must be one of 'any', 'first', 'last', 'split', 'all'"),
+        ({"rounding": "much"}, "rounding='much' is not known; there are 'sums', 'half', 'tf32', 'winograd', 'fft'"),
+        ({"rounding": "sums", "dtype": "int32"}, "rounding='sums' is for floating types, not for int32"),
         ({"case": 3}, "there is no option 'case'; there are rank, cases, "),
     ],
 )  # fmt: skip
@@ -159,6 +161,24 @@ def test_wrong_options_are_refused_word_for_word(options, message):
     with pytest.raises(InputError) as caught:
         testing.check_conv(plain, **options)
     assert str(caught.value).startswith(message)
+
+
+# --- kernels that round -----------------------------------------------------------------------------------------------
+
+
+def winograd(x, w, b, stride, padding, dilation, groups):
+    small = w.shape[2:] == (3, 3) and stride == dilation == (1, 1)
+    return ag.conv(x, w, b, stride, padding, dilation, groups, "winograd" if small else "im2col").numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_kernel_that_rounds_must_say_so(dtype):
+    assert testing.check_conv(winograd, dtype=dtype, rounding="winograd").ok
+    assert not testing.check_conv(winograd, dtype=dtype).ok
+    turned = testing.check_conv(lambda x, w, *rest: winograd(x, w[:, :, ::-1], *rest), dtype=dtype, rounding="winograd")
+    assert not turned.ok
+    assert "compared up to the bound for rounding='winograd'" in str(turned)
+    assert turned.miss_probability is None
 
 
 # --- any polynomial ---------------------------------------------------------------------------------------------------

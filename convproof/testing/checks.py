@@ -20,6 +20,7 @@ from convproof.testing.numbers import precision
 from convproof.testing.operations import operation
 from convproof.testing.repro import repro
 from convproof.testing.result import Failure, Report
+from convproof.testing.rounding import rounding
 from convproof.testing.runner import Runner
 
 FEATURES = frozenset(
@@ -82,7 +83,8 @@ def check(op: str, forward: Any, vjp: Any = None, **options: Unpack[Options]) ->
     if unknown := sorted(set(options) - set(Options.__annotations__)):
         raise InputError(f"there is no option {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
     conventions = dialect(options.get("dialect"))
-    chosen = operation(op, conventions)
+    kind = precision(options.get("dtype", "float64"))
+    chosen = operation(op, conventions, rounding(options.get("rounding"), kind))
     cases, rank = options.get("cases", 200), options.get("rank", 2)
     if type(cases) is not int or cases < 1:
         raise InputError(f"cases={cases!r} must be at least 1")
@@ -90,7 +92,7 @@ def check(op: str, forward: Any, vjp: Any = None, **options: Unpack[Options]) ->
         raise InputError(f"rank={rank!r} must be 1, 2 or 3, the number of spatial axes")
     asked = options.get("supports")
     supports = DEFAULT if asked is None else supported(asked)
-    own = library(options.get("xp", "numpy"), precision(options.get("dtype", "float64")), options.get("device"))
+    own = library(options.get("xp", "numpy"), kind, options.get("device"))
     kernel = Runner(chosen, *callables(forward, vjp), own, conventions)
     return Check(kernel, rank, cases, options.get("seed", 0), supports).report()
 
@@ -164,12 +166,15 @@ class Check:
 
     def _miss_probability(self) -> float | None:
         """That of the shape with the fewest values to draw from: what is compared is of degree 2 in them."""
-        if not self.operation.polynomial or not self.values:
+        if not self.operation.polynomial or self.operation.rounding is not None or not self.values:
             return None
         return min(1.0, 2 / min(self.values)) if min(self.values) else 1.0
 
     def _numbers(self) -> str:
         kind = self.kernel.library.kind
+        if self.operation.rounding is not None:
+            how = self.operation.rounding
+            return f"whole numbers in {kind.name}, results compared up to the bound for rounding={how!r}"
         if not self.operation.exact:
             return f"whole numbers in {kind.name}, results compared up to derived bounds"
         return f"whole numbers on which {kind.name} cannot round: sums stay within {kind.limit}"

@@ -11,7 +11,9 @@ from convproof.report import Result, to_junit, to_sarif
 from convproof.testing.checks import DEFAULT, Check, supported
 from convproof.testing.dialects import dialect as dialect_of
 from convproof.testing.isolated import Isolated, Target
+from convproof.testing.numbers import precision
 from convproof.testing.result import Report
+from convproof.testing.rounding import rounding as rounding_of
 
 
 def run(
@@ -26,6 +28,7 @@ def run(
     xp: str,
     dtype: str,
     device: str | None,
+    rounding: str | None,
     without: Sequence[str],
     dialect: Sequence[str],
     timeout: float,
@@ -39,7 +42,7 @@ def run(
             raise InputError(f"--dialect {each!r} is not KEY=VALUE, such as ties=last")
         chosen[key] = value
     supports = supported(DEFAULT - frozenset(supported(without)))
-    given = Target(op, target, vjp, xp, dtype, device, dialect_of(chosen))
+    given = Target(op, target, vjp, xp, dtype, device, dialect_of(chosen), rounding_of(rounding, precision(dtype)))
     with Isolated(given, timeout, memory) as kernel:
         return Check(kernel, rank, cases, seed, supports, progress).report()
 

@@ -41,6 +41,7 @@ class Target:
     dtype: str
     device: str | None
     dialect: Dialect
+    rounding: str | None = None
 
 
 class Isolated:
@@ -48,7 +49,7 @@ class Isolated:
 
     def __init__(self, target: Target, timeout: float, memory: int) -> None:
         self.target, self.timeout, self.memory = target, timeout, memory
-        self.operation: Operation = operation(target.op, target.dialect)
+        self.operation: Operation = operation(target.op, target.dialect, target.rounding)
         self.library: Library = library(target.xp, precision(target.dtype), target.device)
         self.layout = Runner(self.operation, len, None, self.library, target.dialect)
         self.worker: multiprocessing.process.BaseProcess | None = None

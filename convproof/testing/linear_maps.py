@@ -13,8 +13,9 @@ from hypothesis.strategies import SearchStrategy
 from convproof.testing import cases, reference
 from convproof.testing.cases import ConvCase, LinearCase
 from convproof.testing.numbers import Array, Arrays, Draw, Precision, draw
-from convproof.testing.operation import Fault, Operation, Results, common, exactly, laid
+from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import Window, conv, conv_input, conv_weights, outputs, summed
+from convproof.testing.rounding import Sums, bounded
 
 
 def window_of(case: Any) -> Window:
@@ -80,7 +81,27 @@ class _Windows(Operation):
         return Draw(laid(case, found.arrays), found.values)
 
     def expected(self, case: ConvCase, arrays: Arrays, kind: Precision) -> Results:
-        return {name: exactly(value) for name, value in self.results(case, arrays).items()}
+        found = self.results(case, arrays)
+        if self.rounding is None:
+            return {name: exactly(value) for name, value in found.items()}
+        sizes = {name: np.abs(array) for name, array in arrays.items()}
+        absolute, terms, most = self.results(case, sizes), self.counts(case), max(*case.sizes, *case.kernel)
+        positions = max(most, *arrays["g"].shape[2:])
+        largest = {"y": ("x", "w"), "x": ("g", "w"), "w": ("g", "x"), "b": ("g", "g")}
+        bounds = {
+            name: bounded(
+                self.rounding,
+                Sums(absolute[name], terms + 1, _largest(sizes, *largest[name]), len(case.sizes), positions),
+                kind,
+            )
+            for name in found
+        }
+        return {name: Expected((value,), bounds[name]) for name, value in found.items()}
+
+
+def _largest(sizes: Arrays, one: str, other: str) -> float:
+    """The largest product of two operands' entries."""
+    return float(sizes[one].max(initial=1)) * float(sizes[other].max(initial=1))
 
 
 class Conv(_Windows):
@@ -278,7 +299,13 @@ class Linear(Operation):
         return found
 
     def expected(self, case: LinearCase, arrays: Arrays, kind: Precision) -> Results:
-        return {name: exactly(np.asarray(value)) for name, value in self._results(arrays).items()}
+        found = self._results(arrays)
+        if self.rounding is None:
+            return {name: exactly(np.asarray(value)) for name, value in found.items()}
+        absolute = self._results({name: np.abs(array) for name, array in arrays.items()})
+        terms = max(case.batch, case.features, case.units) + 1
+        bounds = {name: bounded(self.rounding, Sums(each, terms, 1.0, 0, 1), kind) for name, each in absolute.items()}
+        return {name: Expected((value,), bounds[name]) for name, value in found.items()}
 
     def forward(self, case: LinearCase, given: Mapping[str, Any]) -> tuple[Any, ...]:
         return given["x"], given["w"], given.get("b")

@@ -56,6 +56,9 @@ class Operation:
     exact: ClassVar[bool] = True
     polynomial: ClassVar[bool] = True
     """Whether results are polynomials of the numbers drawn, of degree 2."""
+    rounding: str | None = None
+    """How kernels may round, of those in `rounding.ROUNDINGS`."""
+
     aliases: ClassVar[bool] = False
     """Whether a result may be a view of the input."""
 

@@ -23,12 +23,17 @@ OPERATIONS: dict[str, Callable[[Dialect], Operation]] = {
 }
 
 
-def operation(name: str, conventions: Dialect) -> Operation:
-    """The operation of that name. Raises `InputError` for another.
+def operation(name: str, conventions: Dialect, rounds: str | None = None) -> Operation:
+    """The operation of that name, whose kernels may round as told. Raises `InputError` for another name, and where
+    results are judged by a bound anyway, or cannot round.
 
     >>> operation("conv", Dialect()).operands
     ('x', 'w', 'b')
     """
     if name not in OPERATIONS:
         raise InputError(f"no operation is named {name!r}; there are {', '.join(OPERATIONS)}")
-    return OPERATIONS[name](conventions)
+    found = OPERATIONS[name](conventions)
+    if rounds is not None and not (found.exact and found.polynomial):
+        raise InputError(f"rounding={rounds!r} is for sums of products, not for {name}")
+    found.rounding = rounds
+    return found
