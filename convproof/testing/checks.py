@@ -131,6 +131,7 @@ class Check:
         self.skipped: Counter[str] = Counter()
         self.seen: list[Observation] = []
         self.run = self.corners = 0
+        self.first: int | None = None
         self.values: list[int] = []
 
     def report(self) -> Report:
@@ -143,6 +144,8 @@ class Check:
                 failing.setdefault(each.relation, (case, each))
             self.run += 1
             self.corners += corner
+            if failing and self.first is None:
+                self.first = self.run
             left -= bool(failing)
             if not left or "gone" in failing:  # each case that takes the process along costs its limit of time
                 break
@@ -162,6 +165,7 @@ class Check:
             self._numbers(),
             self.skipped,
             self.corners,
+            self.first,
         )
 
     def _miss_probability(self) -> float | None:

@@ -53,6 +53,8 @@ class Report:
     numbers: str
     skipped: Counter[str] = field(default_factory=Counter)
     corners: int = 0
+    first_failure: int | None = None
+    """Which case, counted from 1, was the first to fail."""
 
     @property
     def ok(self) -> bool:

@@ -50,8 +50,8 @@ def _tf32(sums: Sums, kind: Precision) -> Array:
 
 
 def _winograd(sums: Sums, kind: Precision) -> Array:
-    """F(4, 3) along every axis: rows of its matrices A, G and B have absolute sums of at most 19, 1 and 10, so that what
-    is added up is at most 190 times a product for each axis (A. Lavin and S. Gray, "Fast algorithms for convolutional
+    """F(4, 3) along every axis: rows of its matrices A, G and B have absolute sums of at most 19, 1 and 10, so what
+    is added up is at most 190 times a product an axis (A. Lavin and S. Gray, "Fast algorithms for convolutional
     neural networks", 2016; smaller blocks have smaller sums).
     """
     steps = sums.terms + 12 * sums.rank
