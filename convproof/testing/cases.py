@@ -193,7 +193,8 @@ def _axis(
     kernel, stride, dilation = (draw(st.integers(1, m)) for m in most)
     before = 0 if "padding" in without else draw(st.integers(0, largest - 1))
     after = draw(st.integers(0, largest - 1)) if asymmetric else before
-    span, outputs, left = dilation * (kernel - 1) + 1, draw(st.integers(1, 4)), draw(st.integers(0, stride - 1))
+    span, outputs = dilation * (kernel - 1) + 1, draw(st.integers(1, 4))
+    left = 0 if "remainder" in without else draw(st.integers(0, stride - 1))
     size = (outputs - 1) * stride + span + left - before - after
     return size if size > 0 else size + stride * (-(size - 1) // stride + 1), kernel, stride, (before, after), dilation
 
@@ -320,7 +321,7 @@ def pool_cases(
         kernel = draw(st.integers(1, largest))
         stride = kernel if "stride" in without else draw(st.integers(1, 4))
         pad = 0 if "padding" in without else draw(st.integers(0, kernel // 2))
-        left = draw(st.integers(0, stride - 1))
+        left = 0 if "remainder" in without else draw(st.integers(0, stride - 1))
         axes.append((max(1, draw(st.integers(0, 3)) * stride + kernel + left - 2 * pad), kernel, stride, (pad, pad)))
     sizes, kernels, strides, padding = (tuple(each) for each in zip(*axes, strict=True))
     batch, channels, seed = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(SEEDS)

@@ -36,6 +36,7 @@ FEATURES = frozenset(
         "ceil_mode",
         "count_include_pad",
         "kernel larger than the image",
+        "remainder",
         "empty batch",
         "nan values",
         "infinite values",

@@ -37,6 +37,12 @@ def larger(case: Any) -> bool:
     return any(d * (k - 1) + 1 > n for n, k, d in zip(case.sizes, case.kernel, window_of(case)[3], strict=True))
 
 
+def remainder(case: Any) -> bool:
+    """Whether the last window ends before the padded image does."""
+    axes = zip(case.sizes, *window_of(case), strict=True)
+    return any((n + before + after - d * (k - 1) - 1) % s for n, k, s, (before, after), d in axes)
+
+
 def _features(case: ConvCase) -> set[str]:
     found = {
         "groups": case.groups > 1,
@@ -48,6 +54,7 @@ def _features(case: ConvCase) -> set[str]:
         "no bias": not case.bias,
         "output_padding": any(case.output_padding),
         LARGER: not case.output_padding and larger(case),
+        "remainder": not case.output_padding and remainder(case),
     }
     return common(case) | {name for name, there in found.items() if there}
 

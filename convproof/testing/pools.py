@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from convproof.testing import cases
 from convproof.testing.cases import PoolCase
 from convproof.testing.dialects import Dialect
-from convproof.testing.linear_maps import LARGER, larger, pads_of, window_of
+from convproof.testing.linear_maps import LARGER, larger, pads_of, remainder, window_of
 from convproof.testing.numbers import Array, Arrays, Draw, Precision
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import divisors, gathered, patches, pool_outputs
@@ -33,6 +33,7 @@ class _Pool(Operation):
             "padding": any(a or b for a, b in case.padding),
             "ceil_mode": case.ceil_mode,
             LARGER: larger(case),
+            "remainder": remainder(case),
         }
         return common(case) | {name for name, there in found.items() if there}
 
