@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from faulty_kernels import cheats, convolutions, others, pools
+from faulty_kernels import cheats, convolutions, others, pools, published
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +20,8 @@ from convproof.testing.linear_maps import Conv, window_of
 from convproof.testing.numbers import PRECISIONS
 from terminal import convproof
 
-FAULTY = [*convolutions.KERNELS, *pools.KERNELS, *others.KERNELS, *cheats.KERNELS]
-RIGHT = [*convolutions.RIGHT, *pools.RIGHT, *others.RIGHT, *cheats.RIGHT]
+FAULTY = [*convolutions.KERNELS, *pools.KERNELS, *others.KERNELS, *cheats.KERNELS, *published.KERNELS]
+RIGHT = [*convolutions.RIGHT, *pools.RIGHT, *others.RIGHT, *cheats.RIGHT, *published.RIGHT]
 
 
 def name(kernel):

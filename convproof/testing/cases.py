@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 Pairs = tuple[tuple[int, int], ...]
 
 LAYOUTS = ("channels last", "every second", "reversed", "broadcast", "read-only")
-"""How the first input may lie in memory, other than row by row."""
+"""How inputs may lie in memory, other than row by row; with "broadcast", all images of the first are one."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,11 @@ def conv_corners(rank: int) -> list[ConvCase]:
         conv_case(sized(6, 5), sized(2), 1, 1, groups=2, channels=4, filters=6),  # groups of several channels
         conv_case(sized(6, 7), sized(3), 2, 1, groups=3, channels=6, filters=6),  # with a stride and a remainder
         conv_case(sized(5, 6), sized(3, 2), 1, 1, groups=4, channels=4, filters=4),  # depthwise
+        conv_case(sized(7, 6), sized(3), 2, 1, groups=4, channels=4, filters=4),  # with a stride
+        conv_case(sized(8, 9), sized(5), 2, 2, groups=4, channels=4, filters=4),
         conv_case(sized(6), sized(3), 2, 1, groups=2, channels=2, filters=4),  # depthwise, two filters a channel
+        conv_case(sized(6, 5), sized(3), pads=tuple((p, p) for p in sized(2, 0))),  # unlike padding of the axes
+        conv_case(sized(7, 8), sized(3), 2, pads=tuple((p, p) for p in sized(0, 1))),
         conv_case(sized(5, 4), sized(1), 2),  # one tap and a stride
         conv_case(sized(1), sized(1), batch=1, channels=1, filters=1),
         conv_case(sized(4, 5), sized(2), 3, 0, batch=1),  # gaps between windows
@@ -126,6 +130,7 @@ def conv_corners(rank: int) -> list[ConvCase]:
         conv_case(sized(5, 6), sized(3), 1, 1, channels=many, filters=2, batch=1),  # tails of blocks
         conv_case(sized(4, 5), sized(2), 1, 0, channels=3, filters=many, batch=1),
         conv_case(sized(5, many), sized(3), 2, 1, channels=many, filters=many, batch=1),
+        conv_case(sized(6, 9), sized(3), 2, 1, channels=many, filters=2),
         conv_case(sized(5, 6), sized(3, 2), 1, 1, batch=0),
         *(conv_case(sized(5, 6), sized(3, 2), 1, 1, layout=layout) for layout in LAYOUTS),
         conv_case(sized(7, 5), sized(3), 1, pads=tuple((a % 2, 1 + a % 2) for a in range(rank))),  # other ends
@@ -164,8 +169,11 @@ def conv_cases(
     >>> given(conv_cases(rank=2))(lambda case: None)()
     """
     rank = draw(st.integers(1, 3)) if rank is None else rank
-    groups = 1 if "groups" in without else draw(st.sampled_from((1, 1, 2, 3)))
-    axes = [_axis(draw, largest, asymmetric, without) for _ in range(rank)]
+    groups = 1 if "groups" in without else draw(st.sampled_from((1, 1, 2, 3, 4)))
+    plain = {
+        each for each in ("stride", "dilation") if draw(st.booleans())
+    }  # neither is common, and has paths of its own
+    axes = [_axis(draw, largest, asymmetric, without | plain) for _ in range(rank)]
     sizes, kernel, stride, padding, dilation = (tuple(each) for each in zip(*axes, strict=True))
     c, k, batch = (draw(st.integers(1, 3)) for _ in range(3))
     layout, seed = draw(_layouts(without)), draw(SEEDS)

@@ -13,6 +13,9 @@ import numpy as np
 from convproof.testing.numbers import Array, Arrays
 from convproof.testing.operation import PARTS, Fault, Operation
 
+MOST_RIGHT = 0.25
+"""The largest share of right results among which a feature of all wrong ones is still named."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -104,10 +107,14 @@ def _equal(shown: Array, found: Array) -> bool:
 
 
 def _where(operation: Operation, wrong: list[Any], right: list[Any]) -> str:
-    """A feature that all cases with a wrong result have, and none with a right one."""
+    """A feature that all cases with a wrong result have, and few with a right one."""
     every = set.intersection(*(_traits(operation, case) for case in wrong))
-    apart = every - set().union(*(_traits(operation, case) for case in right))
-    return f"wrong with {min(apart)}, and only then" if apart and right else ""
+    having = [_traits(operation, case) for case in right]
+    shares = {trait: sum(trait in each for each in having) / max(1, len(having)) for trait in every}
+    best = min(sorted(shares), key=shares.__getitem__, default="")
+    if not best or not right or shares[best] > MOST_RIGHT:
+        return ""
+    return f"wrong with {best}, and only then" if not shares[best] else f"wrong with {best} alone, but not always"
 
 
 def _traits(operation: Operation, case: Any) -> set[str]:
@@ -115,6 +122,8 @@ def _traits(operation: Operation, case: Any) -> set[str]:
     for name in ("batch", "channels", "filters", "features", "units"):
         if getattr(case, name, 0) > 1:
             found.add(f"several {'images' if name == 'batch' else name}")
+    if case.layout and case.layout != "read-only":
+        found.add("inputs that are not contiguous")
     if hasattr(case, "kernel"):
         if len(set(case.kernel)) > 1:
             found.add("unlike kernel sizes")

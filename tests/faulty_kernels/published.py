@@ -479,7 +479,7 @@ KERNELS = [
     ("conv", "oneDNN#4124", conv, dw_skips_by_padding, ""),
     ("conv", "oneDNN#4124, dense", conv, functools.partial(dw_skips_by_padding, only_depthwise=False), ""),
     ("conv", "pytorch#50042", conv, dw_without_the_last_row, "last row of the kernel lost"),
-    ("conv", "pytorch#25101", conv, dx_without_the_right_edge, "wrong in the last column alone"),
+    ("conv", "pytorch#25101", conv, dx_without_the_right_edge, ""),
     ("conv", "pytorch#19912", y_of_other_channels, conv_vjp, "groups mixed: channels interleaved"),
     ("avg_pool", "pytorch#188349", AVERAGE[0], average_back_of_channels_last, "padding ignored"),
     ("avg_pool", "pytorch#198119", AVERAGE[0], average_back_by_full_kernel, "what ceil mode lets stick out"),

@@ -71,6 +71,12 @@ def _interchanged(case: Any, w: Array) -> Array:
     return w.transpose(order) if case.kernel == case.kernel[::-1] else w
 
 
+def _interchanged_after(case: Any, arrays: Arrays) -> Shown:
+    found = conv_weights(arrays["g"], arrays["x"], window_of(case), case.groups)
+    turned = found.swapaxes(2, -1)
+    return {"w": (turned, turned.reshape(found.shape))}
+
+
 def _without_last(axis: int) -> Callable[[Any, Array], Array]:
     def change(case: Any, w: Array) -> Array:
         kept = w.copy()
@@ -299,9 +305,7 @@ CONV: Mapping[str, Fault] = {
     "filters turned round along the first axis": _with_filters(_turned_along(0)),
     "filters turned round along the second axis": _with_filters(_turned_along(1)),
     "axes of the filters interchanged": _with_filters(_interchanged),
-    "axes of dW interchanged": lambda case, a: {
-        "w": conv_weights(a["g"], a["x"], window_of(case), case.groups).swapaxes(2, -1)
-    },
+    "axes of dW interchanged": _interchanged_after,
     **{name: _over(change) for name, change in WINDOWS.items()},
     "overlap overwritten instead of added": _overwritten,
     "remainder dropped": _cut_short,
