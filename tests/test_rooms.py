@@ -31,6 +31,7 @@ ALLOWED = {
     "summary": {"", "errors", "architecture", "symbolic", "proof", "recheck", "report", "importers"},
     "testing": {"errors", "crosscheck", "report", "targets"},
     "targets": {"errors"},
+    "pytest_plugin": {"errors", "testing"},
     "notes": {"", "errors", "verdicts", "symbolic", "proof", "recheck", "crosscheck", "report"},
     "cli": {"", "errors", "architecture", "proof", "crosscheck", "notes", "report", "summary", "resolve", "testing"},
     "__main__": {"cli"},
@@ -46,6 +47,7 @@ THIRD_PARTY = {
     "execute": {"numpy"},
     "crosscheck": {"hypothesis", "numpy", "sympy"},
     "testing": {"hypothesis", "numpy"},
+    "pytest_plugin": {"pytest"},
     "report": {"jinja2", "markupsafe", "sympy"},
     "importers": {"google", "numpy", "onnx", "torch"},
     "notes": {"sympy"},
@@ -217,6 +219,12 @@ def test_importing_the_package_loads_no_heavy_library():
     code = "import sys, convproof; print(sorted({'sympy', 'numpy', 'networkx', 'lark', 'hypothesis', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_loading_the_pytest_plugin_loads_nothing_else():
+    code = "import sys, pytest; before = set(sys.modules); import convproof.pytest_plugin; print(sorted({m.split('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)), 'convproof.testing' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['convproof'] False"
 
 
 def test_only_the_package_is_installed():

@@ -61,7 +61,7 @@ class Runner:
     @property
     def name(self) -> str:
         """What the kernel is called."""
-        return getattr(self.forward, "__qualname__", None) or type(self.forward).__name__
+        return name_of(self.forward)
 
     def imported(self, part: str) -> str:
         """The lines of Python that name the kernel, or leave its name open."""
@@ -164,6 +164,11 @@ class Runner:
 
     def _read(self, returned: dict[str, Any]) -> Arrays:
         return {name: self.inward(name, self.library.read(each)) for name, each in returned.items()}
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called in reports."""
+    return getattr(function, "__qualname__", None) or type(function).__name__
 
 
 def _keywords(function: Callable[..., Any]) -> set[str]:
