@@ -56,6 +56,9 @@ AFTER = 25
 MOST_FAILURES = 6
 """How many failures are shown, one for each relation."""
 
+MISTRUSTED = "MISTRUSTED"
+"""The relation that fails where fewer cases than were asked for could be run."""
+
 
 class Options(TypedDict, total=False):
     """What every check takes besides the kernel: the number of spatial axes (2), of cases (200), the seed (0), the
@@ -116,13 +119,14 @@ class Check:
         seed: int,
         supports: frozenset[str],
         progress: Callable[[str], None] = lambda case: None,
+        corners: bool = True,
     ) -> None:
         if not kernel.library.kind.unit:
             if not kernel.operation.exact:
                 name, op = kernel.library.kind.name, kernel.operation.name
                 raise InputError(f"{op} has no whole results; check it in a floating type, not in {name}")
             supports -= {"nan values", "infinite values"}
-        self.progress = progress
+        self.progress, self.with_corners = progress, corners
         self.kernel, self.judge, self.operation = kernel, Judge(kernel), kernel.operation
         self.rank, self.wanted, self.seed = rank, cases, seed
         self.without = (FEATURES - supports) | self.judge.lacking()
@@ -144,10 +148,7 @@ class Check:
             left -= bool(failing)
             if not left or "gone" in failing:  # each case that takes the process along costs its limit of time
                 break
-        failures = [self._failure(case, each) for case, each in list(failing.values())[:MOST_FAILURES]]
-        if not failures and self.run < self.wanted:
-            told = f"only {self.run} of {self.wanted} cases could be run; support more, or ask for fewer cases"
-            failures = [Failure("MISTRUSTED", "", told, "", "")]
+        failures = tuple(self._failure(case, each) for case, each in list(failing.values())[:MOST_FAILURES])
         parts = 1 if "vjp" not in self.kernel.keywords else 1 + len(set(self.operation.operands) - {"b"})
         return Report(
             self.kernel.name,
@@ -155,7 +156,7 @@ class Check:
             self.judge.checks,
             2 * parts * self.wanted,
             self.run,
-            tuple(failures),
+            failures or mistrusted(self.run, self.wanted),
             self._miss_probability(),
             self._numbers(),
             self.skipped,
@@ -177,7 +178,7 @@ class Check:
     def _cases(self) -> Iterator[tuple[Any, bool]]:
         """Corners, then drawn cases, as many as were asked for; those that need what is not supported are counted."""
         left = self.wanted
-        for case in self.operation.corners(self.rank):
+        for case in self.operation.corners(self.rank) if self.with_corners else ():
             if left and self._fits(case):
                 left -= 1
                 yield case, True
@@ -210,6 +211,12 @@ class Check:
         seen = [*self.seen, *self.judge.observed]
         named = least.diagnosis or (diagnosis(self.operation, least.part, seen) if least.part else "")
         return Failure(least.relation, repr(small), least.detail, named, repro(self.kernel, small, least))
+
+
+def mistrusted(run: int, wanted: int) -> tuple[Failure, ...]:
+    """The failure of a check that ran fewer cases than it was asked for, if it did."""
+    told = f"only {run} of {wanted} cases could be run; support more, or ask for fewer cases"
+    return (Failure(MISTRUSTED, "", told, "", ""),) if run < wanted else ()
 
 
 def callables(forward: Any, vjp: Any) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
