@@ -246,8 +246,9 @@ def main() -> None:
         _fail(f"{error} Please report this.", status=1)
     except ConvproofError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("convproof: interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        told = str(error) or str(error.__cause__ or "")  # click puts its own in place of what was raised
+        click.echo(f"convproof: interrupted{told and ': '}{told}", err=True)
         sys.exit(130)
     except OSError as error:
         _fail(f"{error.filename or 'the output'}: {error.strerror or error}")
@@ -306,7 +307,7 @@ def _show(each: Described, console: Any) -> None:
 @click.argument("target", metavar="TARGET")
 @click.option("--op", required=True, metavar="OP", help="What it is said to compute: conv, max_pool, linear, ...")
 @click.option("--vjp", metavar="TARGET", help="Its gradient, where TARGET is not an object that has both.")
-@click.option("--cases", default=200, show_default=True, type=click.IntRange(1, 1_000_000), help="Cases to try.")
+@click.option("--cases", default=200, show_default=True, type=click.IntRange(1, 10**9), help="Cases to try.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of cases and numbers.")
 @click.option("--rank", default=2, show_default=True, type=click.IntRange(1, 3), help="Spatial axes.")
 @click.option("--xp", default="numpy", show_default=True, type=click.Choice(["numpy", "torch", "jax"]), help="Arrays.")
@@ -317,6 +318,9 @@ def _show(each: Described, console: Any) -> None:
 @click.option("--dialect", multiple=True, metavar="KEY=VALUE", help="A convention: ties=last, layout=NHWC; repeatable.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds until a case counts as hanging.")
 @click.option("--memory", default=8192, show_default=True, type=click.IntRange(0), help="MiB it may use; 0: no limit.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Check shards of 1000 cases, N at a time.")
+@click.option("--backend", type=click.Choice(["loky", "dask", "ray"]), help="Where: this machine [loky], or a cluster.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="FILE", help="Journal of shards: begun, or gone on.")
 @click.option(
     "--format",
     "form",
@@ -332,11 +336,16 @@ def check(form: str, output: Path | None, **options: Any) -> None:
     TARGET is module:object or file.py:object: a function, or an object with `forward` and `vjp`. It runs in a process
     of its own. Which arguments it gets stands in the docstring of `convproof.testing.check_...`. Exit status 1: it is
     wrong.
+
+    With --jobs, --backend or --resume the cases are checked in shards, and the report does not depend on how many at a
+    time. dask and ray start workers here, or use the cluster that DASK_SCHEDULER_ADDRESS or RAY_ADDRESS names. After an
+    interruption the same command with the same --resume FILE goes on.
     """
     from convproof.testing import command
 
-    with _Progress(options["cases"]) as progress:
-        report = command.run(progress, **options)
+    job = command.job(**options)
+    with _Progress(job.steps) as progress:
+        report = job.run(progress)
     _write(command.text(report, form, options["target"], convproof.__version__), output)
     sys.exit(0 if report.ok else 1)
 

@@ -61,6 +61,9 @@ AFTER = 25
 MOST_FAILURES = 6
 """How many failures are shown, one for each relation."""
 
+MISTRUSTED = "MISTRUSTED"
+"""The relation that fails where fewer cases than were asked for could be run."""
+
 
 class Options(TypedDict, total=False):
     """What every check takes besides the kernel: the number of spatial axes (2), of cases (200), the seed (0), the
@@ -125,13 +128,14 @@ class Check:
         supports: frozenset[str],
         progress: Callable[[str], None] = lambda case: None,
         known: Iterable[str] = (),
+        corners: bool = True,
     ) -> None:
         if not kernel.library.kind.unit:
             if not kernel.operation.exact:
                 name, op = kernel.library.kind.name, kernel.operation.name
                 raise InputError(f"{op} has no whole results; check it in a floating type, not in {name}")
             supports -= {"nan values", "infinite values"}
-        self.progress, self.known = progress, frozenset(known)
+        self.progress, self.known, self.with_corners = progress, frozenset(known), corners
         self.kernel, self.judge, self.operation = kernel, Judge(kernel), kernel.operation
         self.rank, self.wanted, self.seed = rank, cases, seed
         self.without = (FEATURES - supports) | self.judge.lacking()
@@ -157,10 +161,9 @@ class Check:
             if not left or "gone" in failing:  # each case that takes the process along costs its limit of time
                 break
         shown = list(failing.values())[: MOST_FAILURES + len(self.known)]
-        failures = [self._failure(case, each) for case, each in shown]
-        if self.known.issuperset(failing) and self.run < self.wanted:
-            told = f"only {self.run} of {self.wanted} cases could be run; support more, or ask for fewer cases"
-            failures.append(Failure("MISTRUSTED", "", told, "", ""))
+        failures = tuple(self._failure(case, each) for case, each in shown)
+        if self.known.issuperset(failing):
+            failures += mistrusted(self.run, self.wanted)
         parts = 1 if "vjp" not in self.kernel.keywords else 1 + len(set(self.operation.operands) - {"b"})
         return Report(
             self.kernel.name,
@@ -168,7 +171,7 @@ class Check:
             self.judge.checks,
             2 * parts * self.wanted,
             self.run,
-            tuple(failures),
+            failures,
             self._miss_probability(),
             self._numbers(),
             self.skipped,
@@ -194,7 +197,7 @@ class Check:
     def _cases(self) -> Iterator[tuple[Any, bool]]:
         """Corners, then drawn cases, as many as were asked for; those that need what is not supported are counted."""
         left = self.wanted
-        for case in self.operation.corners(self.rank):
+        for case in self.operation.corners(self.rank) if self.with_corners else ():
             if left and self._fits(case):
                 left -= 1
                 yield case, True
@@ -227,6 +230,12 @@ class Check:
         seen = [*self.seen, *self.judge.observed]
         named = least.diagnosis or (diagnosis(self.operation, least.part, seen) if least.part else "")
         return Failure(least.relation, repr(small), least.detail, named, repro(self.kernel, small, least))
+
+
+def mistrusted(run: int, wanted: int) -> tuple[Failure, ...]:
+    """The failure of a check that ran fewer cases than it was asked for, if it did."""
+    told = f"only {run} of {wanted} cases could be run; support more, or ask for fewer cases"
+    return (Failure(MISTRUSTED, "", told, "", ""),) if run < wanted else ()
 
 
 def callables(forward: Any, vjp: Any) -> tuple[Callable[..., Any], Callable[..., Any] | None]:

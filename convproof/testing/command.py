@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from convproof.errors import InputError
@@ -15,9 +17,19 @@ from convproof.testing.numbers import precision
 from convproof.testing.result import Report
 from convproof.testing.rounding import rounding as rounding_of
 
+MOST = 1_000_000
+"""How many cases one process checks; it holds all of them."""
 
-def run(
-    progress: Callable[[str], None],
+
+@dataclass(frozen=True)
+class Job:
+    """What the command line asks for: in how many steps, and what takes them."""
+
+    steps: int
+    run: Callable[[Callable[[str], None]], Report]
+
+
+def job(
     *,
     target: str,
     op: str,
@@ -33,8 +45,13 @@ def run(
     dialect: Sequence[str],
     timeout: float,
     memory: int,
-) -> Report:
-    """The check that the command line asks for. Raises `InputError` for options that there are not."""
+    jobs: int | None,
+    backend: str | None,
+    resume: Path | None,
+) -> Job:
+    """A check in one process; or a campaign, where jobs, a backend or a journal is given. Raises `InputError` for
+    options that there are not.
+    """
     chosen: dict[str, str] = {}
     for each in dialect:
         key, equals, value = each.partition("=")
@@ -43,8 +60,18 @@ def run(
         chosen[key] = value
     supports = supported(DEFAULT - frozenset(supported(without)))
     given = Target(op, target, vjp, xp, dtype, device, dialect_of(chosen), rounding_of(rounding, precision(dtype)))
-    with Isolated(given, timeout, memory) as kernel:
-        return Check(kernel, rank, cases, seed, supports, progress).report()
+    if jobs or backend or resume:
+        from convproof.testing import campaign
+
+        whole = campaign.Campaign(given, rank, cases, seed, supports, timeout, memory)
+        run = partial(campaign.run, whole, jobs=jobs, backend=backend or "loky", journal=resume)
+        return Job(len(whole.shards()), run)
+    if cases > MOST:
+        raise InputError(f"--cases {cases} is more than {MOST} for one process; --jobs N checks them in shards")
+
+    def check(progress: Callable[[str], None]) -> Report:
+        with Isolated(given, timeout, memory) as kernel:
+            return Check(kernel, rank, cases, seed, supports, progress).report()
 
 
 def text(report: Report, form: str, target: str, version: str) -> str:

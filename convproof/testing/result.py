@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from convproof.errors import ConvproofError
@@ -76,14 +76,19 @@ class Report:
             "cases": self.cases,
             "checks_run": self.checks_run,
             "checks_declared": self.checks_declared,
-            "failures": [
-                {"relation": f.relation, "case": f.case, "detail": f.detail, "diagnosis": f.diagnosis, "repro": f.repro}
-                for f in self.failures
-            ],
+            "failures": [asdict(failure) for failure in self.failures],
             "miss_probability": self.miss_probability,
             "numbers": self.numbers,
             "skipped": dict(sorted(self.skipped.items())),
+            "corners": self.corners,
         }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Report:
+        """The report that `to_json` wrote."""
+        given = {key: value for key, value in document.items() if key not in ("schema", "ok")}
+        failures = tuple(Failure(**each) for each in given["failures"])
+        return cls(**{**given, "failures": failures, "skipped": Counter(given["skipped"])})
 
     def __str__(self) -> str:
         head = f"{self.kernel} as {self.operation}: "
