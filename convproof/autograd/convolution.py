@@ -31,7 +31,7 @@ from convproof.errors import DtypeError, ShapeError
 _ALGORITHMS: dict[str, ModuleType] = {"direct": sliding, "im2col": gemm, "winograd": winograd}
 
 
-@operation
+@operation("x", "w", "b")
 def conv(
     x: Any,
     w: Any,
@@ -62,7 +62,7 @@ def conv(
     return _biased("conv", y, b)
 
 
-@operation
+@operation("x", "w", "b")
 def conv_transpose(
     x: Any,
     w: Any,
@@ -103,7 +103,7 @@ def conv_transpose(
     return _biased("conv_transpose", y, b)
 
 
-@operation
+@operation("g", "w")
 def conv_input_gradient(
     g: Any,
     w: Any,
@@ -129,7 +129,7 @@ def conv_input_gradient(
     return _input_gradient(g, w, extents, geometry)
 
 
-@operation
+@operation("g", "x")
 def conv_weight_gradient(
     g: Any,
     x: Any,

@@ -12,7 +12,7 @@ from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
 
-@operation
+@operation("a", "b")
 def matmul(a: Any, b: Any) -> Tensor:
     """The product of two matrices, (n, m) and (m, k).
 
@@ -37,7 +37,7 @@ def _product(a: Array, b: Array) -> Array:
     return a * b if a.shape[1] == 1 else np.matmul(a, b)
 
 
-@operation
+@operation("x", "w", "b")
 def linear(x: Any, w: Any, b: Any = None) -> Tensor:
     """x (N, features) times w (units, features) transposed, plus b (units,): (N, units).
 

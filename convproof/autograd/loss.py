@@ -11,7 +11,7 @@ from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
-@operation
+@operation("scores")
 def cross_entropy(scores: Any, labels: Any) -> Tensor:
     """The mean over the batch of -log softmax(scores)[label]; scores (N, classes), labels (N,) whole numbers.
 
@@ -31,7 +31,7 @@ def cross_entropy(scores: Any, labels: Any) -> Tensor:
     return record("cross_entropy", np.asarray(losses.mean(dtype=s.dtype)), (s,), (vjp,))
 
 
-@operation
+@operation("scores")
 def hinge_loss(scores: Any, labels: Any) -> Tensor:
     """The mean over the batch of sum over other classes j of max(0, score_j - score_label + 1), the multi-class SVM
     loss.

@@ -8,8 +8,10 @@ first row; which one wins a tie, and what NaN does, is said by a `Dialect`. Padd
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -17,7 +19,8 @@ import numpy as np
 
 from convproof.autograd.arguments import pairs, per_axis
 from convproof.autograd.dialects import STRICT, Dialect
-from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, power
+from convproof.autograd.dtypes import plain_array
+from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, raised
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
@@ -134,7 +137,7 @@ def _adaptive_windows(op: str, x: Tensor, output_size: Any) -> list[Windows]:
 # --- the largest element ----------------------------------------------------------------------------------------------
 
 
-@operation
+@operation("x")
 def max_pool(
     x: Any,
     kernel_size: Any,
@@ -164,13 +167,14 @@ def max_pool(
     return _maxima("max_pool", x, windows, return_switches, dialect)
 
 
-@operation
+@operation("x")
 def adaptive_max_pool(x: Any, output_size: Any, return_switches: bool = False) -> Any:
     """The largest element of each of `output_size` windows (one number, or one per axis) that cover x (N, C, *spatial);
     with `return_switches` also where it stood.
 
     Window i of o over n positions runs from i*n/o, rounded down, to (i + 1)*n/o, rounded up, as in PyTorch; neighbours
-    may overlap.
+    may overlap. Raises `ShapeError` for
+    another number of sizes, and sizes below 1.
 
     >>> adaptive_max_pool([[[1, 2, 3, 0, 0]]], 2).numpy().tolist()
     [[[3, 3]]]
@@ -180,7 +184,7 @@ def adaptive_max_pool(x: Any, output_size: Any, return_switches: bool = False) -
     return _maxima("adaptive_max_pool", x, windows, return_switches)
 
 
-@operation
+@operation("x")
 def global_max_pool(x: Any) -> Tensor:
     """The largest element of every plane: (N, C, *spatial) -> (N, C, 1, ...).
 
@@ -278,7 +282,7 @@ def _picked(h: Tensor, winners: Array, windows: Windows) -> Tensor:
     return record("picked", value, (h,), (lambda g: _routed(g, winners, windows),))
 
 
-@operation
+@operation("y")
 def max_unpool(y: Any, switches: Any, sizes: Sequence[int]) -> Tensor:
     """The elements of y (N, C, *windows) put back where `switches` says that they stood, zeros elsewhere: (N, C,
     *sizes).
@@ -294,7 +298,7 @@ def max_unpool(y: Any, switches: Any, sizes: Sequence[int]) -> Tensor:
     y = operand(y, "max_unpool")
     _check_planes("max_unpool", y)
     extents = per_axis("max_unpool", "sizes", sizes, y.ndim - 2, 1)
-    places = np.asarray(switches.value if isinstance(switches, Tensor) else switches)
+    places = switches.value if isinstance(switches, Tensor) else plain_array(switches, "max_unpool")
     if places.dtype.kind not in "iu":
         raise DtypeError(f"max_unpool: switches of dtype {places.dtype}; they must be integers")
     if places.shape != y.shape:
@@ -332,7 +336,7 @@ def _gather(h: Tensor, switches: Array) -> Tensor:
     return record("gather", value, (h,), (lambda g: _scatter(g, switches, h.shape),))
 
 
-@operation
+@operation("x")
 def avg_pool(
     x: Any,
     kernel_size: Any,
@@ -344,9 +348,9 @@ def avg_pool(
 ) -> Tensor:
     """The mean of every window of x (N, C, *spatial).
 
-    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad` those in its
-    padding too (never those that `ceil_mode` lets stick out beyond). Integers become float64; objects are divided
-    exactly.
+    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad`
+    those in its padding too (never those that `ceil_mode` lets stick out beyond). Integers become float64; objects are
+    divided exactly. Raises `ShapeError` where a window does not fit, and for one of which nothing counts.
 
     >>> avg_pool([[[1.0, 3.0, 5.0, 7.0]]], 2).numpy().tolist()
     [[[2.0, 6.0]]]
@@ -359,10 +363,10 @@ def avg_pool(
     return divide(_window_sum(x, windows), count)
 
 
-@operation
+@operation("x")
 def adaptive_avg_pool(x: Any, output_size: Any) -> Tensor:
     """The mean of each of `output_size` windows (one number, or one per axis) that cover x (N, C, *spatial), those of
-    `adaptive_max_pool`. Integers become float64; objects are divided exactly.
+    `adaptive_max_pool`, which says what is raised. Integers become float64; objects are divided exactly.
 
     >>> adaptive_avg_pool([[[1.0, 2.0, 3.0]]], 2).numpy().tolist()
     [[[1.5, 2.5]]]
@@ -370,7 +374,7 @@ def adaptive_avg_pool(x: Any, output_size: Any) -> Tensor:
     return _adaptive_mean("adaptive_avg_pool", x, output_size)
 
 
-@operation
+@operation("x")
 def global_avg_pool(x: Any) -> Tensor:
     """The mean of every plane: (N, C, *spatial) -> (N, C, 1, ...). Integers become float64; objects are divided
     exactly.
@@ -387,7 +391,7 @@ def _adaptive_mean(op: str, x: Any, output_size: Any) -> Tensor:
     return divide(_window_sum(planes, windows), _count(windows, include_pad=False))
 
 
-@operation
+@operation("x")
 def lp_pool(
     x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False, dilation: Any = 1
 ) -> Tensor:
@@ -395,18 +399,21 @@ def lp_pool(
     taken as 0.
 
     The sum is over what a window holds, also where `ceil_mode` lets it stick out (PyTorch scales that sum up to a whole
-    window, and leaves out abs).
+    window, and leaves out abs). Integers become float64; fractions stay exact: raises `DtypeError` where such a root is
+    no fraction. Raises `ShapeError` for a p that is not positive and finite, and where a window does not fit.
 
     >>> lp_pool([[[3.0, 4.0]]], 2, 2).numpy().tolist()
     [[[5.0]]]
     """
-    if not isinstance(p, (int, float, np.number)) or not 0 < p < np.inf:
+    if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 < p < np.inf:
         raise ShapeError(f"lp_pool: p={p!r} must be positive and finite")
     x = exact_or_floating(x, "lp_pool")
     windows = _windows("lp_pool", x, kernel_size, stride, 0, dilation, ceil_mode)
     sizes = x if p % 2 == 0 else absolute(x)
-    total = _window_sum(power(sizes, p), windows)
-    return total if p == 1 else power(total, 1 / p)
+    exponent = Fraction(p) if isinstance(p, numbers.Rational) else Fraction(float(p))
+    powers = raised("lp_pool", sizes, exponent.numerator if exponent.denominator == 1 else exponent)
+    total = _window_sum(powers, windows)
+    return total if p == 1 else raised("lp_pool", total, 1 / exponent)
 
 
 def _count(axes: Sequence[Windows], include_pad: bool) -> Array:
