@@ -26,6 +26,7 @@ from convproof.autograd.elementwise import (
     absolute,
     add,
     dropout,
+    log_softmax,
     multiply,
     power,
     relu,
@@ -33,7 +34,7 @@ from convproof.autograd.elementwise import (
     softmax,
     tanh,
 )
-from convproof.autograd.loss import cross_entropy, hinge_loss
+from convproof.autograd.loss import cross_entropy, hinge_loss, nll_loss
 from convproof.autograd.normalization import batch_norm, group_norm, local_response_norm, mean
 from convproof.autograd.pooling import (
     adaptive_avg_pool,
@@ -93,12 +94,14 @@ __all__ = [
     "linear_to_conv",
     "local_response_norm",
     "locally_connected",
+    "log_softmax",
     "lp_pool",
     "matmul",
     "max_pool",
     "max_unpool",
     "mean",
     "multiply",
+    "nll_loss",
     "pad",
     "power",
     "relu",

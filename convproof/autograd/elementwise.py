@@ -263,6 +263,26 @@ def softmax(x: Any, axis: int = 1) -> Tensor:
     return record("softmax", e / e.sum(axis=axis, keepdims=True), (x,), (vjp,))
 
 
+@operation("x")
+def log_softmax(x: Any, axis: int = 1) -> Tensor:
+    """The logarithm of `softmax` along `axis`, in the shape of x, computed without taking that of a small number.
+
+    Floats; integers become float64. Raises `DtypeError` for objects, `ShapeError` for an axis that x has not.
+
+    >>> log_softmax([[-1000.0, 0.0]]).numpy().tolist()
+    [[-1000.0, 0.0]]
+    """
+    x = _along("log_softmax", x, axis)
+    below = x.value - x.value.max(axis=axis, keepdims=True)
+    value = below - np.log(np.exp(below).sum(axis=axis, keepdims=True))
+
+    def vjp(g: Tensor) -> Tensor:
+        total: Tensor = shaping.sum(g, axis, keepdims=True)
+        return add(g, multiply(multiply(softmax(x, axis), total), -1))
+
+    return record("log_softmax", value, (x,), (vjp,))
+
+
 def _along(op: str, x: Any, axis: int) -> Tensor:
     """Floats that have this axis."""
     found = floating(x, op)

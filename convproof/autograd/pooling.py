@@ -21,6 +21,7 @@ from convproof.autograd.arguments import pairs, per_axis
 from convproof.autograd.dialects import STRICT, Dialect
 from convproof.autograd.dtypes import plain_array
 from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, raised
+from convproof.autograd.shaping import reshape
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
@@ -87,6 +88,23 @@ def _check_planes(op: str, x: Tensor) -> None:
         raise ShapeError(f"{op}: shape {x.shape} must be (N, C, *spatial), with one spatial axis at least, none empty")
 
 
+def _is_one_image(x: Tensor, per_axis_of: Any) -> bool:
+    """Whether x is (C, *spatial), which can be told where there is one number per spatial axis."""
+    return isinstance(per_axis_of, (tuple, list)) and x.ndim == len(per_axis_of) + 1
+
+
+def _batch(x: Tensor) -> Tensor:
+    """(C, *spatial) -> (1, C, *spatial)"""
+    return reshape(x, (1, *x.shape))
+
+
+def _without_batch(found: Any) -> Any:
+    """(1, C, ...) -> (C, ...), of values and switches."""
+    if isinstance(found, tuple):
+        return _without_batch(found[0]), found[1][0]
+    return reshape(found, found.shape[1:])
+
+
 def _windows(
     op: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool = False
 ) -> list[Windows]:
@@ -149,7 +167,7 @@ def max_pool(
     dialect: Dialect = STRICT,
 ) -> Any:
     """The largest element of every window of x (N, C, *spatial); with `return_switches` also where it stood, as a flat
-    index in its plane.
+    index in its plane. One image (C, *spatial) is taken where `kernel_size` has one number per axis.
 
     `stride` defaults to `kernel_size`; `padding`: an int, one per axis, or (before, after) per axis. `ceil_mode` adds a
     last window that sticks out at the end, unless it starts in the padding there. By default the first maximum and the
@@ -161,6 +179,10 @@ def max_pool(
     ([[[5, 2]]], [[[1, 2]]])
     """
     x = operand(x, "max_pool")
+    if _is_one_image(x, kernel_size):
+        return _without_batch(
+            max_pool(_batch(x), kernel_size, stride, padding, dilation, ceil_mode, return_switches, dialect)
+        )
     windows = _windows("max_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
     if dialect.empty == "refused" and any((each.firsts() < 0).any() for each in windows):
         raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
@@ -173,13 +195,15 @@ def adaptive_max_pool(x: Any, output_size: Any, return_switches: bool = False) -
     with `return_switches` also where it stood.
 
     Window i of o over n positions runs from i*n/o, rounded down, to (i + 1)*n/o, rounded up, as in PyTorch; neighbours
-    may overlap. Raises `ShapeError` for
+    may overlap. One image (C, *spatial) is taken where `output_size` has one number per axis. Raises `ShapeError` for
     another number of sizes, and sizes below 1.
 
     >>> adaptive_max_pool([[[1, 2, 3, 0, 0]]], 2).numpy().tolist()
     [[[3, 3]]]
     """
     x = operand(x, "adaptive_max_pool")
+    if _is_one_image(x, output_size):
+        return _without_batch(adaptive_max_pool(_batch(x), output_size, return_switches))
     windows = _adaptive_windows("adaptive_max_pool", x, output_size)
     return _maxima("adaptive_max_pool", x, windows, return_switches)
 
@@ -348,7 +372,7 @@ def avg_pool(
 ) -> Tensor:
     """The mean of every window of x (N, C, *spatial).
 
-    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad`
+    Arguments, and one image, as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad`
     those in its padding too (never those that `ceil_mode` lets stick out beyond). Integers become float64; objects are
     divided exactly. Raises `ShapeError` where a window does not fit, and for one of which nothing counts.
 
@@ -356,6 +380,11 @@ def avg_pool(
     [[[2.0, 6.0]]]
     """
     x = exact_or_floating(x, "avg_pool")
+    if _is_one_image(x, kernel_size):
+        found: Tensor = _without_batch(
+            avg_pool(_batch(x), kernel_size, stride, padding, ceil_mode, count_include_pad, dilation)
+        )
+        return found
     windows = _windows("avg_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
     count = _count(windows, count_include_pad)
     if (count == 0).any():
@@ -387,6 +416,9 @@ def global_avg_pool(x: Any) -> Tensor:
 
 def _adaptive_mean(op: str, x: Any, output_size: Any) -> Tensor:
     planes = exact_or_floating(x, op)
+    if _is_one_image(planes, output_size):
+        found: Tensor = _without_batch(_adaptive_mean(op, _batch(planes), output_size))
+        return found
     windows = _adaptive_windows(op, planes, output_size)
     return divide(_window_sum(planes, windows), _count(windows, include_pad=False))
 
@@ -408,6 +440,9 @@ def lp_pool(
     if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 < p < np.inf:
         raise ShapeError(f"lp_pool: p={p!r} must be positive and finite")
     x = exact_or_floating(x, "lp_pool")
+    if _is_one_image(x, kernel_size):
+        found: Tensor = _without_batch(lp_pool(_batch(x), p, kernel_size, stride, ceil_mode, dilation))
+        return found
     windows = _windows("lp_pool", x, kernel_size, stride, 0, dilation, ceil_mode)
     sizes = x if p % 2 == 0 else absolute(x)
     exponent = Fraction(p) if isinstance(p, numbers.Rational) else Fraction(float(p))
