@@ -68,7 +68,7 @@ def _layout(op: str, sizes: tuple[int, ...], kernel_size: Any, stride: Any, padd
     return layout
 
 
-@operation
+@operation("x")
 def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Tensor:
     """The windows of x (N, C, *spatial) as columns (N, C*prod(kernel), L), as PyTorch's `unfold`.
 
@@ -83,7 +83,7 @@ def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation
     return _im2col(x, _layout("im2col", x.shape[2:], kernel_size, stride, padding, dilation))
 
 
-@operation
+@operation("cols")
 def col2im(
     cols: Any, sizes: Sequence[int], kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> Tensor:
@@ -135,7 +135,7 @@ def _col2im(cols: Tensor, layout: Layout) -> Tensor:
     return record("col2im", inside, (cols,), (lambda g: _im2col(g, layout),))
 
 
-@operation
+@operation("x", "w", "b")
 def locally_connected(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Tensor:
     """`conv` with filters of their own at every position: x (N, C, *spatial), w (*output, K, C, *kernel), plus b
     (K, *output), or (K,) for all positions: (N, K, *output).

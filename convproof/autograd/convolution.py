@@ -31,7 +31,7 @@ from convproof.errors import DtypeError, ShapeError
 _ALGORITHMS: dict[str, ModuleType] = {"direct": sliding, "im2col": gemm, "winograd": winograd}
 
 
-@operation
+@operation("x", "w", "b")
 def conv(
     x: Any,
     w: Any,
@@ -44,6 +44,8 @@ def conv(
 ) -> Tensor:
     """Cross-correlation of x (N, C, *spatial) with filters w (K, C/groups, *kernel), plus b (K,): (N, K, *output).
 
+    One image (C, *spatial), with an axis less than w, gives (K, *output).
+
     `stride`, `dilation`: an int or one per axis; `padding`: an int, one per axis, or (before, after) per axis, negative
     to crop. `algorithm`: "direct", "im2col", "winograd" or "auto", for the gradients too. Beside operands and result
     "im2col" takes memory for a few blocks of `gemm.LIMIT` elements or one row of windows, "winograd" of
@@ -54,6 +56,9 @@ def conv(
     [[[-2, -2, -2, 3]]]
     """
     x, w = operand(x, "conv"), operand(w, "conv")
+    if x.ndim + 1 == w.ndim:
+        y = conv(shaping.reshape(x, (1, *x.shape)), w, b, stride, padding, dilation, groups, algorithm)
+        return shaping.reshape(y, y.shape[1:])
     geometry = _geometry("conv", x, w, stride, padding, dilation, groups, algorithm)
     _check_channels("conv", x.shape, w.shape, geometry.groups)
     check_fit("conv", x.shape[2:], w.shape[2:], geometry.padding, geometry.dilation)
@@ -62,7 +67,7 @@ def conv(
     return _biased("conv", y, b)
 
 
-@operation
+@operation("x", "w", "b")
 def conv_transpose(
     x: Any,
     w: Any,
@@ -75,12 +80,16 @@ def conv_transpose(
 ) -> Tensor:
     """The adjoint of `conv`: x (N, K, *spatial) with w (K, C/groups, *kernel), plus b (C,): (N, C, *output).
 
-    Arguments as in `conv`; `output_padding` adds positions at the end, fewer than stride or dilation.
+    Arguments, and one image, as in `conv`; `output_padding` adds positions at the end, fewer than stride or dilation.
+    Raises `ShapeError` where the shapes do not go together, and where no output is left.
 
     >>> conv_transpose([[[1, 2]]], [[[1, 10, 100]]], stride=2).numpy().tolist()
     [[[1, 10, 102, 20, 200]]]
     """
     x, w = operand(x, "conv_transpose"), operand(w, "conv_transpose")
+    if x.ndim + 1 == w.ndim:
+        y = conv_transpose(shaping.reshape(x, (1, *x.shape)), w, b, stride, padding, output_padding, dilation, groups)
+        return shaping.reshape(y, y.shape[1:])
     geometry = _geometry("conv_transpose", x, w, stride, padding, dilation, groups, "auto")
     _check_cotangent("conv_transpose", x.shape, w.shape, geometry.groups)
     extra = per_axis("conv_transpose", "output_padding", output_padding, len(geometry.stride), 0)
@@ -103,7 +112,7 @@ def conv_transpose(
     return _biased("conv_transpose", y, b)
 
 
-@operation
+@operation("g", "w")
 def conv_input_gradient(
     g: Any,
     w: Any,
@@ -117,6 +126,8 @@ def conv_input_gradient(
     """The gradient of sum(g * conv(x, w)) with respect to x (N, C, *sizes); g is (N, K, *output), w (K, C/groups,
     *kernel).
 
+    Arguments as in `conv`. Raises `ShapeError` where an input of these sizes has not as many windows as g positions.
+
     >>> conv_input_gradient([[[1, 1]]], [[[1, 2, 3]]], (4,)).numpy().tolist()
     [[[1, 3, 5, 3]]]
     """
@@ -129,7 +140,7 @@ def conv_input_gradient(
     return _input_gradient(g, w, extents, geometry)
 
 
-@operation
+@operation("g", "x")
 def conv_weight_gradient(
     g: Any,
     x: Any,
@@ -141,6 +152,8 @@ def conv_weight_gradient(
     algorithm: str = "auto",
 ) -> Tensor:
     """The gradient of sum(g * conv(x, w)) with respect to w (K, C/groups, *kernel_size); g is (N, K, *output).
+
+    Arguments as in `conv`. Raises `ShapeError` where x has not as many windows as g has positions.
 
     >>> conv_weight_gradient([[[1, 1]]], [[[1, 2, 3, 4]]], (3,)).numpy().tolist()
     [[[3, 5, 7]]]

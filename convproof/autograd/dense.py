@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from convproof.autograd.elementwise import add
-from convproof.autograd.shaping import transpose
+from convproof.autograd.shaping import reshape, transpose
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import ShapeError
 
 
-@operation
+@operation("a", "b")
 def matmul(a: Any, b: Any) -> Tensor:
-    """The product of two matrices, (n, m) and (m, k).
+    """The product of two matrices, (n, m) and (m, k): (n, k).
+
+    Raises `ShapeError` for other shapes.
 
     >>> matmul([[1, 2]], [[3], [4]]).numpy().tolist()
     [[11]]
@@ -37,20 +40,26 @@ def _product(a: Array, b: Array) -> Array:
     return a * b if a.shape[1] == 1 else np.matmul(a, b)
 
 
-@operation
+@operation("x", "w", "b")
 def linear(x: Any, w: Any, b: Any = None) -> Tensor:
-    """x (N, features) times w (units, features) transposed, plus b (units,): (N, units).
+    """x (..., features) times w (units, features) transposed, plus b (units,): (..., units).
+
+    Raises `ShapeError` for other shapes.
 
     >>> linear([[1, 2]], [[3, 4], [5, 6]], [10, 20]).numpy().tolist()
     [[21, 37]]
     """
     x, w = operand(x, "linear"), operand(w, "linear")
-    if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[1]:
-        raise ShapeError(f"linear: input {x.shape} and weights {w.shape} must be (N, features) and (units, features)")
-    y = matmul(x, transpose(w))
-    if b is None:
-        return y
-    b = operand(b, "linear")
-    if b.shape != w.shape[:1]:
-        raise ShapeError(f"linear: bias of shape {b.shape} for {w.shape[0]} units; it must be ({w.shape[0]},)")
-    return add(y, b)
+    if x.ndim < 1 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
+        rows = "N" if x.ndim == 2 else "..."
+        raise ShapeError(
+            f"linear: input {x.shape} and weights {w.shape} must be ({rows}, features) and (units, features)"
+        )
+    y, units = matmul(reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])), transpose(w)), w.shape[0]
+    if b is not None:
+        b = operand(b, "linear")
+        if b.shape != (units,):
+            raise ShapeError(f"linear: bias of shape {b.shape} for {units} units; it must be ({units},)")
+        y = add(y, b)
+    found: Tensor = reshape(y, (*x.shape[:-1], units))
+    return found

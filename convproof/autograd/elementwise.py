@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import numbers
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from convproof.autograd import shaping
+from convproof.autograd.dtypes import plain_array
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
 
-@operation
+@operation("a", "b")
 def add(a: Any, b: Any) -> Tensor:
     """a + b.
 
@@ -30,7 +32,7 @@ def add(a: Any, b: Any) -> Tensor:
     )
 
 
-@operation
+@operation("a", "b")
 def multiply(a: Any, b: Any) -> Tensor:
     """a * b, element by element.
 
@@ -49,38 +51,85 @@ def multiply(a: Any, b: Any) -> Tensor:
     )
 
 
-@operation
+@operation("x")
 def power(x: Any, exponent: float) -> Tensor:
     """x ** exponent for a number `exponent`; where the derivative is infinite at 0, the VJP takes 0 there.
+
+    Integers become float64 where `exponent` is not a whole number from 0. Integers and fractions in object arrays stay
+    exact: raises `DtypeError` where such a power is no fraction, and `ShapeError` for an exponent that is no finite
+    number.
 
     >>> power([2, 3], 2).numpy().tolist()
     [4, 9]
     """
-    e = _plain_number(exponent, "power")
-    x = floating(x, "power") if e < 0 and operand(x, "power").dtype.kind in "iu" else operand(x, "power")
-    value = x.value**e
+    return raised("power", operand(x, "power"), _exponent(exponent))
+
+
+def raised(op: str, x: Tensor, exponent: float | Fraction) -> Tensor:
+    """`power` in the name of the operation `op`."""
+    if x.dtype.kind == "i" and not (isinstance(exponent, int) and exponent >= 0):
+        x = floating(x, op)
+    e = float(exponent) if isinstance(exponent, Fraction) and x.dtype.kind != "O" else exponent
+    value = np.frompyfunc(partial(exact_power, op, Fraction(e)), 1, 1)(x.value) if x.dtype.kind == "O" else x.value**e
 
     def vjp(g: Tensor) -> Tensor:
         if e in (0, 1):
             return multiply(g, e)
         if e > 1:
-            return multiply(g, multiply(power(x, e - 1), e))
+            return multiply(g, multiply(raised(op, x, e - 1), e))
         alive = np.asarray(x.value != 0, dtype=bool)
         away_from_zero = add(x, np.where(alive, 0, 1).astype(x.dtype))
-        return masked(multiply(g, multiply(power(away_from_zero, e - 1), e)), alive)
+        return masked(multiply(g, multiply(raised(op, away_from_zero, e - 1), e)), alive)
 
     return record("power", value, (x,), (vjp,))
 
 
-def _plain_number(value: Any, op: str) -> int | float:
-    """A Python number, which leaves the dtype of what it meets as it is."""
+def _exponent(value: Any) -> int | Fraction:
+    """The same number as an int, where it is whole, or else as a fraction."""
     try:
-        number = float(value)
+        number = Fraction(value) if isinstance(value, numbers.Rational) else Fraction(float(value))
     except (TypeError, ValueError):
-        raise ShapeError(f"{op}: {value!r} is no number") from None
-    if not math.isfinite(number):
-        raise ShapeError(f"{op}: {value!r} is not finite")
-    return int(number) if number == int(number) else number
+        raise ShapeError(f"power: {value!r} is no number") from None
+    except OverflowError:
+        raise ShapeError(f"power: {value!r} is not finite") from None
+    return int(number) if number.denominator == 1 else number
+
+
+def exact_power(op: str, exponent: Fraction, base: Any) -> Any:
+    """base ** exponent; of an integer or a fraction exactly, or else `DtypeError`. Other objects, such as letters, know
+    their own powers.
+
+    >>> exact_power("power", Fraction(-1, 2), Fraction(4, 9))
+    Fraction(3, 2)
+    """
+    if not isinstance(base, (int, np.integer, Fraction)):
+        return base ** (int(exponent) if exponent.denominator == 1 else exponent)
+    if base == 0 and exponent < 0:
+        raise ShapeError(f"{op}: 0 has no power of {exponent}")
+    over, under = (whole_root(int(n), exponent.denominator) for n in (base.numerator, base.denominator))
+    if over is None or under is None:
+        shown = base if len(str(base)) <= 20 else f"a fraction near {float(base):.6g}"
+        raise DtypeError(
+            f"{op}: {shown} to the power of {exponent} is no fraction; convert with astype(float) for a rounded one"
+        )
+    if not isinstance(base, Fraction) and exponent >= 0:
+        return over**exponent.numerator
+    return Fraction(over, under) ** exponent.numerator
+
+
+def whole_root(n: int, degree: int) -> int | None:
+    """The whole number from 0 on whose power of `degree` is n, if there is one; n itself for degree 1.
+
+    >>> whole_root(27, 3), whole_root(28, 3)
+    (3, None)
+    """
+    if degree == 1 or n in (0, 1):
+        return n
+    low, high = 1, 1 << (n.bit_length() // degree + 1)
+    while n > 0 and high - low > 1:
+        middle = (low + high) >> 1
+        low, high = (middle, high) if middle**degree <= n else (low, middle)
+    return low if low**degree == n else None
 
 
 def masked(x: Tensor, where: Array) -> Tensor:
@@ -106,7 +155,7 @@ def divide(x: Tensor, count: Any) -> Tensor:
     return record("divide", x.value / counts, (x,), (lambda g: divide(g, count),))
 
 
-@operation
+@operation("x")
 def absolute(x: Any) -> Tensor:
     """|x|; its derivative at 0 is taken as 0.
 
@@ -118,7 +167,7 @@ def absolute(x: Any) -> Tensor:
     return multiply(x, np.where(np.asarray(x.value < 0, dtype=bool), -1, away).astype(x.dtype))
 
 
-@operation
+@operation("x")
 def relu(x: Any) -> Tensor:
     """max(0, x); its derivative at 0 is 0, and NaN stays NaN.
 
@@ -134,7 +183,7 @@ def relu(x: Any) -> Tensor:
     return record("relu", value, (x,), (lambda g: masked(g, ~np.asarray(x.value <= 0, dtype=bool)),))
 
 
-@operation
+@operation("x")
 def sigmoid(x: Any) -> Tensor:
     """1 / (1 + exp(-x)); integers become float64.
 
@@ -151,7 +200,7 @@ def sigmoid(x: Any) -> Tensor:
     return record("sigmoid", value, (x,), (vjp,))
 
 
-@operation
+@operation("x")
 def tanh(x: Any) -> Tensor:
     """The hyperbolic tangent; integers become float64.
 
@@ -167,7 +216,7 @@ def tanh(x: Any) -> Tensor:
     return record("tanh", np.tanh(x.value), (x,), (vjp,))
 
 
-@operation
+@operation("x")
 def dropout(x: Any, mask: Any, p: float = 0.5) -> Tensor:
     """x * mask / (1 - p): what a training step keeps of x, scaled so that its expectation is x (inverted dropout).
 
@@ -183,7 +232,7 @@ def dropout(x: Any, mask: Any, p: float = 0.5) -> Tensor:
     share = scalar("dropout", "p", p, x.dtype)
     if not 0 <= share <= 1:
         raise ShapeError(f"dropout: p={p!r} must be a number from 0 to 1")
-    kept = mask.value if isinstance(mask, Tensor) else np.asarray(mask)
+    kept = mask.value if isinstance(mask, Tensor) else plain_array(mask, "dropout")
     try:
         kept = np.broadcast_to(kept, x.shape)
     except ValueError:
@@ -194,7 +243,7 @@ def dropout(x: Any, mask: Any, p: float = 0.5) -> Tensor:
     return multiply(x, np.where(kept == 1, scale, 0).astype(x.dtype))
 
 
-@operation
+@operation("x")
 def softmax(x: Any, axis: int = 1) -> Tensor:
     """exp(x) / sum(exp(x)) along `axis`, computed after subtracting the largest entry. Floats; integers become float64.
 
@@ -203,9 +252,7 @@ def softmax(x: Any, axis: int = 1) -> Tensor:
     >>> softmax([[0.0, 0.0]]).numpy().tolist()
     [[0.5, 0.5]]
     """
-    x = floating(x, "softmax")
-    if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"softmax: axis={axis} is none of the {x.ndim} axes of shape {x.shape}")
+    x = _along("softmax", x, axis)
     e = np.exp(x.value - x.value.max(axis=axis, keepdims=True))
 
     def vjp(g: Tensor) -> Tensor:
@@ -216,18 +263,46 @@ def softmax(x: Any, axis: int = 1) -> Tensor:
     return record("softmax", e / e.sum(axis=axis, keepdims=True), (x,), (vjp,))
 
 
+@operation("x")
+def log_softmax(x: Any, axis: int = 1) -> Tensor:
+    """The logarithm of `softmax` along `axis`, in the shape of x, computed without taking that of a small number.
+
+    Floats; integers become float64. Raises `DtypeError` for objects, `ShapeError` for an axis that x has not.
+
+    >>> log_softmax([[-1000.0, 0.0]]).numpy().tolist()
+    [[-1000.0, 0.0]]
+    """
+    x = _along("log_softmax", x, axis)
+    below = x.value - x.value.max(axis=axis, keepdims=True)
+    value = below - np.log(np.exp(below).sum(axis=axis, keepdims=True))
+
+    def vjp(g: Tensor) -> Tensor:
+        total: Tensor = shaping.sum(g, axis, keepdims=True)
+        return add(g, multiply(multiply(softmax(x, axis), total), -1))
+
+    return record("log_softmax", value, (x,), (vjp,))
+
+
+def _along(op: str, x: Any, axis: int) -> Tensor:
+    """Floats that have this axis."""
+    found = floating(x, op)
+    if not -found.ndim <= axis < found.ndim:
+        raise ShapeError(f"{op}: axis={axis} is none of the {found.ndim} axes of shape {found.shape}")
+    return found
+
+
 def floating(x: Any, op: str) -> Tensor:
-    """x, with integers as float64; raises `DtypeError` for objects."""
+    """x, with integers as float64; raises `DtypeError` for objects, of which there are no exact exponentials."""
     source = operand(x, op)
     if source.dtype.kind == "O":
         raise DtypeError(f"{op}: works on floats, not on objects; convert with astype(float)")
-    if source.dtype.kind in "iu":
+    if source.dtype.kind == "i":
         return record("float", source.value.astype(np.float64), (source,), (lambda g: g,))
     return source
 
 
 def exact_or_floating(x: Any, op: str) -> Tensor:
-    """x, with integers as float64, in which sums of small integers do not wrap round; objects as they are."""
+    """x, with integers as float64, objects as they are."""
     x = operand(x, op)
     return x if x.dtype.kind == "O" else floating(x, op)
 
@@ -243,10 +318,10 @@ def scalar(op: str, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
     """Both operands; a bare Python number leaves the other's dtype as it is where it can (float32 + 1 is float32)."""
-    if isinstance(b, (int, float)) and not isinstance(a, (int, float)):
+    if _is_number(b) and not _is_number(a):
         a = operand(a, op)
         b = _constant(b, a.dtype)
-    elif isinstance(a, (int, float)) and not isinstance(b, (int, float)):
+    elif _is_number(a) and not _is_number(b):
         b = operand(b, op)
         a = _constant(a, b.dtype)
     a, b = operand(a, op), operand(b, op)
@@ -259,6 +334,10 @@ def _pair(a: Any, b: Any, op: str) -> tuple[Tensor, Tensor]:
             f"{op}: shapes {a.shape} and {b.shape} do not go together; equal sizes or 1 on each axis do"
         ) from None
     return a, b
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _constant(number: float, dtype: np.dtype[Any]) -> Tensor:

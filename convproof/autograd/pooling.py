@@ -8,8 +8,10 @@ first row; which one wins a tie, and what NaN does, is said by a `Dialect`. Padd
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -17,7 +19,9 @@ import numpy as np
 
 from convproof.autograd.arguments import pairs, per_axis
 from convproof.autograd.dialects import STRICT, Dialect
-from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, power
+from convproof.autograd.dtypes import plain_array
+from convproof.autograd.elementwise import absolute, divide, exact_or_floating, kept, masked, raised
+from convproof.autograd.shaping import reshape
 from convproof.autograd.tape import Array, Tensor, operand, operation, record
 from convproof.errors import DtypeError, ShapeError
 
@@ -84,6 +88,23 @@ def _check_planes(op: str, x: Tensor) -> None:
         raise ShapeError(f"{op}: shape {x.shape} must be (N, C, *spatial), with one spatial axis at least, none empty")
 
 
+def _is_one_image(x: Tensor, per_axis_of: Any) -> bool:
+    """Whether x is (C, *spatial), which can be told where there is one number per spatial axis."""
+    return isinstance(per_axis_of, (tuple, list)) and x.ndim == len(per_axis_of) + 1
+
+
+def _batch(x: Tensor) -> Tensor:
+    """(C, *spatial) -> (1, C, *spatial)"""
+    return reshape(x, (1, *x.shape))
+
+
+def _without_batch(found: Any) -> Any:
+    """(1, C, ...) -> (C, ...), of values and switches."""
+    if isinstance(found, tuple):
+        return _without_batch(found[0]), found[1][0]
+    return reshape(found, found.shape[1:])
+
+
 def _windows(
     op: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool = False
 ) -> list[Windows]:
@@ -134,7 +155,7 @@ def _adaptive_windows(op: str, x: Tensor, output_size: Any) -> list[Windows]:
 # --- the largest element ----------------------------------------------------------------------------------------------
 
 
-@operation
+@operation("x")
 def max_pool(
     x: Any,
     kernel_size: Any,
@@ -146,7 +167,7 @@ def max_pool(
     dialect: Dialect = STRICT,
 ) -> Any:
     """The largest element of every window of x (N, C, *spatial); with `return_switches` also where it stood, as a flat
-    index in its plane.
+    index in its plane. One image (C, *spatial) is taken where `kernel_size` has one number per axis.
 
     `stride` defaults to `kernel_size`; `padding`: an int, one per axis, or (before, after) per axis. `ceil_mode` adds a
     last window that sticks out at the end, unless it starts in the padding there. By default the first maximum and the
@@ -158,29 +179,36 @@ def max_pool(
     ([[[5, 2]]], [[[1, 2]]])
     """
     x = operand(x, "max_pool")
+    if _is_one_image(x, kernel_size):
+        return _without_batch(
+            max_pool(_batch(x), kernel_size, stride, padding, dilation, ceil_mode, return_switches, dialect)
+        )
     windows = _windows("max_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
     if dialect.empty == "refused" and any((each.firsts() < 0).any() for each in windows):
         raise ShapeError(f"max_pool: with padding={padding!r} a window lies wholly in padding; pad or dilate less")
     return _maxima("max_pool", x, windows, return_switches, dialect)
 
 
-@operation
+@operation("x")
 def adaptive_max_pool(x: Any, output_size: Any, return_switches: bool = False) -> Any:
     """The largest element of each of `output_size` windows (one number, or one per axis) that cover x (N, C, *spatial);
     with `return_switches` also where it stood.
 
     Window i of o over n positions runs from i*n/o, rounded down, to (i + 1)*n/o, rounded up, as in PyTorch; neighbours
-    may overlap.
+    may overlap. One image (C, *spatial) is taken where `output_size` has one number per axis. Raises `ShapeError` for
+    another number of sizes, and sizes below 1.
 
     >>> adaptive_max_pool([[[1, 2, 3, 0, 0]]], 2).numpy().tolist()
     [[[3, 3]]]
     """
     x = operand(x, "adaptive_max_pool")
+    if _is_one_image(x, output_size):
+        return _without_batch(adaptive_max_pool(_batch(x), output_size, return_switches))
     windows = _adaptive_windows("adaptive_max_pool", x, output_size)
     return _maxima("adaptive_max_pool", x, windows, return_switches)
 
 
-@operation
+@operation("x")
 def global_max_pool(x: Any) -> Tensor:
     """The largest element of every plane: (N, C, *spatial) -> (N, C, 1, ...).
 
@@ -278,7 +306,7 @@ def _picked(h: Tensor, winners: Array, windows: Windows) -> Tensor:
     return record("picked", value, (h,), (lambda g: _routed(g, winners, windows),))
 
 
-@operation
+@operation("y")
 def max_unpool(y: Any, switches: Any, sizes: Sequence[int]) -> Tensor:
     """The elements of y (N, C, *windows) put back where `switches` says that they stood, zeros elsewhere: (N, C,
     *sizes).
@@ -294,7 +322,7 @@ def max_unpool(y: Any, switches: Any, sizes: Sequence[int]) -> Tensor:
     y = operand(y, "max_unpool")
     _check_planes("max_unpool", y)
     extents = per_axis("max_unpool", "sizes", sizes, y.ndim - 2, 1)
-    places = np.asarray(switches.value if isinstance(switches, Tensor) else switches)
+    places = switches.value if isinstance(switches, Tensor) else plain_array(switches, "max_unpool")
     if places.dtype.kind not in "iu":
         raise DtypeError(f"max_unpool: switches of dtype {places.dtype}; they must be integers")
     if places.shape != y.shape:
@@ -332,7 +360,7 @@ def _gather(h: Tensor, switches: Array) -> Tensor:
     return record("gather", value, (h,), (lambda g: _scatter(g, switches, h.shape),))
 
 
-@operation
+@operation("x")
 def avg_pool(
     x: Any,
     kernel_size: Any,
@@ -344,14 +372,19 @@ def avg_pool(
 ) -> Tensor:
     """The mean of every window of x (N, C, *spatial).
 
-    Arguments as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad` those in its
-    padding too (never those that `ceil_mode` lets stick out beyond). Integers become float64; objects are divided
-    exactly.
+    Arguments, and one image, as in `max_pool`. The divisor counts the taps in the plane, and with `count_include_pad`
+    those in its padding too (never those that `ceil_mode` lets stick out beyond). Integers become float64; objects are
+    divided exactly. Raises `ShapeError` where a window does not fit, and for one of which nothing counts.
 
     >>> avg_pool([[[1.0, 3.0, 5.0, 7.0]]], 2).numpy().tolist()
     [[[2.0, 6.0]]]
     """
     x = exact_or_floating(x, "avg_pool")
+    if _is_one_image(x, kernel_size):
+        found: Tensor = _without_batch(
+            avg_pool(_batch(x), kernel_size, stride, padding, ceil_mode, count_include_pad, dilation)
+        )
+        return found
     windows = _windows("avg_pool", x, kernel_size, stride, padding, dilation, ceil_mode)
     count = _count(windows, count_include_pad)
     if (count == 0).any():
@@ -359,10 +392,10 @@ def avg_pool(
     return divide(_window_sum(x, windows), count)
 
 
-@operation
+@operation("x")
 def adaptive_avg_pool(x: Any, output_size: Any) -> Tensor:
     """The mean of each of `output_size` windows (one number, or one per axis) that cover x (N, C, *spatial), those of
-    `adaptive_max_pool`. Integers become float64; objects are divided exactly.
+    `adaptive_max_pool`, which says what is raised. Integers become float64; objects are divided exactly.
 
     >>> adaptive_avg_pool([[[1.0, 2.0, 3.0]]], 2).numpy().tolist()
     [[[1.5, 2.5]]]
@@ -370,7 +403,7 @@ def adaptive_avg_pool(x: Any, output_size: Any) -> Tensor:
     return _adaptive_mean("adaptive_avg_pool", x, output_size)
 
 
-@operation
+@operation("x")
 def global_avg_pool(x: Any) -> Tensor:
     """The mean of every plane: (N, C, *spatial) -> (N, C, 1, ...). Integers become float64; objects are divided
     exactly.
@@ -383,11 +416,14 @@ def global_avg_pool(x: Any) -> Tensor:
 
 def _adaptive_mean(op: str, x: Any, output_size: Any) -> Tensor:
     planes = exact_or_floating(x, op)
+    if _is_one_image(planes, output_size):
+        found: Tensor = _without_batch(_adaptive_mean(op, _batch(planes), output_size))
+        return found
     windows = _adaptive_windows(op, planes, output_size)
     return divide(_window_sum(planes, windows), _count(windows, include_pad=False))
 
 
-@operation
+@operation("x")
 def lp_pool(
     x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False, dilation: Any = 1
 ) -> Tensor:
@@ -395,18 +431,24 @@ def lp_pool(
     taken as 0.
 
     The sum is over what a window holds, also where `ceil_mode` lets it stick out (PyTorch scales that sum up to a whole
-    window, and leaves out abs).
+    window, and leaves out abs). Integers become float64; fractions stay exact: raises `DtypeError` where such a root is
+    no fraction. Raises `ShapeError` for a p that is not positive and finite, and where a window does not fit.
 
     >>> lp_pool([[[3.0, 4.0]]], 2, 2).numpy().tolist()
     [[[5.0]]]
     """
-    if not isinstance(p, (int, float, np.number)) or not 0 < p < np.inf:
+    if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 < p < np.inf:
         raise ShapeError(f"lp_pool: p={p!r} must be positive and finite")
     x = exact_or_floating(x, "lp_pool")
+    if _is_one_image(x, kernel_size):
+        found: Tensor = _without_batch(lp_pool(_batch(x), p, kernel_size, stride, ceil_mode, dilation))
+        return found
     windows = _windows("lp_pool", x, kernel_size, stride, 0, dilation, ceil_mode)
     sizes = x if p % 2 == 0 else absolute(x)
-    total = _window_sum(power(sizes, p), windows)
-    return total if p == 1 else power(total, 1 / p)
+    exponent = Fraction(p) if isinstance(p, numbers.Rational) else Fraction(float(p))
+    powers = raised("lp_pool", sizes, exponent.numerator if exponent.denominator == 1 else exponent)
+    total = _window_sum(powers, windows)
+    return total if p == 1 else raised("lp_pool", total, 1 / exponent)
 
 
 def _count(axes: Sequence[Windows], include_pad: bool) -> Array:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from convproof.autograd.arguments import Pairs, one, pairs, per_axis
-from convproof.autograd.tape import Tensor, operand, operation, record
+from convproof.autograd.tape import Tensor, operand, operation, record, stored, together
 from convproof.errors import ShapeError
 
 
-@operation
+@operation("x")
 def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`, or over everything.
 
@@ -31,7 +31,7 @@ def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fals
     return record("sum", value, (x,), (lambda g: broadcast(reshape(g, kept), x.shape),))
 
 
-@operation
+@operation("x")
 def broadcast(x: Any, shape: tuple[int, ...]) -> Tensor:
     """x repeated along its axes of size 1 to `shape`.
 
@@ -52,7 +52,7 @@ def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return reshape(total, shape)
 
 
-@operation
+@operation("x")
 def reshape(x: Any, shape: tuple[int, ...]) -> Tensor:
     """The same elements in another shape; one size may be -1.
 
@@ -69,7 +69,7 @@ def reshape(x: Any, shape: tuple[int, ...]) -> Tensor:
     return record("reshape", value, (source,), (lambda g: reshape(g, source.shape),))
 
 
-@operation
+@operation("x")
 def flatten(x: Any) -> Tensor:
     """(N, C, *spatial) -> (N, C*prod(spatial)).
 
@@ -83,7 +83,7 @@ def flatten(x: Any) -> Tensor:
     return reshape(x, (x.shape[0], int(np.prod(x.shape[1:]))))
 
 
-@operation
+@operation("w")
 def linear_to_conv(w: Any, channels: int, sizes: Sequence[int]) -> Tensor:
     """The weights (units, channels*prod(sizes)) of a fully connected layer as filters (units, channels, *sizes).
 
@@ -104,7 +104,7 @@ def linear_to_conv(w: Any, channels: int, sizes: Sequence[int]) -> Tensor:
     return reshape(w, (w.shape[0], depth, *extents))
 
 
-@operation
+@operation("w")
 def conv_to_linear(w: Any) -> Tensor:
     """Filters (K, C, *kernel) as the weights (K, C*prod(kernel)) of a fully connected layer; `linear_to_conv` undone.
 
@@ -117,7 +117,7 @@ def conv_to_linear(w: Any) -> Tensor:
     return flatten(w)
 
 
-@operation
+@operation("x")
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in another order, reversed by default.
 
@@ -130,7 +130,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     return record("transpose", x.value.transpose(order), (x,), (lambda g: transpose(g, back),))
 
 
-@operation
+@operation("x")
 def pad(x: Any, pads: Any) -> Tensor:
     """x with zeros put before and after; a negative number takes elements away.
 
@@ -149,7 +149,7 @@ def pad(x: Any, pads: Any) -> Tensor:
     return _pad(x, spatial if all_axes else ((0, 0), (0, 0), *spatial))
 
 
-@operation
+@operation("x")
 def crop(x: Any, crops: Sequence[Sequence[int]]) -> Tensor:
     """x (N, C, *spatial) without its first and last positions; the inverse of `pad`.
 
@@ -190,7 +190,7 @@ def padded(x: np.ndarray[Any, Any], pads: Sequence[tuple[int, int]], op: str) ->
     return y
 
 
-@operation
+@operation("x")
 def take(x: Any, places: Sequence[int], axis: int) -> Tensor:
     """The entries of x at `places` along `axis`, which may come several times, or not at all.
 
@@ -220,15 +220,22 @@ def _put(x: Tensor, places: Sequence[int], axis: int, size: int) -> Tensor:
     return record("put", value, (x,), (lambda g: take(g, places, axis),))
 
 
-@operation
+@operation()
 def concatenate(tensors: Sequence[Any], axis: int = 1) -> Tensor:
-    """The tensors one after the other along `axis` (by default the channels).
+    """The tensors one after the other along `axis` (by default the channels), in the dtype that NumPy gives them.
+
+    Raises `ShapeError` where their other axes differ.
 
     >>> import numpy as np
     >>> concatenate([np.zeros((1, 2, 3)), np.zeros((1, 4, 3))], 1).shape
     (1, 6, 3)
     """
-    parts = [operand(t, "concatenate") for t in tensors]
+    parts, dtype = together(tensors, "concatenate")
+    found: Tensor = stored(_concatenated(parts, axis), dtype)
+    return found
+
+
+def _concatenated(parts: Sequence[Tensor], axis: int) -> Tensor:
     try:
         value = np.concatenate([t.value for t in parts], axis)
     except ValueError as error:

@@ -12,14 +12,16 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 import networkx as nx
 import numpy as np
 
-from convproof.errors import ConvproofError, DtypeError, ShapeError
+from convproof.autograd.dtypes import THEMSELVES, Dtype, computed_in, gradient_dtype, is_float16, real_numbers
+from convproof.autograd.dtypes import Array as Array
+from convproof.errors import ConvproofError, ShapeError
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Vjp = Callable[["Tensor"], "Tensor"]
 
 
@@ -36,7 +38,7 @@ _made = itertools.count()
 
 
 class Tensor:
-    """An array (any real dtype, or objects such as `Fraction`) and how it was made. Never modified in place.
+    """An array (real numbers, or objects such as `Fraction`) and how it was made. Never modified in place.
 
     The array is not copied: change it afterwards, and gradients are those of the changed one.
     """
@@ -87,54 +89,93 @@ class Tensor:
 def tensor(array: Any) -> Tensor:
     """`array` as a leaf that gradients can be asked for; a tensor is handed back as it is.
 
-    Raises `DtypeError` for text, booleans and other non-numbers.
+    Raises `DtypeError` for text, booleans, complex numbers, masked arrays and uint64.
 
     >>> tensor([1.0, 2.0])
     Tensor(shape=(2,), dtype=float64)
     """
-    if isinstance(array, Tensor):
-        return array
-    return Tensor(_numbers(array, "tensor"), leaf=True)
+    return array if isinstance(array, Tensor) else Tensor(real_numbers(array, "tensor"), leaf=True)
 
 
 def operand(value: Any, op: str) -> Tensor:
-    """An operation's argument: a tensor as it is, a plain array as a constant."""
-    return value if isinstance(value, Tensor) else Tensor(_numbers(value, op))
+    """An operation's argument, in the dtype in which it is computed: a tensor, or a plain array as a constant."""
+    given = value if isinstance(value, Tensor) else Tensor(real_numbers(value, op))
+    return given if given.value.dtype in THEMSELVES else _as_type(given, computed_in(given.dtype, op))
 
-
-def _numbers(array: Any, op: str) -> Array:
-    try:
-        found: Array = np.asarray(array)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ShapeError(f"{op}: the argument is no array: {' '.join(str(error).split())}") from None
-    if found.dtype.kind not in "iufO":
-        raise DtypeError(
-            f"{op}: an array of {found.dtype} holds no real numbers; convert it, for example with astype(float)"
-        )
-    if found.dtype.kind == "O" and (wrong := {type(entry) for entry in found.flat} & _NO_NUMBERS):
-        raise DtypeError(f"{op}: objects of type {wrong.pop().__name__} are no numbers")
-    return found
-
-
-_NO_NUMBERS = {str, bytes, type(None), dict, list, tuple, set, Tensor}
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def operation(function: Callable[P, R]) -> Callable[P, R]:
-    """Makes NumPy's own complaints about arguments a `ShapeError` that names the operation."""
+def operation(*operands: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A public operation, whose parameters of these names are arrays to compute with.
 
-    @wraps(function)
-    def checked(*args: P.args, **options: P.kwargs) -> R:
-        try:
-            return function(*args, **options)
-        except ConvproofError:
-            raise
-        except (TypeError, ValueError, IndexError, ArithmeticError, MemoryError) as error:
-            raise ShapeError(f"{function.__name__}: {' '.join(str(error).split())}") from error
+    They come in the dtype in which they are computed, and the result is stored in theirs. NumPy's own complaints about
+    arguments become a `ShapeError` that names the operation.
+    """
 
-    return checked
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        op, form = function.__name__, signature(function)
+        places = [(i, name) for i, name in enumerate(form.parameters) if name in operands]
+
+        def converted(*args: P.args, **options: P.kwargs) -> R:
+            bound = form.bind(*args, **options)
+            names = [name for _, name in places if not _is_plain(bound.arguments.get(name))]
+            tensors, dtype = together([bound.arguments[name] for name in names], op)
+            bound.arguments.update(zip(names, tensors, strict=True))
+            found: R = stored(function(*bound.args, **bound.kwargs), dtype)
+            return found
+
+        @wraps(function)
+        def checked(*args: P.args, **options: P.kwargs) -> R:
+            try:
+                arrays = (args[i] if i < len(args) else options.get(name) for i, name in places)
+                return (function if all(map(_needs_nothing, arrays)) else converted)(*args, **options)
+            except ConvproofError:
+                raise
+            except (TypeError, ValueError, IndexError, ArithmeticError, MemoryError) as error:
+                raise ShapeError(f"{op}: {' '.join(str(error).split())}") from error
+
+        return checked
+
+    return decorate
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether this is a number of Python, which leaves the dtype of what it meets as it is, or nothing."""
+    return value is None or isinstance(value, (int, float))
+
+
+def _needs_nothing(value: Any) -> bool:
+    """Whether an operation can compute with this as it is."""
+    if isinstance(value, Tensor):
+        return value.value.dtype in THEMSELVES
+    return _is_plain(value) or (type(value) is np.ndarray and value.dtype in THEMSELVES)
+
+
+def together(values: Sequence[Any], op: str) -> tuple[list[Tensor], Dtype | None]:
+    """Arrays of one operation in the dtypes in which they are computed, and the common dtype that NumPy gives them, if
+    that is not the one in which they are computed.
+
+    Only what is not computed in its own dtype is converted: to that of the others, where they are floats.
+    """
+    tensors = [v if isinstance(v, Tensor) else Tensor(real_numbers(v, op)) for v in values]
+    if THEMSELVES.issuperset([t.value.dtype for t in tensors]):
+        return tensors, None
+    wide = [computed_in(t.dtype, op) for t in tensors]
+    common = np.result_type(*(t.dtype for t in tensors))
+    if common.kind == "f":
+        wide = [w if t.dtype == w else computed_in(common, op) for t, w in zip(tensors, wide, strict=True)]
+    return [_as_type(t, w) for t, w in zip(tensors, wide, strict=True)], common
+
+
+def stored(result: Any, dtype: Dtype | None) -> Any:
+    """The result of an operation (or a tuple with it in front), rounded where float16 is to hold it."""
+    if dtype is None or not is_float16(dtype):
+        return result
+    if isinstance(result, tuple):
+        return stored(result[0], dtype), *result[1:]
+    return _as_type(result, np.dtype(np.float16))
 
 
 def record(op: str, value: Any, operands: Sequence[Tensor], vjps: Sequence[Vjp]) -> Tensor:
@@ -169,7 +210,8 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
     """The gradients of sum(cotangent * y) with respect to each tensor of `wrt`; they can be differentiated again.
 
     `cotangent` has the shape of y; it may be left out where y is a single number. A tensor that y does not depend on
-    gets zeros. Raises `ShapeError` for a cotangent of another shape, and for `wrt` members that are no tensors.
+    gets zeros. The gradient of a tensor has its dtype; that of integers is int64, or what y is. Raises
+    `ShapeError` for a cotangent of another shape, and for `wrt` members that are no tensors.
 
     >>> from convproof import autograd as ag
     >>> x = ag.tensor([3])
@@ -193,13 +235,15 @@ def grad(y: Tensor, wrt: Iterable[Tensor], cotangent: Any = None) -> list[Tensor
         result = order.pop()
         if result not in needed or result not in cotangents:
             continue
-        g = cotangents[result] if result in keep else cotangents.pop(result)
+        g = cast(cotangents.pop(result), gradient_dtype(result.dtype))  # summed up: rounded once
+        if result in keep:
+            cotangents[result] = g
         if result.record:
             for source, vjp in zip(result.record.operands, result.record.vjps, strict=True):
                 if source in needed:
-                    part = cast(vjp(g), source.dtype)
+                    part = cast(vjp(g), computed_in(source.dtype, "grad"))
                     cotangents[source] = _add(cotangents[source], part) if source in cotangents else part
-    return [cotangents.get(t) or Tensor(np.zeros_like(t.value)) for t in wanted]
+    return [cotangents.get(t) or Tensor(np.zeros(t.shape, gradient_dtype(t.dtype))) for t in wanted]
 
 
 def _history(y: Tensor) -> list[Tensor]:
@@ -218,25 +262,23 @@ def _cotangent(y: Tensor, cotangent: Any) -> Tensor:
     if cotangent is None:
         if y.value.size != 1:
             raise ShapeError(f"grad: a result of shape {y.shape} needs a cotangent of the same shape")
-        return Tensor(np.ones_like(y.value))
+        return Tensor(np.ones(y.shape, gradient_dtype(y.dtype)))
     g = operand(cotangent, "grad")
     if g.shape != y.shape:
         raise ShapeError(f"grad: the cotangent has shape {g.shape}, the result {y.shape}; they must be equal")
-    if g.dtype.kind in "iu" and y.dtype.kind == "f":
-        return _as_type(g, y.dtype)
-    return cast(g, y.dtype)
+    if y.dtype.kind == "O" or (g.dtype.kind == "i" and y.dtype.kind == "f"):
+        return _as_type(g, computed_in(y.dtype, "grad"))
+    return cast(g, computed_in(y.dtype, "grad"))
 
 
-def cast(g: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    """g with the precision of `dtype`, where both are floats or both integers; else g as it is."""
-    if g.dtype == dtype:
-        return g
-    same_kind = g.dtype.kind == dtype.kind or {g.dtype.kind, dtype.kind} == {"i", "u"}
-    return _as_type(g, dtype) if same_kind else g
+def cast(g: Tensor, dtype: Dtype) -> Tensor:
+    """g in `dtype`, where both are floats or both integers; else g as it is."""
+    return _as_type(g, dtype) if g.dtype.kind == dtype.kind else g
 
 
-def _as_type(g: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    return record("cast", g.value.astype(dtype), (g,), (lambda h: cast(h, g.dtype),))
+def _as_type(g: Tensor, dtype: Dtype) -> Tensor:
+    """g in `dtype`; `grad` converts what comes back."""
+    return g if g.dtype == dtype else record("cast", g.value.astype(dtype), (g,), (lambda h: h,))
 
 
 def _add(a: Tensor, b: Tensor) -> Tensor:
