@@ -186,8 +186,8 @@ def test_sums_of_float16_are_summed_in_float32():
 
 def test_a_gradient_in_float16_is_summed_up_before_it_is_rounded():
     x = ag.tensor(np.ones((), np.float16))
-    y = ag.concatenate([ag.reshape(ag.multiply(x, each), (1,)) for each in (2048.0, 0.5, 0.5, 0.5, 0.5)], 0)
-    assert ag.grad(y, [x], np.ones(5))[0].numpy() == 2050  # where 2048 + 0.5 is 2048 in float16
+    y = ag.concatenate([ag.reshape(ag.multiply(x, each), (1,)) for each in (0.5, 0.5, 0.5, 0.5, 2048.0)], 0)
+    assert ag.grad(y, [x], np.ones(5))[0].numpy() == 2050  # the last comes first, and 2048 + 0.5 is 2048 in float16
 
 
 def test_overflow_of_float16_is_said():
