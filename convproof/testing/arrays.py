@@ -142,6 +142,7 @@ class Torch(Library):
             given.array = given.memory.expand(values.shape)
         else:
             self.view(given.memory, values.ndim, layout).copy_(new)
+            given.array = self.view(given.memory, values.ndim, layout).detach()  # a kernel may ask for its gradient
 
     def poison(self, size: int) -> None:
         full = self.torch.full(

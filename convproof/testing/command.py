@@ -73,6 +73,8 @@ def job(
         with Isolated(given, timeout, memory) as kernel:
             return Check(kernel, rank, cases, seed, supports, progress).report()
 
+    return Job(cases, check)
+
 
 def text(report: Report, form: str, target: str, version: str) -> str:
     """A report in one of the formats text, json, junit and sarif."""

@@ -93,8 +93,10 @@ def _explains(fault: Fault, seen: Observation) -> bool:
         return False
     if shown is None:
         return not seen.wrong
-    listed = shown if isinstance(shown, tuple) else (shown,)
-    return any(_equal(np.asarray(each), seen.found) for each in listed)
+    listed = [np.asarray(each) for each in (shown if isinstance(shown, tuple) else (shown,))]
+    if seen.wrong:  # what is right does not explain it
+        listed = [each for each in listed if not _equal(each, seen.expected)]
+    return any(_equal(each, seen.found) for each in listed)
 
 
 def _equal(shown: Array, found: Array) -> bool:

@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import sys
+import zipfile
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -79,7 +80,8 @@ class Isolated:
         """The three runs. Raises `Raised`, or `NoArray` for a result that is no array."""
         told, arrays = self._asked(("run", case, first, second))
         parts = {part: {n.split("/")[1]: a for n, a in arrays.items() if n.startswith(f"{part}/")} for part in PARTS}
-        return Run(**parts, dtypes={str(k): str(v) for k, v in told.get("dtypes", {}).items()})
+        dtypes = told.get("dtypes")
+        return Run(**parts, dtypes={k: str(v) for k, v in dtypes.items()} if isinstance(dtypes, dict) else {})
 
     def once(self, case: Any, arrays: Arrays) -> Arrays:
         """A single run."""
@@ -106,12 +108,16 @@ class Isolated:
             self.worker.start()
         there.close()
         self.connection = here
-        told, _ = self._received(60 + self.timeout)
-        if "error" in told:
-            self.close()
-            raise InputError(told["error"])
-        self.keywords = {str(name): set(map(str, taken)) for name, taken in told["keywords"].items()}
-        self.both = bool(told["both"])
+        try:
+            told, _ = self._received(60 + self.timeout)
+            if "error" not in told:
+                self.keywords = {str(name): set(map(str, taken)) for name, taken in told["keywords"].items()}
+                self.both = bool(told["both"])
+                return
+        except (Gone, LookupError, TypeError, AttributeError, ValueError) as error:
+            told = {"error": f"cannot import {self.target.forward}: {error}"}
+        self.close()
+        raise InputError(str(told["error"]))
 
     def _asked(self, question: tuple[Any, ...]) -> tuple[dict[str, Any], Arrays]:
         if self.worker is None:
@@ -142,7 +148,7 @@ class Isolated:
             if code is not None and code < 0:
                 raise Gone(f"the interpreter crashed with signal {-code}") from None
             raise Gone(f"the kernel left the interpreter, with exit status {code}") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
             self.close()
             raise Gone(f"what the worker sent is no answer: {type(error).__name__}") from None
 
@@ -174,9 +180,13 @@ def _work(connection: Connection, given: Target, memory: int) -> None:
     taken = {name: sorted(each) for name, each in runner.keywords.items()}
     both = hasattr(runner.forward, "__self__") and runner.forward.__name__ == "forward"
     connection.send_bytes(_packed({"keywords": taken, "both": both}, {}))
+    own = os.getpid()
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
-            connection.send_bytes(_answered(runner, *connection.recv()))
+            answer = _answered(runner, *connection.recv())
+            if os.getpid() != own:  # a kernel that forks comes back twice
+                os._exit(0)
+            connection.send_bytes(answer)
 
 
 def _runner(given: Target) -> Runner:

@@ -89,7 +89,10 @@ class Judge:
         first, second = (draw.arrays for draw in draws)
         try:
             run = self.kernel.run(case, first, second)
-            return [*self._behaviour(case, run, first), *self._compared(case, run, first, second), *self._windows(case)]
+            compared = self._compared(case, run, first, second)
+            if compared and compared[0].relation == "result":
+                return compared
+            return [*self._behaviour(case, run, first), *compared, *self._windows(case)]
         except NoArray as error:
             return [Wrong("result", str(error))]
         except Gone as error:
@@ -101,20 +104,27 @@ class Judge:
 
     def _behaviour(self, case: Any, run: Run, first: Arrays) -> Iterator[Wrong]:
         """What it did to its inputs and results."""
-        self.checks += len(run.inputs) + len(run.dtypes) + 1
-        for name, now in run.inputs.items():
+        self.checks += len(first) + len(run.dtypes) + 1
+        for name in first:
             before = first[name] if name == "labels" else self.kernel.outward(name, first[name])
-            if not _same(now, before):
+            if name not in run.inputs or not _same(run.inputs[name], before):
                 yield Wrong("inputs", f"the kernel changed its input {name}", diagnosis="inputs are changed in place")
-        for part, found in run.dtypes.items():
-            if found != self.kind.result and not (self.operation.name == "cross_entropy" and part == "y"):
-                yield Wrong("dtype", f"{PARTS[part]} has dtype {found}, not {self.kind.result}")
+        wanted = self.kind.name if self.operation.moves else self.kind.result
+        for part in run.first:
+            found = run.dtypes.get(part, "no dtype")
+            if found != wanted and not (self.operation.name == "cross_entropy" and part == "y"):
+                yield Wrong("dtype", f"{PARTS[part]} has dtype {found}, not {wanted}")
         if not self.operation.aliases and not all(_same(run.later[part], run.first[part]) for part in run.first):
             told = "a result changed after it was returned"
             yield Wrong("buffer", told, diagnosis="it shares memory with an input or with a later result")
 
     def _compared(self, case: Any, run: Run, first: Arrays, second: Arrays) -> list[Wrong]:
         """Every entry, of both runs; and whether results were kept."""
+        wanted = {"y", *(part for part in self.operation.operands if part in first or part == "scores")}
+        wanted = wanted if "vjp" in self.kernel.keywords else {"y"}
+        for found in (run.first, run.second, run.again, run.later):
+            if missing := sorted(wanted - set(found)):
+                return [Wrong("result", f"{PARTS[missing[0]]} is missing")]
         ahead, other = list(self._entries(case, first, run.first)), list(self._entries(case, second, run.second))
         kept = [part for part in run.first if _same(run.second[part], run.first[part]) and run.first[part].any()]
         self.checks += 1
@@ -148,7 +158,7 @@ class Judge:
             index = tuple(map(int, np.unravel_index(place, arrays["g"].shape)))
             one = np.zeros_like(arrays["g"])
             one[index] = 1
-            found = self.kernel.once(case, {**arrays, "g": one})["x"]
+            found = self.kernel.once(case, {**arrays, "g": one}).get("x", np.zeros(0))
             self.checks += 1
             if found.shape != arrays["x"].shape or not self.operation.is_subgradient(case, arrays, index, found):
                 told = f"no subgradient for the window {list(index)} alone: shares of its maxima that add up to 1"

@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from convproof.testing import cases, reference
 from convproof.testing.cases import ConvCase, LinearCase
-from convproof.testing.numbers import Array, Arrays, Draw, Precision, draw
+from convproof.testing.numbers import Array, Arrays, Draw, Precision, draw, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import Window, conv, conv_input, conv_weights, outputs, summed
 from convproof.testing.rounding import Sums, bounded
@@ -220,7 +220,7 @@ class Im2col(Operation):
 
     name = "im2col"
     operands = ("x",)
-    aliases = True
+    aliases = moves = True
 
     def corners(self, rank: int) -> list[Any]:
         plain = [replace(case, groups=1, filters=1, bias=False) for case in cases.conv_corners(rank)]
@@ -241,7 +241,7 @@ class Im2col(Operation):
             "x": (case.batch, case.channels, *case.sizes),
             "g": (case.batch, case.channels * taps, math.prod(count)),
         }
-        found = draw(shapes, taps, lambda a: self._results(case, a), kind, seed)
+        found = draw(shapes, taps, lambda a: self._results(case, a), stored(kind), seed)
         return Draw(laid(case, found.arrays), found.values)
 
     def _results(self, case: ConvCase, arrays: Arrays) -> Arrays:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ class Precision:
     result: str
     unit: float
     tiny: float
+
+
+def stored(kind: Precision) -> Precision:
+    """The same for operations whose results have the dtype of their inputs."""
+    return replace(kind, limit=kind.largest, result=kind.name) if kind.name != kind.result else kind
 
 
 PRECISIONS = {

@@ -56,6 +56,9 @@ class Operation:
     exact: ClassVar[bool] = True
     polynomial: ClassVar[bool] = True
     """Whether results are polynomials of the numbers drawn, of degree 2."""
+    moves: ClassVar[bool] = False
+    """Whether results are values of the input, in its dtype."""
+
     rounding: str | None = None
     """How kernels may round, of those in `rounding.ROUNDINGS`."""
 

@@ -15,7 +15,7 @@ from convproof.testing import cases
 from convproof.testing.cases import PoolCase
 from convproof.testing.dialects import Dialect
 from convproof.testing.linear_maps import LARGER, larger, pads_of, remainder, window_of
-from convproof.testing.numbers import Array, Arrays, Draw, Precision
+from convproof.testing.numbers import Array, Arrays, Draw, Precision, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import divisors, gathered, patches, pool_outputs
 
@@ -23,6 +23,7 @@ from convproof.testing.reference import divisors, gathered, patches, pool_output
 class _Pool(Operation):
     operands = ("x",)
     polynomial = False
+    aliases = True
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -42,6 +43,7 @@ class _Pool(Operation):
         return pool_outputs(case.sizes, window_of(case), case.ceil_mode)
 
     def draw(self, case: PoolCase, kind: Precision, seed: Any) -> Draw:
+        kind = stored(kind)
         rng = np.random.default_rng(seed)
         shape = case.batch, case.channels, *case.sizes
         size, overlap = math.prod(shape), math.prod(-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True))
@@ -70,7 +72,7 @@ class MaxPool(_Pool):
     """Max pooling. Padding never wins; which of several maxima gets the gradient is the dialect's."""
 
     name = "max_pool"
-    aliases = True
+    moves = True
 
     def corners(self, rank: int) -> list[Any]:
         return list(dict.fromkeys(replace(case, include_pad=True) for case in cases.pool_corners(rank)))
@@ -108,7 +110,10 @@ class MaxPool(_Pool):
         wins = (columns == best[:, :, None]) & here
         found = {"y": exactly(best)}
         if self.dialect.ties != "any" or (wins.sum(2) <= 1).all():
-            found["x"] = exactly(gathered(self.dialect.shares(wins) * g[:, :, None], window, case.sizes))
+            parts = self.dialect.shares(wins) * g[:, :, None]
+            bound = rounding(parts.shape[2], kind) * gathered(np.abs(parts), window, case.sizes)
+            value = gathered(parts, window, case.sizes)
+            found["x"] = Expected((value,), bound) if self.dialect.ties == "split" else exactly(value)
         return found
 
     def window_by_window(self, case: PoolCase) -> bool:

@@ -159,7 +159,7 @@ class Runner:
             self.library.poison(size)
         try:
             return function(*arguments, **more)
-        except Exception as error:
+        except (Exception, SystemExit, GeneratorExit) as error:
             raise Raised(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{_place(error)}") from error
 
     def _read(self, returned: dict[str, Any]) -> Arrays:

@@ -129,9 +129,7 @@ def max_pool_faults(pool: Any) -> Mapping[str, Fault]:
         "absolute values": of_value(
             lambda best, columns: np.where(np.isfinite(columns), np.abs(columns), -np.inf).max(2)
         ),
-        "mean instead of the maximum": of_value(
-            lambda best, columns: np.nanmean(np.where(np.isinf(columns), np.nan, columns), 2)
-        ),
+        "mean instead of the maximum": of_value(lambda best, columns: _mean(columns)),
         "first value instead of the maximum": of_value(_first_inside),
         "lowest number in place of NaN": of_value(lambda best, columns: _lowest(columns)),
         "cotangent taken as ones": lambda case, a: {
@@ -147,6 +145,13 @@ def _first_inside(best: Array, columns: Array) -> Array:
     """The first value of each window that is in the image."""
     place = np.isfinite(columns).argmax(2)
     found: Array = np.take_along_axis(columns, place[:, :, None], 2)[:, :, 0]
+    return found
+
+
+def _mean(columns: Array) -> Array:
+    """The mean of what is in the image."""
+    inside = np.isfinite(columns)
+    found: Array = np.where(inside, columns, 0).sum(2) / np.maximum(inside.sum(2), 1)
     return found
 
 
