@@ -147,6 +147,11 @@ def test_fewer_checks_than_declared_are_not_trusted():
     [
         ({"cases": 0}, "cases=0 must be at least 1"),
         ({"rank": 4}, "rank=4 must be 1, 2 or 3, the number of spatial axes"),
+        ({"rank": 2.0}, "rank=2.0 must be 1, 2 or 3, the number of spatial axes"),
+        ({"seed": "a"}, "seed='a' must be a whole number, 0 or more"),
+        ({"supports": 5}, "supports=5 must be a set of names such as 'groups'"),
+        ({"supports": [[1]]}, "supports=[[1]] must be a set of names such as 'groups'"),
+        ({"device": "gpu"}, "device='gpu' is for xp='torch'"),
         ({"dtype": "float8"}, "dtype='float8' is not supported; there are float64, float32, float16, bfloat16, int64, int32, int8"),
         ({"xp": "cupy"}, "xp='cupy' is not supported; there are 'numpy', 'torch', 'jax'"),
         ({"supports": ["speed"]}, "there is no feature 'speed'; there are "),

@@ -36,7 +36,7 @@ class Library:
     def __init__(self, kind: Precision, device: str | None) -> None:
         self.kind, self.device = kind, device
         if device not in (None, "cpu"):
-            raise InputError(f"device={device!r} is for xp='torch' or xp='jax'")
+            raise InputError(f"device={device!r} is for xp='torch'")
         if kind.name == "bfloat16" and type(self) is Library:
             raise InputError("NumPy has no bfloat16; use xp='torch' or xp='jax'")
 
@@ -131,6 +131,10 @@ class Torch(Library):
     def __init__(self, kind: Precision, device: str | None) -> None:
         super().__init__(kind, None)
         self.torch, self.device = _imported("torch"), device or "cpu"
+        try:
+            self.torch.zeros(0, device=self.device)
+        except (AssertionError, RuntimeError, TypeError) as error:
+            raise InputError(f"device={device!r}: {str(error).splitlines()[0]}") from None
 
     def empty(self, shape: tuple[int, ...], layout: str) -> Any:
         return self.torch.zeros(_stored(shape, layout), dtype=getattr(self.torch, self.kind.name), device=self.device)
@@ -163,6 +167,8 @@ class Jax(Library):
     def __init__(self, kind: Precision, device: str | None) -> None:
         super().__init__(kind, None)
         self.jax = _imported("jax")
+        if device is not None:
+            raise InputError(f"device={device!r} is for xp='torch'; JAX takes its own from jax.default_device")
         if kind.name in ("float64", "int64"):
             self.jax.config.update("jax_enable_x64", True)
 

@@ -97,20 +97,24 @@ def check(op: str, forward: Any, vjp: Any = None, **options: Unpack[Options]) ->
     cases, rank = options.get("cases", CASES), options.get("rank", 2)
     if type(cases) is not int or cases < 1:
         raise InputError(f"cases={cases!r} must be at least 1")
-    if rank not in (1, 2, 3):
+    if type(rank) is not int or rank not in (1, 2, 3):
         raise InputError(f"rank={rank!r} must be 1, 2 or 3, the number of spatial axes")
+    seed = options.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise InputError(f"seed={seed!r} must be a whole number, 0 or more")
     asked = options.get("supports")
     supports = DEFAULT if asked is None else supported(asked)
     own = library(options.get("xp", "numpy"), kind, options.get("device"))
     kernel = Runner(chosen, *callables(forward, vjp), own, conventions)
-    return Check(kernel, rank, cases, options.get("seed", 0), supports, known=options.get("known", ())).report()
+    return Check(kernel, rank, cases, seed, supports, known=options.get("known", ())).report()
 
 
 def supported(names: Iterable[str]) -> frozenset[str]:
     """The names as a set. Raises `InputError` for one that is no feature."""
-    if isinstance(names, str):
-        names = (names,)
-    found = frozenset(names)
+    listed = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    if not all(isinstance(each, str) for each in listed):
+        raise InputError(f"supports={names!r} must be a set of names such as 'groups'")
+    found = frozenset(listed)
     if absent := sorted(found - FEATURES):
         raise InputError(f"there is no feature {absent[0]!r}; there are {', '.join(sorted(FEATURES))}")
     return found

@@ -52,6 +52,8 @@ def job(
     """A check in one process; or a campaign, where jobs, a backend or a journal is given. Raises `InputError` for
     options that there are not.
     """
+    if not 0 < timeout < 1e6:
+        raise InputError(f"--timeout {timeout} must be more than 0 seconds, and less than a million")
     chosen: dict[str, str] = {}
     for each in dialect:
         key, equals, value = each.partition("=")

@@ -30,7 +30,7 @@ def operation(name: str, conventions: Dialect, rounds: str | None = None) -> Ope
     >>> operation("conv", Dialect()).operands
     ('x', 'w', 'b')
     """
-    if name not in OPERATIONS:
+    if not isinstance(name, str) or name not in OPERATIONS:
         raise InputError(f"no operation is named {name!r}; there are {', '.join(OPERATIONS)}")
     found = OPERATIONS[name](conventions)
     if rounds is not None and not (found.exact and found.polynomial):
