@@ -168,6 +168,22 @@ def test_wrong_options_are_refused_word_for_word(options, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("cut", [np.trunc, np.rint])
+def test_fractions_that_are_cut_off_are_found(cut):
+    assert not testing.check_conv(lambda x, *rest: convolutions.forward(cut(x), *rest), cases=30).ok
+    assert not testing.check_conv(lambda *arguments: cut(convolutions.forward(*arguments)), cases=30).ok
+    assert not testing.check_linear(lambda x, *rest: others.linear(cut(x), *rest), cases=30).ok
+
+
+@pytest.mark.parametrize(
+    ("op", "forward", "vjp"),
+    [("max_pool", pools.max_pool, pools.max_pool_vjp), ("im2col", others.im2col, others.col2im)],
+)
+@pytest.mark.parametrize("dtype", ["int8", "float16"])
+def test_what_is_selected_stays_in_its_type(op, forward, vjp, dtype):
+    assert testing.check(op, forward, vjp, dtype=dtype).ok
+
+
 # --- kernels that round -----------------------------------------------------------------------------------------------
 
 
@@ -265,6 +281,39 @@ def hangs(*arguments):
 
 def leaves(*arguments):
     os._exit(3)
+
+
+def forks(*arguments):
+    os.fork()
+    return conv(*arguments)
+
+
+def answers_nothing(*arguments):
+    from convproof.testing.runner import Runner
+
+    Runner._answer = lambda self, case, given: {}
+    return conv(*arguments)
+
+
+def hides_what_it_did(x, *rest):
+    from convproof.testing.runner import Runner
+
+    plain = Runner.run
+
+    def run(self, case, first, second):
+        found = plain(self, case, first, second)
+        found.inputs = {}
+        return found
+
+    Runner.run = run
+    return conv(x, *rest)
+
+
+def sends_rubbish(*arguments):
+    from convproof.testing import isolated
+
+    isolated._packed = lambda told, arrays: b"PK rubbish"
+    return conv(*arguments)
 """
 
 
@@ -292,12 +341,20 @@ def test_the_command_checks_a_kernel_in_a_process_of_its_own(folder):
     [
         ("hangs", "it hangs: no answer after 1 seconds"),
         ("leaves", "the kernel left the interpreter, with exit status 3"),
+        ("answers_nothing", "y is missing"),
+        ("hides_what_it_did", "inputs: the kernel changed its input"),
+        ("sends_rubbish", "what the worker sent is no answer"),
     ],
 )
-def test_a_kernel_that_does_not_come_back_is_a_finding(folder, kernel, told):
+def test_a_kernel_that_does_not_come_back_or_meddles_is_a_finding(folder, kernel, told):
     done = convproof("check", f"kernels.py:{kernel}", "--op", "conv", "--timeout", "1", cwd=folder)
     assert done.returncode == 1
     assert told in done.stdout
+
+
+def test_a_kernel_that_forks_is_judged_once(folder):
+    done = convproof("check", "kernels.py:forks", "--op", "conv", "--timeout", "9", "--cases", "5", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_kernel_that_is_not_there_is_one_line(folder):

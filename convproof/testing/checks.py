@@ -196,7 +196,8 @@ class Check:
             return f"whole numbers in {kind.name}, results compared up to the bound for rounding={how!r}"
         if not self.operation.exact:
             return f"whole numbers in {kind.name}, results compared up to derived bounds"
-        return f"whole numbers on which {kind.name} cannot round: sums stay within {kind.limit}"
+        whole = "halves of whole numbers" if self.operation.halved and kind.unit else "whole numbers"
+        return f"{whole} on which {kind.name} cannot round: sums of the whole ones stay within {kind.limit}"
 
     def _cases(self) -> Iterator[tuple[Any, bool]]:
         """Corners, then drawn cases, as many as were asked for; those that need what is not supported are counted."""

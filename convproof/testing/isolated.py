@@ -73,8 +73,12 @@ class Isolated:
         return f"from {module} import {path.partition('.')[0]}\nkernel = {path}{suffix}"
 
     def outward(self, name: str, values: Array) -> Array:
-        """An array as the kernel's conventions have it."""
+        """An input as the kernel gets it."""
         return self.layout.outward(name, values)
+
+    def result(self, part: str, values: Array) -> Array:
+        """A result as the kernel returns it."""
+        return self.layout.result(part, values)
 
     def run(self, case: Any, first: Arrays, second: Arrays) -> Run:
         """The three runs. Raises `Raised`, or `NoArray` for a result that is no array."""

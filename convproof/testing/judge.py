@@ -37,7 +37,10 @@ class Runs(Protocol):
         """A single run."""
 
     def outward(self, name: str, values: Array) -> Array:
-        """An array as the kernel's conventions have it."""
+        """An input as the kernel gets it."""
+
+    def result(self, part: str, values: Array) -> Array:
+        """A result as the kernel returns it."""
 
 
 class Refused(Exception):
@@ -147,7 +150,8 @@ class Judge:
             if value.shape != shape:
                 yield Wrong(PARTS[part], f"shape {value.shape} instead of {shape}", part, arrays)
             elif off.any():
-                yield Wrong(PARTS[part], _told(value, wanted.values[0], off), part, arrays)
+                scale = 2.0 ** -self.operation.halved_results.get(part, 0) if self.kind.unit else 1
+                yield Wrong(PARTS[part], _told(value * scale, wanted.values[0] * scale, off), part, arrays)
 
     def _windows(self, case: Any) -> Iterator[Wrong]:
         """Of max pooling with ties, where any subgradient will do: what the VJP gives for one window at a time."""

@@ -59,8 +59,13 @@ def _features(case: ConvCase) -> set[str]:
     return common(case) | {name for name, there in found.items() if there}
 
 
+PRODUCTS = {"x": 1, "w": 1, "b": 2, "g": 1}, {"y": 2, "x": 2, "w": 2, "b": 1}
+"""How often the inputs and the results of sums of products are halved."""
+
+
 class _Windows(Operation):
     operands = ("x", "w", "b")
+    halved, halved_results = PRODUCTS
 
     def features(self, case: ConvCase) -> set[str]:
         return _features(case)
@@ -220,6 +225,7 @@ class Im2col(Operation):
 
     name = "im2col"
     operands = ("x",)
+    halved, halved_results = {"x": 1, "g": 1}, {"y": 1, "x": 1}
     aliases = moves = True
 
     def corners(self, rank: int) -> list[Any]:
@@ -274,6 +280,7 @@ class Linear(Operation):
 
     name = "linear"
     operands = ("x", "w", "b")
+    halved, halved_results = PRODUCTS
     ranks = (0,)
 
     def corners(self, rank: int) -> list[Any]:

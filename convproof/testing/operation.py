@@ -56,6 +56,12 @@ class Operation:
     exact: ClassVar[bool] = True
     polynomial: ClassVar[bool] = True
     """Whether results are polynomials of the numbers drawn, of degree 2."""
+    halved: ClassVar[Mapping[str, int]] = {}
+    """How often inputs are halved before a kernel gets them, in floating types: what cuts fractions off is found."""
+
+    halved_results: ClassVar[Mapping[str, int]] = {}
+    """How often results are halved by that."""
+
     moves: ClassVar[bool] = False
     """Whether results are values of the input, in its dtype."""
 

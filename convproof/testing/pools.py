@@ -72,6 +72,7 @@ class MaxPool(_Pool):
     """Max pooling. Padding never wins; which of several maxima gets the gradient is the dialect's."""
 
     name = "max_pool"
+    halved, halved_results = {"x": 1, "g": 1}, {"y": 1, "x": 1}
     moves = True
 
     def corners(self, rank: int) -> list[Any]:
@@ -140,6 +141,7 @@ class AvgPool(_Pool):
     """Means, of what is in the image or also of its padding: sums are exact, a division or a product may round."""
 
     name = "avg_pool"
+    halved, halved_results = {"x": 1, "g": 1}, {"y": 1, "x": 1}
     exact = False
 
     def corners(self, rank: int) -> list[Any]:

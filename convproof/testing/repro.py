@@ -36,7 +36,7 @@ def repro(kernel: Runs, case: Any, wrong: Wrong) -> str:
     right = operation.expected(case, arrays, library.kind)
     if wrong.part in right:
         expected = right[wrong.part].values[0]
-        lines.append(f"# {PARTS[wrong.part]} must be {_listed(kernel.outward(wrong.part, np.asarray(expected)))}")
+        lines.append(f"# {PARTS[wrong.part]} must be {_listed(kernel.result(wrong.part, np.asarray(expected)))}")
     return "\n".join(lines)
 
 

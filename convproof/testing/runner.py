@@ -98,18 +98,30 @@ class Runner:
     # --- layouts ------------------------------------------------------------------------------------------------------
 
     def outward(self, name: str, values: Array) -> Array:
-        """An array as the kernel's conventions have it."""
-        order = self._order(name, values)
-        if name == "w" and values.ndim > 2 and self.dialect.convolution == "flipped":
-            values = values[:, :, *(slice(None, None, -1) for _ in values.shape[2:])]
-        return np.ascontiguousarray(to_layout(values, order))
+        """An input as the kernel gets it."""
+        return self._laid_out(name, self._halved(values, self.operation.halved.get(name, 0)))
 
-    def inward(self, name: str, values: Array) -> Array:
-        """The other way round."""
-        values = from_layout(values, self._order(name, values))
+    def result(self, part: str, values: Array) -> Array:
+        """A result as the kernel returns it."""
+        return self._laid_out(part, self._halved(values, self.operation.halved_results.get(part, 0)))
+
+    def inward(self, part: str, values: Array) -> Array:
+        """A result in whole numbers and in our layout."""
+        values = from_layout(values, self._order(part, values))
+        if part == "w" and values.ndim > 2 and self.dialect.convolution == "flipped":
+            values = values[:, :, *(slice(None, None, -1) for _ in values.shape[2:])]
+        return self._halved(values, -self.operation.halved_results.get(part, 0))
+
+    def _laid_out(self, name: str, values: Array) -> Array:
         if name == "w" and values.ndim > 2 and self.dialect.convolution == "flipped":
             values = values[:, :, *(slice(None, None, -1) for _ in values.shape[2:])]
-        return values
+        return np.ascontiguousarray(to_layout(values, self._order(name, values)))
+
+    def _halved(self, values: Array, times: int) -> Array:
+        if not times or not self.library.kind.unit:
+            return values
+        with np.errstate(over="ignore"):  # the lowest number of a type is a result of faulty kernels
+            return np.asarray(values * 2.0**-times)
 
     def _order(self, name: str, values: Array) -> str:
         if values.ndim < 3 or (self.operation.name == "im2col" and name != "x"):

@@ -288,7 +288,7 @@ def _negated(case: Any, arrays: Arrays) -> Shown:
 def _cotangent_of_ones(case: Any, arrays: Arrays) -> Shown:
     window = window_of(case)
     found = conv_results(case, {**arrays, "g": np.ones_like(arrays["g"])}, window, window, window)
-    return {part: value for part, value in found.items() if part != "y"}
+    return {part: (value, 2 * value) for part, value in found.items() if part != "y"}  # 1 is 2 where inputs are halved
 
 
 def _batch(case: Any, arrays: Arrays) -> int:
@@ -519,7 +519,11 @@ LINEAR: Mapping[str, Fault] = {
     "last image alone": _linear(lambda x, w, g: {"w": g[-1:].T @ x[-1:], "b": g[-1:].sum(0)}),
     **{f"block tail left out ({n})": _linear_tail(n) for n in (4, 8, 16, 32)},
     "cotangent taken as ones": _linear(
-        lambda x, w, g: {"x": np.ones_like(g) @ w, "w": np.ones_like(g).T @ x, "b": np.ones_like(g).sum(0)}
+        lambda x, w, g: {
+            "x": (np.ones_like(g) @ w, 2 * np.ones_like(g) @ w),
+            "w": (np.ones_like(g).T @ x, 2 * np.ones_like(g).T @ x),
+            "b": (np.ones_like(g).sum(0), 2 * np.ones_like(g).sum(0)),
+        }
     ),
     "zeros": zeros_everywhere,
 }

@@ -49,8 +49,9 @@ def max_pool_faults(pool: Any) -> Mapping[str, Fault]:
     def outside(value: float) -> Fault:
         def fault(case: Any, arrays: Arrays) -> Shown:
             x, g, window = arrays["x"], arrays["g"], window_of(case)
-            best, wins = _maxima(x, window, g.shape[2:], value)
-            return {"y": best, "x": gathered(pool.dialect.shares(wins) * g[:, :, None], window, case.sizes)}
+            found = [_maxima(x, window, g.shape[2:], each) for each in (value, 2 * value)]  # where inputs are halved
+            shares = [gathered(pool.dialect.shares(wins) * g[:, :, None], window, case.sizes) for _, wins in found]
+            return {"y": tuple(best for best, _ in found), "x": tuple(shares)}
 
         return fault
 
@@ -94,7 +95,12 @@ def max_pool_faults(pool: Any) -> Mapping[str, Fault]:
 
         return fault
 
-    def of_value(value: Callable[[Array, Array], Array]) -> Fault:
+    def with_ones(case: Any, arrays: Arrays) -> Shown:
+        _, wins = _maxima(arrays["x"], window_of(case), arrays["g"].shape[2:])
+        ones = gathered(pool.dialect.shares(wins), window_of(case), case.sizes)
+        return {"x": (ones, 2 * ones)}
+
+    def of_value(value: Callable[[Array, Array], Any]) -> Fault:
         def fault(case: Any, arrays: Arrays) -> Shown:
             columns = patches(arrays["x"].astype(float), window_of(case), arrays["g"].shape[2:], -np.inf)
             return {"y": value(columns.max(2), columns)}
@@ -105,6 +111,9 @@ def max_pool_faults(pool: Any) -> Mapping[str, Fault]:
         return with_shares(lambda _, wins: Dialect(ties=ties).shares(wins))  # type: ignore[arg-type]
 
     return {
+        "lowest number in place of NaN": of_value(
+            lambda best, columns: tuple(_lowest(columns, low) for low in (np.finfo(np.float64).min, -np.inf))
+        ),
         "NaN ignored": with_nan(True),
         "NaN propagated": with_nan(False),
         "padding wins the maximum: zeros": outside(0.0),
@@ -131,12 +140,7 @@ def max_pool_faults(pool: Any) -> Mapping[str, Fault]:
         ),
         "mean instead of the maximum": of_value(lambda best, columns: _mean(columns)),
         "first value instead of the maximum": of_value(_first_inside),
-        "lowest number in place of NaN": of_value(lambda best, columns: _lowest(columns)),
-        "cotangent taken as ones": lambda case, a: {
-            "x": gathered(
-                pool.dialect.shares(_maxima(a["x"], window_of(case), a["g"].shape[2:])[1]), window_of(case), case.sizes
-            )
-        },
+        "cotangent taken as ones": with_ones,
         "zeros": zeros_everywhere,
     }
 
@@ -155,10 +159,9 @@ def _mean(columns: Array) -> Array:
     return found
 
 
-def _lowest(columns: Array) -> Array:
+def _lowest(columns: Array, lowest: float) -> Array:
     """The maxima where NaN stands for the lowest number of a type."""
-    kept = np.where(np.isnan(columns), np.finfo(np.float64).min, columns)
-    found: Array = kept.max(2)
+    found: Array = np.where(np.isnan(columns), lowest, columns).max(2)
     return found
 
 
@@ -221,7 +224,9 @@ def avg_pool_faults() -> Mapping[str, Fault]:
         "stride taken as the kernel": divided(
             lambda case, count: divisors(case.sizes, _by_kernel(window_of(case)), count, case.include_pad), _by_kernel
         ),
-        "cotangent taken as ones": lambda case, a: {"x": divided(right)(case, {**a, "g": np.ones_like(a["g"])})["x"]},
+        "cotangent taken as ones": lambda case, a: {
+            "x": tuple(divided(right)(case, {**a, "g": np.full_like(a["g"], one)})["x"] for one in (1, 2))
+        },
         "zeros": zeros_everywhere,
     }
 
