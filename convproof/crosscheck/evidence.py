@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, configuration
+from hypothesis import HealthCheck, Phase
 from hypothesis.strategies import SearchStrategy
 
 from convproof.crosscheck.cases import DRAW_SET
+from convproof.drawing import no_files
 from convproof.errors import InputError
 from convproof.verdicts import Rung
 
@@ -99,14 +98,3 @@ def examine(relation: Relation[Any], cases: int = 100, seed: int = 0) -> Evidenc
             found = f"{last!r}: {' '.join(reason.split())}"
             return Evidence(relation.name, relation.statement, relation.rung, False, run, 0.0, found)
     return Evidence(relation.name, relation.statement, relation.rung, True, run, relation.miss_probability)
-
-
-@contextmanager
-def no_files() -> Iterator[None]:
-    """Hypothesis keeps its notes in a folder that goes away, not in the user's."""
-    with tempfile.TemporaryDirectory() as folder:
-        configuration.set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            configuration.set_hypothesis_home_dir(None)

@@ -10,7 +10,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis.strategies import SearchStrategy
 
-from convproof.crosscheck.evidence import no_files
+from convproof.drawing import no_files
 from convproof.errors import InputError
 from convproof.testing.arrays import library
 from convproof.testing.diagnosis import Observation, diagnosis
