@@ -127,7 +127,7 @@ def _(layer: layers.Conv, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 def _geometry(
-    layer: layers.Conv | layers.ConvTranspose | layers.MaxPool | layers.AvgPool, x: Tensor
+    layer: layers.Conv | layers.ConvTranspose | layers.MaxPool | layers.AvgPool | layers.LpPool, x: Tensor
 ) -> tuple[Any, Any, Any, Any]:
     """kernel, stride, padding and dilation, one entry per spatial axis of x."""
     axes = layer.axes(x.ndim - 2)
@@ -229,7 +229,8 @@ def _(layer: layers.AvgPool, own: LayerParameters, x: Tensor) -> Tensor:
 
 @execute.register
 def _(layer: layers.LpPool, own: LayerParameters, x: Tensor) -> Tensor:
-    return ag.lp_pool(x, layer.p, layer.kernel_size, layer.stride, layer.ceil_mode)
+    kernel, stride, *_ = _geometry(layer, x)
+    return ag.lp_pool(x, layer.p, kernel, stride, layer.ceil_mode)
 
 
 @execute.register

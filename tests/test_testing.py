@@ -1,8 +1,10 @@
 """The oracle for other people's kernels: what it finds, names and prints, and that right kernels pass."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,8 +119,14 @@ def test_a_failure_is_small_and_can_be_pasted():
     (failure,) = report.failures
     assert failure.diagnosis == "dilation ignored"
     assert "batch=1, channels=1, filters=1" in failure.case
+    here = Path(__file__).parent
+    paths = os.pathsep.join(map(str, (here, here.parent)))
     done = subprocess.run(
-        [sys.executable, "-c", failure.repro], capture_output=True, text=True, cwd="tests", check=True
+        [sys.executable, "-c", failure.repro],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": paths},
     )
     assert done.stdout.strip().startswith("[[[[")
     with pytest.raises(AssertionError, match="dilation ignored"):
