@@ -82,6 +82,16 @@ class _NetworkCommand(click.Command):
         super().format_epilog(ctx, formatter)
 
 
+def _written_as(*formats: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that say in which format a verb writes, and where to."""
+    form = click.option(
+        "--format", "form", default="text", show_default=True, type=click.Choice(formats), help="Output format."
+    )
+    where = click.Path(path_type=Path)
+    output = click.option("-o", "--output", type=where, help="File to write to instead of the terminal.")
+    return lambda command: form(output(command))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(convproof.__version__, prog_name="convproof")
 def cli() -> None:
@@ -132,15 +142,7 @@ def report(output: Path, cases: int, seed: int, form: str) -> None:
 @cli.command()
 @click.argument("theories", metavar="[THEORY ...]", nargs=-1)
 @click.option("--recheck", "with_recheck", is_flag=True, help="Say of every proof that the second checker held.")
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "json", "junit", "sarif"]),
-    help="Output format.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
+@_written_as("text", "json", "junit", "sarif")
 def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Path | None) -> None:
     """Prove theorems: the bundled ones, or those of theories named by id, file or folder.
 
@@ -188,15 +190,7 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
     help="Prove, and write the proof; python -m convproof.recheck FILE replays it.",
 )
 @click.option("--exact", is_flag=True, help="A stride that leaves a remainder counts as a finding (exit status 1).")
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "json", "markdown"]),
-    help="Output format.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
+@_written_as("text", "json", "markdown")
 def net(
     specs: tuple[str, ...],
     image: str | None,
@@ -321,15 +315,7 @@ def _show(each: Described, console: Any) -> None:
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Check shards of 1000 cases, N at a time.")
 @click.option("--backend", type=click.Choice(["loky", "dask", "ray"]), help="Where: this machine [loky], or a cluster.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="FILE", help="Journal of shards: begun, or gone on.")
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "json", "junit", "sarif"]),
-    help="Output format.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write to instead of the terminal.")
+@_written_as("text", "json", "junit", "sarif")
 def check(form: str, output: Path | None, **options: Any) -> None:
     """Somebody's kernel against the definition, entry by entry and exactly.
 

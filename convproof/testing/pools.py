@@ -18,6 +18,7 @@ from convproof.testing.linear_maps import LARGER, larger, pads_of, remainder, wi
 from convproof.testing.numbers import Array, Arrays, Draw, Precision, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import divisors, gathered, patches, pool_outputs
+from convproof.testing.rounding import growth
 
 
 class _Pool(Operation):
@@ -182,11 +183,9 @@ class AvgPool(_Pool):
 
 def rounding(terms: int, kind: Precision) -> float:
     """How far a sum of so many quotients may be off, relative to the sum of their absolute values: each is rounded once
-    for 1/d, once for the product and once an addition (N. Higham, "Accuracy and stability of numerical algorithms",
-    lemma 3.1: n roundings change a term by at most n*u/(1 - n*u)); and once more for our own.
+    for 1/d, once for the product and once an addition; and once more for our own.
     """
-    steps = (terms + 3) * (kind.unit + 2.0**-53)
-    return steps / (1 - steps) if steps < 0.5 else 1.0
+    return growth(terms + 3, kind.unit + 2.0**-53)
 
 
 class LpPool(_Pool):
