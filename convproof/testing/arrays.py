@@ -76,7 +76,9 @@ class Library:
 
     def poison(self, size: int) -> None:
         """Memory of that many entries, filled with what is no result, and given back."""
-        full = [np.full(size, np.nan if self.kind.unit else 77, self.kind.result) for _ in range(6)]
+        full = [np.empty(size, self.kind.result) for _ in range(6)]
+        for each in full:
+            each.fill(np.nan if self.kind.unit else 77)
         del full
 
 
@@ -105,21 +107,28 @@ def _viewed(memory: Any, ndim: int, layout: str) -> Any:
 
 
 def _numbers(found: Any) -> Array:
+    array = found if isinstance(found, np.ndarray) else _fetched(found)
+    if array.dtype.kind not in "iuf":
+        if array.dtype.name != "bfloat16":
+            raise NoArray(f"a {type(found).__name__} of dtype {array.dtype} holds no numbers")
+        array = array.astype(np.float32)
+    return array.astype(np.int64 if array.dtype.kind in "iu" else np.float64)
+
+
+def _fetched(found: Any) -> Array:
+    """A NumPy array of what is none, from the device that it is on."""
     for name in ("detach", "cpu"):
         found = getattr(found, name)() if hasattr(found, name) else found
-    if str(getattr(found, "dtype", "")).endswith("bfloat16"):
-        found = found.float() if hasattr(found, "float") else found.astype("float32")
+    if str(getattr(found, "dtype", "")) == "torch.bfloat16":
+        found = found.float()
     if not hasattr(found, "__array__") and hasattr(found, "numpy"):
         found = found.numpy()
     if not hasattr(found, "__array__") and hasattr(found, "__dlpack__"):
         found = np.from_dlpack(found)
     try:
-        array = np.array(found)
+        return np.asarray(found)
     except Exception as error:
         raise NoArray(f"a {type(found).__name__} is no array: {' '.join(str(error).split())}") from None
-    if array.dtype.kind not in "iuf":
-        raise NoArray(f"a {type(found).__name__} of dtype {array.dtype} holds no numbers")
-    return array.astype(np.int64 if array.dtype.kind in "iu" else np.float64)
 
 
 class Torch(Library):

@@ -66,15 +66,18 @@ def dialect(given: Any) -> Dialect:
 
 def to_layout(array: Any, layout: str) -> Any:
     """(N, C, *sizes) in another order of axes."""
-    return np.transpose(array, _order(array.ndim, layout))
+    order = _order(array.ndim, layout)
+    return np.transpose(array, order) if order else array
 
 
 def from_layout(array: Any, layout: str) -> Any:
     """The other way round."""
-    return np.transpose(array, np.argsort(_order(array.ndim, layout)))
+    order = _order(array.ndim, layout)
+    return np.transpose(array, np.argsort(order)) if order else array
 
 
 def _order(ndim: int, layout: str) -> tuple[int, ...]:
+    """Where each axis of (N, C, *sizes) goes; nothing where all stay."""
     match layout:
         case "NHWC":
             return (0, *range(2, ndim), 1)
@@ -82,4 +85,4 @@ def _order(ndim: int, layout: str) -> tuple[int, ...]:
             return (1, 0, *range(2, ndim))
         case "HWIO":
             return (*range(2, ndim), 1, 0)
-    return tuple(range(ndim))
+    return ()

@@ -46,31 +46,28 @@ def _line(n: int, k: int, s: int, pads: tuple[int, int], d: int, count: int) -> 
 def conv(x: Array, w: Array, window: Window, groups: int, count: Sequence[int]) -> Array:
     """x (N, C, *sizes) with w (K, C/G, *kernel): (N, K, *count)."""
     y = np.zeros((x.shape[0], w.shape[0], *count), np.int64)
-    parts = _split(x, 1, groups), _split(w, 0, groups), _split(y, 1, groups)
+    xs, ws, ys = _split(x, 1, groups), _split(w, 0, groups), _split(y, 1, groups)
     for t, o, i in taps(x.shape[2:], window, count):
-        for xs, ws, ys in zip(*parts, strict=True):
-            ys[:, :, *o] += _product(ws[:, :, *t], xs[:, :, *i])
+        ys[:, :, :, *o] += _product(ws[:, :, :, *t], xs[:, :, :, *i])
     return y
 
 
 def conv_input(g: Array, w: Array, window: Window, groups: int, sizes: Sequence[int]) -> Array:
     """g (N, K, *outputs) with w (K, C/G, *kernel): what each of x (N, C, *sizes) is multiplied by, summed."""
     x = np.zeros((g.shape[0], groups * w.shape[1], *sizes), np.int64)
-    parts = _split(x, 1, groups), _split(w, 0, groups), _split(g, 1, groups)
+    xs, ws, gs = _split(x, 1, groups), _split(w, 0, groups), _split(g, 1, groups)
     for t, o, i in taps(sizes, window, g.shape[2:]):
-        for xs, ws, gs in zip(*parts, strict=True):
-            xs[:, :, *i] += _product(ws[:, :, *t].T, gs[:, :, *o])
+        xs[:, :, :, *i] += _product(ws[:, :, :, *t].swapaxes(1, 2), gs[:, :, :, *o])
     return x
 
 
 def conv_weights(g: Array, x: Array, window: Window, groups: int) -> Array:
     """g (N, K, *outputs) with x (N, C, *sizes): what each of w (K, C/G, *kernel) is multiplied by, summed."""
     w = np.zeros((g.shape[1], x.shape[1] // groups, *window[0]), np.int64)
-    parts = _split(x, 1, groups), _split(w, 0, groups), _split(g, 1, groups)
+    xs, ws, gs = _split(x, 1, groups), _split(w, 0, groups), _split(g, 1, groups)
     for t, o, i in taps(x.shape[2:], window, g.shape[2:]):
-        for xs, ws, gs in zip(*parts, strict=True):
-            rows, columns = (_flat(each.swapaxes(0, 1), 1) for each in (gs[:, :, *o], xs[:, :, *i]))
-            ws[:, :, *t] += rows @ columns.T
+        each = _flat(gs[:, :, :, *o]) @ _flat(xs[:, :, :, *i]).swapaxes(2, 3)
+        ws[:, :, :, *t] += each.sum(0)
     return w
 
 
@@ -80,21 +77,20 @@ def summed(g: Array) -> Array:
     return found
 
 
-def _split(array: Array, axis: int, groups: int) -> list[Array]:
-    """Views of the groups of an axis."""
-    step = array.shape[axis] // groups
-    return [array[(slice(None),) * axis + (slice(k * step, (k + 1) * step),)] for k in range(groups)]
+def _split(array: Array, axis: int, groups: int) -> Array:
+    """A view in which an axis is (groups, channels of a group)."""
+    return array.reshape(*array.shape[:axis], groups, array.shape[axis] // groups, *array.shape[axis + 1 :])
 
 
-def _product(matrix: Array, images: Array) -> Array:
-    """(K, C) times (N, C, *sizes): (N, K, *sizes)."""
-    found: Array = (matrix @ _flat(images, 2)).reshape(images.shape[0], matrix.shape[0], *images.shape[2:])
+def _product(matrices: Array, images: Array) -> Array:
+    """(G, K, C) times (N, G, C, *sizes): (N, G, K, *sizes)."""
+    found: Array = (matrices @ _flat(images)).reshape(*images.shape[:2], matrices.shape[1], *images.shape[3:])
     return found
 
 
-def _flat(array: Array, axes: int) -> Array:
-    """The axes from there on as one."""
-    return array.reshape(*array.shape[:axes], math.prod(array.shape[axes:]))
+def _flat(array: Array) -> Array:
+    """The axes of a plane as one."""
+    return array.reshape(*array.shape[:3], math.prod(array.shape[3:]))
 
 
 # --- pooling ----------------------------------------------------------------------------------------------------------
