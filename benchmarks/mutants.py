@@ -1,9 +1,9 @@
 """What the oracle for kernels finds of a corpus of faulty ones, beside what other checks find: `python -m
 benchmarks.mutants`.
 
-The corpus is `tests/faulty_kernels`. The peers need PyTorch. Each gets a configuration as people use it, one shape with
-a stride and padding: `gradcheck`, in full and in its fast mode, a comparison of the forward pass up to 1e-2, and one of
-gradients with cotangents of ones. Exit status: 0 measured; 1 a faulty kernel was not found; 2 bad usage.
+The corpus is `tests/faulty_kernels`. The peers need PyTorch and JAX. Each gets a configuration as people use it, one
+shape with a stride and padding: PyTorch's `gradcheck`, in full and in its fast mode, JAX's `check_grads`, a comparison
+of the forward pass up to 1e-2, and one of gradients with cotangents of ones. Exit status: 0 measured; 1 a faulty kernel was not found; 2 bad usage.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ SHAPES: dict[str, tuple[dict[str, tuple[int, ...]], tuple[Any, ...]]] = {
 """What a peer looks at: one shape and one setting an operation."""
 
 
+PEERS = "gradcheck", "gradcheck, fast", "check_grads", "forward, 1e-2", "ones"
+
+
 def right(op: str, arrays: list[Any], options: tuple[Any, ...]) -> Any:
     """PyTorch's own."""
     from torch.nn import functional
@@ -84,17 +87,46 @@ def wrapped(op: str, forward: Forward, vjp: Forward, options: tuple[Any, ...]) -
             held = [t.detach().numpy() for t in ctx.saved_tensors]
             given = held[:2] if len(held) == 3 else held
             found = vjp(g.numpy(), *given, *options)
-            found = found if isinstance(found, tuple) else (found,)
+            found = found if isinstance(found, (tuple, list)) else (found,)
             return tuple(torch.from_numpy(np.array(each, np.float64)) for each in found)
 
     return Kernel.apply
 
 
+def traced(op: str, forward: Forward, vjp: Forward, options: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """The kernel as a function of arrays that JAX can differentiate."""
+    import jax
+
+    def shaped(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
+        return tuple(jax.ShapeDtypeStruct(each, np.float64) for each in shapes)
+
+    def backward(operands: Any, g: Any) -> Any:
+        def called(g: Any, *arrays: Any) -> Any:
+            given = [np.array(each) for each in arrays]
+            found = vjp(np.array(g), *(given[:2] if len(given) == 3 else given), *options)
+            found = found if isinstance(found, (tuple, list)) else (found,)
+            return tuple(np.array(each, np.float64) for each in found)
+
+        return jax.pure_callback(called, shaped(*(each.shape for each in operands)), g, *operands)
+
+    @jax.custom_vjp
+    def kernel(*arrays: Any) -> Any:
+        def called(*arrays: Any) -> Any:
+            return np.array(forward(*(np.array(each) for each in arrays), *options), np.float64)
+
+        return jax.pure_callback(called, *shaped(shape), *arrays)
+
+    kernel.defvjp(lambda *arrays: (kernel(*arrays), arrays), backward)
+    return kernel
+
+
 def peers(op: str, forward: Forward, vjp: Forward | None) -> dict[str, bool | None]:
     """Whether each peer finds the kernel wrong; None where it has nothing to look at."""
+    import jax
     import torch
+    from jax.test_util import check_grads
 
-    found: dict[str, bool | None] = dict.fromkeys(("gradcheck", "gradcheck, fast", "forward, 1e-2", "ones"))
+    found: dict[str, bool | None] = dict.fromkeys(PEERS)
     if op not in SHAPES:
         return found
     shapes, options = SHAPES[op]
@@ -108,11 +140,15 @@ def peers(op: str, forward: Forward, vjp: Forward | None) -> dict[str, bool | No
     for name, fast in (("gradcheck", False), ("gradcheck, fast", True)):
         leaves = [t.clone().requires_grad_() for t in tensors]
         found[name] = _fails(lambda leaves=leaves, fast=fast: torch.autograd.gradcheck(kernel, leaves, fast_mode=fast))
+    jax.config.update("jax_enable_x64", True)
+    function = traced(op, forward, vjp, options, tuple(expected.shape))
+    arrays = [jax.numpy.asarray(each.numpy()) for each in tensors]
+    found["check_grads"] = _fails(lambda: check_grads(function, arrays, order=1, modes=["rev"]) is None)
     leaves = [t.clone().requires_grad_() for t in tensors]
     gradients = torch.autograd.grad(right(op, leaves, options).sum(), leaves)
     given = [t.numpy() for t in tensors]
     back = vjp(np.ones(expected.shape), *(given[:2] if len(given) == 3 else given), *options)
-    back = back if isinstance(back, tuple) else (back,)
+    back = back if isinstance(back, (tuple, list)) else (back,)
     found["ones"] = any(_fails(lambda a=a, b=b: _close(a, b, 1e-5)) for a, b in zip(back, gradients, strict=True))
     return found
 

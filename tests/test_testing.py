@@ -168,7 +168,7 @@ def test_fewer_checks_than_declared_are_not_trusted():
         ({"supports": ["speed"]}, "there is no feature 'speed'; there are "),
         ({"dialect": {"tie": "last"}}, "dialect: there is no 'tie'; there are convolution, filters, layout, nan, ties"),
         ({"dialect": {"ties": "best"}}, "dialect: ties='best' must be one of 'any', 'first', 'last', 'split', 'all'"),
-        ({"rounding": "much"}, "rounding='much' is not known; there are 'sums', 'half', 'tf32', 'winograd', 'fft'"),
+        ({"rounding": "much"}, "rounding='much' is not known; there are 'sums', 'half', 'tf32', 'winograd', 'fft', 'cumulative'"),
         ({"rounding": "sums", "dtype": "int32"}, "rounding='sums' is for floating types, not for int32"),
         ({"case": 3}, "there is no option 'case'; there are rank, cases, "),
     ],

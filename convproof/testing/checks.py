@@ -37,6 +37,7 @@ FEATURES = frozenset(
         "count_include_pad",
         "kernel larger than the image",
         "remainder",
+        "even windows",
         "empty batch",
         "nan values",
         "infinite values",
@@ -203,20 +204,23 @@ class Check:
         """Corners, then drawn cases, as many as were asked for; those that need what is not supported are counted."""
         left = self.wanted
         for case in self.operation.corners(self.rank) if self.with_corners else ():
-            if left and self._fits(case):
+            if left and self._tried(case):
                 left -= 1
                 yield case, True
         for turn in range(8):
             if not left:
                 return
             for case in drawn(self.operation.cases(self.rank, self.without), left + 20, self.seed + turn * 2**32):
-                if left and self._fits(case):
+                if left and self._tried(case):
                     left -= 1
                     yield case, False
 
     def _fits(self, case: Any) -> bool:
-        missing = self.operation.features(case) & self.without
-        if missing:
+        return not self.operation.features(case) & self.without
+
+    def _tried(self, case: Any) -> bool:
+        """Whether the kernel supports a case; one that it does not is counted."""
+        if missing := self.operation.features(case) & self.without:
             self.skipped[min(missing)] += 1
         return not missing
 
@@ -231,7 +235,7 @@ class Check:
         return wrong
 
     def _failure(self, case: Any, wrong: Wrong) -> Failure:
-        small, least = (case, wrong) if wrong.relation == "gone" else shrunk(self.judge, case, wrong)
+        small, least = (case, wrong) if wrong.relation == "gone" else shrunk(self.judge, case, wrong, self._fits)
         seen = [*self.seen, *self.judge.observed]
         named = least.diagnosis or (diagnosis(self.operation, least.part, seen) if least.part else "")
         return Failure(least.relation, repr(small), least.detail, named, repro(self.kernel, small, least))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -200,12 +200,16 @@ def _number(value: Any) -> str:
     return str(int(value)) if value == value and abs(value) < 2**62 and value == int(value) else str(value)
 
 
-def shrunk(judge: Judge, case: Any, wrong: Wrong, budget: int = 150) -> tuple[Any, Wrong]:
-    """The smallest case found on which the same relation fails, and how it fails there."""
+def shrunk(
+    judge: Judge, case: Any, wrong: Wrong, fits: Callable[[Any], bool] = lambda case: True, budget: int = 150
+) -> tuple[Any, Wrong]:
+    """The smallest case found, of those that fit, on which the same relation fails, and how it fails there."""
     best, relation, smaller = wrong, wrong.relation, True
     while smaller:
         smaller = False
         for less in case.smaller():
+            if not fits(less):
+                continue
             budget -= 1
             if budget < 0:
                 return case, best

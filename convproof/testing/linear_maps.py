@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis.strategies import SearchStrategy
 
-from convproof.testing import cases, reference
+from convproof.testing import cases, reference, rounding
 from convproof.testing.cases import ConvCase, LinearCase
 from convproof.testing.numbers import Array, Arrays, Draw, Precision, draw, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
@@ -65,6 +65,7 @@ PRODUCTS = {"x": 1, "w": 1, "b": 2, "g": 1}, {"y": 2, "x": 2, "w": 2, "b": 1}
 
 class _Windows(Operation):
     operands = ("x", "w", "b")
+    roundings = tuple(rounding.PRODUCTS)
     halved, halved_results = PRODUCTS
 
     def features(self, case: ConvCase) -> set[str]:
@@ -280,6 +281,7 @@ class Linear(Operation):
 
     name = "linear"
     operands = ("x", "w", "b")
+    roundings = tuple(rounding.PRODUCTS)
     halved, halved_results = PRODUCTS
     ranks = (0,)
 

@@ -19,6 +19,7 @@ from convproof.testing import cases
 from convproof.testing.cases import LossCase, NormCase
 from convproof.testing.numbers import Array, Arrays, Draw, Precision
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, laid
+from convproof.testing.rounding import cumulative
 
 
 def wide(array: Array) -> Array:
@@ -112,6 +113,7 @@ class LocalResponseNorm(Operation):
     name = "lrn"
     operands = ("x",)
     exact = polynomial = False
+    roundings = ("cumulative",)
 
     def corners(self, rank: int) -> list[Any]:
         return cases.norm_corners(rank)
@@ -120,7 +122,7 @@ class LocalResponseNorm(Operation):
         return cases.norm_cases(rank, without)
 
     def features(self, case: NormCase) -> set[str]:
-        return common(case)
+        return common(case) | (set() if case.size % 2 else {"even windows"})
 
     def draw(self, case: NormCase, kind: Precision, seed: Any) -> Draw:
         rng, shape = np.random.default_rng(seed), (case.batch, case.channels, *case.sizes)
@@ -154,6 +156,9 @@ class LocalResponseNorm(Operation):
         return {
             "y": x * power,
             "power": power,
+            "base": base,
+            "products": across,
+            "scale": others,
             "across": others * _over_channels(across, *back),
             "x": g * power - others * _over_channels(across, *back),
             "spread": np.abs(g) * power + np.abs(others) * _over_channels(np.abs(across), *back),
@@ -162,10 +167,14 @@ class LocalResponseNorm(Operation):
     def expected(self, case: NormCase, arrays: Arrays, kind: Precision) -> Results:
         found = self.results(case, arrays)
         steps = 4 * (case.size + 16) * (kind.unit + 2.0**-63)
-        return {
-            "y": within(found["y"], steps * np.abs(found["y"]), kind),
-            "x": within(found["x"], steps * found["spread"], kind),
-        }
+        y, dx = steps * np.abs(found["y"]), steps * found["spread"]
+        if self.rounding is not None:
+            size, alpha, _, _ = self.options(case)
+            off = cumulative(wide(arrays["x"]) ** 2, (1,), kind) * alpha / size / found["base"]  # of the base, relative
+            y = y + off * np.abs(found["y"])  # its power beta is off by less, since beta <= 1
+            dx = dx + 2 * off.max(1, keepdims=True, initial=0) * found["spread"]
+            dx = dx + np.abs(found["scale"]) * cumulative(np.abs(found["products"]), (1,), kind)
+        return {"y": within(found["y"], y, kind), "x": within(found["x"], dx, kind)}
 
     def faults(self) -> Mapping[str, Fault]:
         from convproof.testing.faults.normalizations import lrn_faults

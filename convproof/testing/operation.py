@@ -65,8 +65,11 @@ class Operation:
     moves: ClassVar[bool] = False
     """Whether results are values of the input, in its dtype."""
 
+    roundings: ClassVar[tuple[str, ...]] = ()
+    """How kernels of the operation may round, of those in `rounding.ROUNDINGS`."""
+
     rounding: str | None = None
-    """How kernels may round, of those in `rounding.ROUNDINGS`."""
+    """How the kernel at hand does."""
 
     aliases: ClassVar[bool] = False
     """Whether a result may be a view of the input."""

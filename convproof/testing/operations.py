@@ -25,7 +25,7 @@ OPERATIONS: dict[str, Callable[[Dialect], Operation]] = {
 
 def operation(name: str, conventions: Dialect, rounds: str | None = None) -> Operation:
     """The operation of that name, whose kernels may round as told. Raises `InputError` for another name, and where
-    results are judged by a bound anyway, or cannot round.
+    kernels of it do not round so.
 
     >>> operation("conv", Dialect()).operands
     ('x', 'w', 'b')
@@ -33,7 +33,8 @@ def operation(name: str, conventions: Dialect, rounds: str | None = None) -> Ope
     if not isinstance(name, str) or name not in OPERATIONS:
         raise InputError(f"no operation is named {name!r}; there are {', '.join(OPERATIONS)}")
     found = OPERATIONS[name](conventions)
-    if rounds is not None and not (found.exact and found.polynomial):
-        raise InputError(f"rounding={rounds!r} is for sums of products, not for {name}")
+    if rounds is not None and rounds not in found.roundings:
+        others = [each for each in OPERATIONS if rounds in OPERATIONS[each](conventions).roundings]
+        raise InputError(f"rounding={rounds!r} is for {', '.join(others)}, not for {name}")
     found.rounding = rounds
     return found

@@ -18,7 +18,7 @@ from convproof.testing.linear_maps import LARGER, larger, pads_of, remainder, wi
 from convproof.testing.numbers import Array, Arrays, Draw, Precision, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import divisors, gathered, patches, pool_outputs
-from convproof.testing.rounding import growth
+from convproof.testing.rounding import cumulative, growth
 
 
 class _Pool(Operation):
@@ -144,6 +144,7 @@ class AvgPool(_Pool):
     name = "avg_pool"
     halved, halved_results = {"x": 1, "g": 1}, {"y": 1, "x": 1}
     exact = False
+    roundings = ("cumulative",)
 
     def corners(self, rank: int) -> list[Any]:
         return list(dict.fromkeys(replace(case, values="") for case in cases.pool_corners(rank)))
@@ -170,10 +171,12 @@ class AvgPool(_Pool):
         taps = math.prod(case.kernel)
         columns = np.broadcast_to((g / divisor)[:, :, None], (*g.shape[:2], taps, *g.shape[2:]))
         gradient, spread = gathered(columns, window, case.sizes), gathered(np.abs(columns), window, case.sizes)
-        return {
-            "y": Expected((value,), rounding(taps, kind) * size),
-            "x": Expected((gradient,), rounding(taps, kind) * spread),
-        }
+        y, dx = rounding(taps, kind) * size, rounding(taps, kind) * spread
+        if self.rounding is not None:
+            planes = tuple(range(2, x.ndim))
+            y = y + cumulative(np.abs(x), planes, kind) / divisor
+            dx = dx + cumulative(np.abs(g / divisor), planes, kind)
+        return {"y": Expected((value,), y), "x": Expected((gradient,), dx)}
 
     def faults(self) -> Mapping[str, Fault]:
         from convproof.testing.faults.pools import avg_pool_faults

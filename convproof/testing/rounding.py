@@ -68,19 +68,33 @@ def _fft(sums: Sums, kind: Precision) -> Array:
     return np.full(sums.absolute.shape, growth(steps, kind.unit) * extent * sums.largest)
 
 
-ROUNDINGS: dict[str, Callable[[Sums, Precision], Array]] = {
+def cumulative(absolute: Array, axes: tuple[int, ...], kind: Precision) -> Array:
+    """How far sums over windows may be off that are differences of sums over all up to a place, or that go on from
+    window to window by adding and taking away: an entry enters up to 2**rank of them, each with two roundings a place
+    that is passed; `absolute` are the entries' sizes.
+    """
+    places, rank = math.prod(absolute.shape[axis] for axis in axes), len(axes)
+    return np.asarray(growth(2 * places + 4, kind.unit + 2.0**-53) * 2.0**rank * absolute.sum(axes, keepdims=True))
+
+
+PRODUCTS: dict[str, Callable[[Sums, Precision], Array]] = {
     "sums": _plain,
     "half": _half,
     "tf32": _tf32,
     "winograd": _winograd,
     "fft": _fft,
 }
-"""What a kernel may declare: sums that round, in its own type or in 16 bits; factors of 11 bits; Winograd; FFT."""
+"""What a kernel of sums of products may declare: sums that round, in its own type or in 16 bits; factors of 11 bits;
+Winograd; FFT.
+"""
+
+ROUNDINGS = (*PRODUCTS, "cumulative")
+"""These, and for means and sums over windows that they are differences of cumulative sums."""
 
 
 def bounded(name: str, sums: Sums, kind: Precision) -> Array:
     """How far results may be off, entry by entry."""
-    return ROUNDINGS[name](sums, kind)
+    return PRODUCTS[name](sums, kind)
 
 
 def rounding(name: object, kind: Precision) -> str | None:

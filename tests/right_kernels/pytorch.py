@@ -1,0 +1,145 @@
+"""PyTorch's layers, and the gradients that its tape gives."""
+
+import contextlib
+import warnings
+
+import torch
+import torch.nn.functional as F
+
+from convproof.testing import DEFAULT
+
+torch.set_num_threads(1)
+CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+AVG_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+LP_POOL = {1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}
+
+
+@contextlib.contextmanager
+def native(x):
+    """PyTorch's own kernels for bfloat16: those of oneDNN leave entries unwritten that no window reaches (2.13)."""
+    if x.dtype != torch.bfloat16:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of flags that are not set here
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+
+
+def gradients(function, g, *inputs):
+    leaves = [each.detach().clone().requires_grad_() for each in inputs]
+    with native(leaves[0]):
+        return torch.autograd.grad(function(*leaves), leaves, g)
+
+
+def conv(x, w, b, stride, padding, dilation, groups):
+    with native(x):
+        return CONV[x.ndim - 2](x, w, b, stride, padding, dilation, groups)
+
+
+def conv_vjp(g, x, w, *options):
+    return gradients(lambda *inputs: conv(*inputs, *options), g, x, w, torch.zeros(len(w), dtype=w.dtype))
+
+
+def conv_transpose(x, w, b, stride, padding, output_padding, dilation, groups):
+    with native(x):
+        return CONV_TRANSPOSE[x.ndim - 2](x, w, b, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose_vjp(g, x, w, *options):
+    b = torch.zeros(w.shape[1] * options[-1], dtype=w.dtype)
+    return gradients(lambda *inputs: conv_transpose(*inputs, *options), g, x, w, b)
+
+
+def max_pool(x, kernel, stride, padding, ceil_mode=False):
+    return MAX_POOL[x.ndim - 2](x, kernel, stride, padding, 1, ceil_mode)
+
+
+def max_pool_vjp(g, x, *options, **more):
+    return gradients(lambda x: max_pool(x, *options, **more), g, x)
+
+
+def avg_pool(x, kernel, stride, padding, ceil_mode=False, count_include_pad=True):
+    return AVG_POOL[x.ndim - 2](x, kernel, stride, padding, ceil_mode, count_include_pad)
+
+
+def avg_pool_vjp(g, x, kernel, stride, padding, ceil_mode=False, count_include_pad=True):
+    return gradients(lambda x: avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad), g, x)
+
+
+def lp_pool(x, p, kernel, stride, ceil_mode=False):
+    window = (kernel, stride) if x.ndim > 3 else (kernel[0], stride[0])
+    return LP_POOL[x.ndim - 2](x, float(p), *window, ceil_mode)
+
+
+def lp_pool_vjp(g, x, p, kernel, stride, ceil_mode=False):
+    return gradients(lambda x: lp_pool(x, p, kernel, stride, ceil_mode), g, x)
+
+
+def linear_vjp(g, x, w):
+    return gradients(F.linear, g, x, w, torch.zeros(len(w), dtype=w.dtype))
+
+
+def batch_norm(x, gamma, beta, eps):
+    return F.batch_norm(x, None, None, gamma, beta, True, 0.1, eps)
+
+
+def batch_norm_vjp(g, x, gamma, eps):
+    return gradients(lambda *inputs: batch_norm(*inputs, eps), g, x, gamma, torch.zeros_like(gamma))
+
+
+def lrn_vjp(g, x, *options):
+    return gradients(lambda x: F.local_response_norm(x, *options), g, x)
+
+
+def cross_entropy(scores, labels):
+    return F.cross_entropy(scores, torch.as_tensor(labels))
+
+
+def cross_entropy_vjp(scores, labels):
+    return gradients(lambda scores: cross_entropy(scores, labels), None, scores)
+
+
+def im2col(x, kernel, stride, padding, dilation):
+    return F.unfold(x, kernel, dilation, padding, stride)
+
+
+def col2im(columns, shape, kernel, stride, padding, dilation):
+    return F.fold(columns, shape[2:], kernel, dilation, padding, stride)
+
+
+RANKS = 1, 2, 3
+KERNELS = [
+    (op, forward, vjp, {"xp": "torch", "dtype": dtype, "supports": DEFAULT - lacks}, ranks)
+    for op, forward, vjp, ranks, lacks in (
+        ("conv", conv, conv_vjp, RANKS, set()),
+        ("conv_transpose", conv_transpose, conv_transpose_vjp, RANKS, set()),
+        ("max_pool", max_pool, max_pool_vjp, RANKS, set()),
+        ("avg_pool", avg_pool, avg_pool_vjp, (1, 2), set()),
+        ("avg_pool", avg_pool, avg_pool_vjp, (3,), {"kernel larger than the image"}),
+        # a window that ceil mode cuts off is taken as if what is missing were the mean of the rest
+        ("lp_pool", lp_pool, lp_pool_vjp, RANKS, {"ceil_mode"}),
+        ("linear", F.linear, linear_vjp, (2,), set()),
+        ("batch_norm", batch_norm, batch_norm_vjp, RANKS, set()),
+        ("lrn", F.local_response_norm, lrn_vjp, RANKS, set()),
+        ("cross_entropy", cross_entropy, cross_entropy_vjp, (2,), set()),
+        ("im2col", im2col, col2im, (2,), set()),
+    )
+    for dtype in ("float64", "float32")
+] + [
+    (op, forward, vjp, {"xp": "torch", "dtype": "bfloat16", "supports": DEFAULT - lacks}, ranks)
+    for op, forward, vjp, ranks, lacks in (
+        ("conv", conv, conv_vjp, RANKS, set()),
+        ("conv_transpose", conv_transpose, conv_transpose_vjp, RANKS, set()),
+        ("max_pool", max_pool, max_pool_vjp, RANKS, set()),
+        ("avg_pool", avg_pool, avg_pool_vjp, (1, 2), set()),  # the others that are missing are not implemented
+        ("lp_pool", lp_pool, lp_pool_vjp, (1, 2), {"ceil_mode"}),
+        ("linear", F.linear, linear_vjp, (2,), set()),
+        ("batch_norm", batch_norm, batch_norm_vjp, RANKS, set()),
+        ("lrn", F.local_response_norm, lrn_vjp, (1,), set()),
+        ("cross_entropy", cross_entropy, cross_entropy_vjp, (2,), set()),
+        ("im2col", im2col, col2im, (2,), set()),
+    )
+]
