@@ -3,7 +3,8 @@ benchmarks.mutants`.
 
 The corpus is `tests/faulty_kernels`. The peers need PyTorch and JAX. Each gets a configuration as people use it, one
 shape with a stride and padding: PyTorch's `gradcheck`, in full and in its fast mode, JAX's `check_grads`, a comparison
-of the forward pass up to 1e-2, and one of gradients with cotangents of ones. Exit status: 0 measured; 1 a faulty kernel was not found; 2 bad usage.
+of the forward pass up to 1e-2, and one of gradients with cotangents of ones. Exit status: 0 measured; 1 a faulty kernel
+was not found; 2 bad usage.
 """
 
 from __future__ import annotations

@@ -307,7 +307,9 @@ def _show(each: Described, console: Any) -> None:
 @click.option("--xp", default="numpy", show_default=True, type=click.Choice(["numpy", "torch", "jax"]), help="Arrays.")
 @click.option("--dtype", default="float64", show_default=True, help="What it sums and stores in.")
 @click.option("--device", help="Where arrays are, such as cuda:0.")
-@click.option("--rounding", metavar="HOW", help="How it may round, if it does: sums, half, tf32, winograd, fft, cumulative.")
+@click.option(
+    "--rounding", metavar="HOW", help="How it may round, if it does: sums, half, tf32, winograd, fft, cumulative."
+)
 @click.option("--without", multiple=True, metavar="FEATURE", help="Not supported: groups, dilation, ...; repeatable.")
 @click.option("--dialect", multiple=True, metavar="KEY=VALUE", help="A convention: ties=last, layout=NHWC; repeatable.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds until a case counts as hanging.")

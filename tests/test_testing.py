@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -201,6 +202,88 @@ def test_what_is_selected_stays_in_its_type(op, forward, vjp, dtype):
 def winograd(x, w, b, stride, padding, dilation, groups):
     small = w.shape[2:] == (3, 3) and stride == dilation == (1, 1)
     return ag.conv(x, w, b, stride, padding, dilation, groups, "winograd" if small else "im2col").numpy()
+
+
+def over_channels(values, before, after):
+    """Sums over windows of channels, as differences of cumulative ones."""
+    ahead = np.concatenate([np.zeros_like(values[:, :1]), np.cumsum(values, 1)], 1)
+    channels = range(values.shape[1])
+    ends = ([min(len(channels), c + after + 1) for c in channels], [max(0, c - before) for c in channels])
+    return ahead[:, ends[0]] - ahead[:, ends[1]]
+
+
+def lrn(x, size, alpha, beta, k):
+    return x * (k + alpha / size * over_channels(x * x, size // 2, (size - 1) // 2)) ** -beta
+
+
+def lrn_vjp(g, x, size, alpha, beta, k):
+    base = k + alpha / size * over_channels(x * x, size // 2, (size - 1) // 2)
+    back = over_channels(g * x * base ** (-beta - 1), (size - 1) // 2, size // 2)
+    return g * base**-beta - 2 * alpha * beta / size * x * back
+
+
+def avg_pool(x, kernel, stride, padding):
+    y = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), 2):
+        ahead = np.insert(np.cumsum(y, axis), 0, 0, axis)
+        first = np.arange((y.shape[axis] - k) // s + 1) * s
+        y = np.take(ahead, first + k, axis) - np.take(ahead, first, axis)
+    return (y / np.prod(kernel)).astype(x.dtype)
+
+
+def avg_pool_vjp(g, x, kernel, stride, padding):
+    g = (g / np.prod(kernel)).astype(x.dtype)
+    for axis, (k, s, n, p) in enumerate(zip(kernel, stride, x.shape[2:], padding, strict=True), 2):
+        steps = np.zeros((*g.shape[:axis], n + 2 * p + k + s, *g.shape[axis + 1 :]), g.dtype)
+        for o in range(g.shape[axis]):
+            one = np.take(g, o, axis)
+            np.moveaxis(steps, axis, 0)[o * s] += one
+            np.moveaxis(steps, axis, 0)[o * s + k] -= one
+        g = np.take(np.cumsum(steps, axis), np.arange(p, p + n), axis)
+    return g
+
+
+@pytest.mark.parametrize(("op", "forward", "vjp"), [("lrn", lrn, lrn_vjp), ("avg_pool", avg_pool, avg_pool_vjp)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cumulative_sums_must_be_declared(op, forward, vjp, dtype):
+    assert testing.check(op, forward, vjp, dtype=dtype, rounding="cumulative").ok
+    assert not testing.check(op, forward, vjp, dtype=dtype).ok
+
+    assert not testing.check(op, lambda x, *rest: forward(x[..., ::-1], *rest), vjp, rounding="cumulative").ok
+
+
+LAID = {
+    "channels last": lambda x: x.strides[1] == x.itemsize < x.strides[-1],
+    "every second": lambda x: x.strides[-1] == 2 * x.itemsize < x.strides[1],
+    "reversed": lambda x: x.strides[-1] < 0,
+    "broadcast": lambda x: x.strides[0] == 0,
+    "read-only": lambda x: not x.flags.writeable and x.strides[0] > 0,
+}
+
+
+@pytest.mark.parametrize("layout", LAID)
+def test_the_lines_lay_inputs_out(layout, tmp_path):
+    """What is pasted gives the kernel its inputs as the check did."""
+
+    def wrong(x, *rest):
+        return plain(x, *rest) * (2 if LAID[layout](x) else 1)
+
+    (failure,) = testing.check_conv(wrong).failures
+    assert layout in failure.case
+    above = failure.repro.replace("kernel = ...", "").partition("found =")[0]
+    (tmp_path / "pasted.py").write_text(above)
+    held = runpy.run_path(tmp_path / "pasted.py")
+    assert LAID[layout](held["x"])
+
+
+def test_what_is_shrunk_is_supported():
+    """The smallest failing case asks nothing of a kernel that it does not support."""
+    report = testing.check_avg_pool(lambda *arguments: 2 * avg_pool(*arguments), avg_pool_vjp, rounding="cumulative")
+    assert report.skipped["count_include_pad"]
+    assert all("include_pad=True" in each.case and "ceil_mode=False" in each.case for each in report.failures)
+    report = testing.check_conv(lambda *given: 2 * plain(*given), supports=testing.DEFAULT - {"no bias"})
+    assert report.failures
+    assert all("bias=True" in each.case for each in report.failures)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

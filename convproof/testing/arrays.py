@@ -40,6 +40,17 @@ class Library:
         if kind.name == "bfloat16" and type(self) is Library:
             raise InputError("NumPy has no bfloat16; use xp='torch' or xp='jax'")
 
+    def layout(self, name: str, layout: str) -> str:
+        """How an input lies in memory where a case says so: of images, filters and cotangents any array, but all alike
+        for images only.
+        """
+        there = layout in self.layouts and name in ("x", "w", "g")
+        return "" if not there or (layout == "broadcast" and name != "x") else layout
+
+    def lines(self, name: str, layout: str) -> list[str]:
+        """Lines of Python that lay an array out like that."""
+        return [f"{name}{_LAID[self.name][layout]}".replace("@", name)] if layout else []
+
     def give(self, values: Array, layout: str) -> Given:
         """The numbers as an input that lies in memory as told."""
         memory = self.empty(values.shape, layout)
@@ -80,6 +91,23 @@ class Library:
         for each in full:
             each.fill(np.nan if self.kind.unit else 77)
         del full
+
+
+_LAID = {
+    "numpy": {
+        "channels last": " = np.moveaxis(np.moveaxis(@, 1, -1).copy(), -1, 1)",
+        "every second": " = np.repeat(@, 2, -1)[..., ::2]",
+        "reversed": " = @[..., ::-1].copy()[..., ::-1]",
+        "broadcast": " = np.broadcast_to(@[:1], @.shape)",
+        "read-only": ".flags.writeable = False",
+    },
+    "torch": {
+        "channels last": " = @.movedim(1, -1).contiguous().movedim(-1, 1)",
+        "every second": " = @.repeat_interleave(2, -1)[..., ::2]",
+        "broadcast": " = @[:1].expand(@.shape)",
+    },
+}
+"""What makes an array @ lie in memory like that."""
 
 
 def _stored(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:

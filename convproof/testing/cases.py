@@ -130,6 +130,9 @@ def conv_corners(rank: int) -> list[ConvCase]:
         conv_case(sized(5, 6), sized(3), 1, 1, channels=many, filters=2, batch=1),  # tails of blocks
         conv_case(sized(4, 5), sized(2), 1, 0, channels=3, filters=many, batch=1),
         conv_case(sized(5, many), sized(3), 2, 1, channels=many, filters=many, batch=1),
+        conv_case(sized(3, 4), sized(2), channels=33, filters=18, batch=1),  # and of larger ones
+        conv_case(sized(4, 3), sized(2), 1, 1, groups=8, channels=16, filters=24, batch=1),
+        conv_case(sized(13, 11, 4), sized(7, 6, 2), 4, 3, batch=5, channels=1, filters=2),  # a stem
         conv_case(sized(6, 9), sized(3), 2, 1, channels=many, filters=2),
         conv_case(sized(5, 6), sized(3, 2), 1, 1, batch=0),
         *(conv_case(sized(5, 6), sized(3, 2), 1, 1, layout=layout) for layout in LAYOUTS),
@@ -169,13 +172,14 @@ def conv_cases(
     >>> given(conv_cases(rank=2))(lambda case: None)()
     """
     rank = draw(st.integers(1, 3)) if rank is None else rank
-    groups = 1 if "groups" in without else draw(st.sampled_from((1, 1, 2, 3, 4)))
+    groups = 1 if "groups" in without else draw(st.sampled_from(GROUPS))
     plain = {
         each for each in ("stride", "dilation") if draw(st.booleans())
     }  # neither is common, and has paths of its own
-    axes = [_axis(draw, largest, asymmetric, without | plain) for _ in range(rank)]
+    long = draw(st.sampled_from((*range(rank), *NO_AXIS)))
+    axes = [_axis(draw, (largest, largest + LONGER)[axis == long], asymmetric, without | plain) for axis in range(rank)]
     sizes, kernel, stride, padding, dilation = (tuple(each) for each in zip(*axes, strict=True))
-    c, k, batch = (draw(st.integers(1, 3)) for _ in range(3))
+    c, k, batch = (draw(st.sampled_from(NUMBERS)) for _ in range(3))
     layout, seed = draw(_layouts(without)), draw(SEEDS)
     bias = draw(st.sampled_from([there for there in (True, False) if BIAS[there] not in without] or [True]))
     return ConvCase(
@@ -184,6 +188,14 @@ def conv_cases(
 
 
 SEEDS = st.integers(0, 2**32 - 1)
+GROUPS = 1, 1, 1, 2, 2, 3, 4, 8
+NUMBERS = 1, 2, 3, 1, 2, 3, 1, 2, 3, 5, 9
+"""How many images, and channels and filters of a group: few as a rule."""
+
+NO_AXIS = (None,) * 6
+LONGER = 3
+"""Of some cases one axis has windows and steps that are larger by so much."""
+
 BIAS = {True: "bias", False: "no bias"}
 
 
@@ -197,7 +209,8 @@ def _axis(
     draw: st.DrawFn, largest: int, asymmetric: bool, without: frozenset[str]
 ) -> tuple[int, int, int, tuple[int, int], int]:
     """(size, kernel, stride, (before, after), dilation): windows from the first to the last, and what is left over."""
-    most = largest, 1 if "stride" in without else 3, 1 if "dilation" in without else 3
+    step = max(1, largest - 1)
+    most = largest, 1 if "stride" in without else step, 1 if "dilation" in without else min(3, step)
     kernel, stride, dilation = (draw(st.integers(1, m)) for m in most)
     before = 0 if "padding" in without else draw(st.integers(0, largest - 1))
     after = draw(st.integers(0, largest - 1)) if asymmetric else before
@@ -326,15 +339,16 @@ def pool_cases(
     >>> given(pool_cases(rank=2))(lambda case: None)()
     """
     rank = draw(st.integers(1, 3)) if rank is None else rank
-    axes = []
-    for _ in range(rank):
-        kernel = draw(st.integers(1, largest))
-        stride = kernel if "stride" in without else draw(st.integers(1, 4))
+    axes, long = [], draw(st.sampled_from((*range(rank), *NO_AXIS)))
+    for axis in range(rank):
+        most = largest + LONGER if axis == long else largest
+        kernel = draw(st.integers(1, most))
+        stride = kernel if "stride" in without else draw(st.integers(1, most))
         pad = 0 if "padding" in without else draw(st.integers(0, kernel // 2))
         left = 0 if "remainder" in without else draw(st.integers(0, stride - 1))
         axes.append((max(1, draw(st.integers(0, 3)) * stride + kernel + left - 2 * pad), kernel, stride, (pad, pad)))
     sizes, kernels, strides, padding = (tuple(each) for each in zip(*axes, strict=True))
-    batch, channels, seed = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(SEEDS)
+    batch, channels, seed = draw(st.integers(1, 3)), draw(st.sampled_from(NUMBERS)), draw(SEEDS)
     values = [each for each in VALUES if f"{each} values" not in without]
     return PoolCase(
         batch,

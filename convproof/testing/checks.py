@@ -6,11 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypedDict, Unpack
 
-import hypothesis
-from hypothesis import HealthCheck, Phase
-from hypothesis.strategies import SearchStrategy
-
-from convproof.drawing import no_files
+from convproof.drawing import drawn
 from convproof.errors import InputError
 from convproof.testing.arrays import library
 from convproof.testing.diagnosis import Observation, diagnosis
@@ -258,24 +254,3 @@ def callables(forward: Any, vjp: Any) -> tuple[Callable[..., Any], Callable[...,
     if forward is None:
         raise InputError("forward is missing")
     return forward, vjp
-
-
-def drawn(strategy: SearchStrategy[Any], count: int, seed: int) -> list[Any]:
-    """So many cases, the same for the same seed."""
-    found: list[Any] = []
-
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @hypothesis.given(strategy)
-    def collect(case: Any) -> None:
-        found.append(case)
-
-    with no_files():
-        collect()
-    return found

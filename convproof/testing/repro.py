@@ -27,8 +27,11 @@ def repro(kernel: Runs, case: Any, wrong: Wrong) -> str:
     more = {k: v for k, v in operation.keywords(case).items() if k in kernel.keywords[side]}
     parts = [repr(each) for each in call(case, names)] + [f"{k}={v!r}" for k, v in more.items()]
     used = [name for name in arrays if any(str(names[name]) == part for part in parts)]
-    lines = [_import(library.name), kernel.imported(side)]
-    lines += [f"{name} = {_literal(kernel, name, arrays[name])}" for name in used]
+    lines = [_IMPORTS[library.name], *(["import numpy as np"] if "labels" in used and library.name != "numpy" else [])]
+    lines.append(kernel.imported(side))
+    for name in used:
+        lines.append(f"{name} = {_literal(kernel, name, arrays[name])}")
+        lines += library.lines(name, library.layout(name, case.layout))
     lines.append(f"found = kernel({', '.join(parts)})")
     if back and len(operation.operands) > 1:
         lines[-1] += f"[{operation.operands.index(wrong.part)}]"
@@ -50,8 +53,7 @@ class _Name:
         return self.name
 
 
-def _import(library: str) -> str:
-    return {"numpy": "import numpy as np", "torch": "import torch", "jax": "import jax"}[library]
+_IMPORTS = {"numpy": "import numpy as np", "torch": "import torch", "jax": "import jax"}
 
 
 def _literal(kernel: Runs, name: str, values: Array) -> str:

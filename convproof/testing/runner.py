@@ -84,7 +84,7 @@ class Runner:
             if name == "labels":
                 given[name] = np.array(second[name])
             else:
-                self.library.put(each, self.outward(name, second[name]), self._layout(name, case))
+                self.library.put(each, self.outward(name, second[name]), self.library.layout(name, case.layout))
         other = self._read(self._answer(case, given))
         later = self._read(returned)
         again = self._read(self._answer(case, self._given(case, first)))
@@ -141,14 +141,9 @@ class Runner:
         return {
             name: np.array(values)
             if name == "labels"
-            else self.library.give(self.outward(name, values), self._layout(name, case))
+            else self.library.give(self.outward(name, values), self.library.layout(name, case.layout))
             for name, values in arrays.items()
         }
-
-    def _layout(self, name: str, case: Any) -> str:
-        """How an input lies in memory: images, filters and cotangents as the case says."""
-        there = case.layout in self.library.layouts and name in ("x", "w", "g")
-        return "" if not there or (case.layout == "broadcast" and name != "x") else str(case.layout)
 
     def _answer(self, case: Any, given: dict[str, Any]) -> dict[str, Any]:
         """What the kernel returns: y, and gradients by operand."""

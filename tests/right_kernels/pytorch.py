@@ -4,16 +4,16 @@ import contextlib
 import warnings
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from convproof.testing import DEFAULT
 
 torch.set_num_threads(1)
-CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
-MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-AVG_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
-LP_POOL = {1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}
+CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+CONV_TRANSPOSE = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
+MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+AVG_POOL = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
+LP_POOL = {1: functional.lp_pool1d, 2: functional.lp_pool2d, 3: functional.lp_pool3d}
 
 
 @contextlib.contextmanager
@@ -79,11 +79,11 @@ def lp_pool_vjp(g, x, p, kernel, stride, ceil_mode=False):
 
 
 def linear_vjp(g, x, w):
-    return gradients(F.linear, g, x, w, torch.zeros(len(w), dtype=w.dtype))
+    return gradients(functional.linear, g, x, w, torch.zeros(len(w), dtype=w.dtype))
 
 
 def batch_norm(x, gamma, beta, eps):
-    return F.batch_norm(x, None, None, gamma, beta, True, 0.1, eps)
+    return functional.batch_norm(x, None, None, gamma, beta, True, 0.1, eps)
 
 
 def batch_norm_vjp(g, x, gamma, eps):
@@ -91,11 +91,11 @@ def batch_norm_vjp(g, x, gamma, eps):
 
 
 def lrn_vjp(g, x, *options):
-    return gradients(lambda x: F.local_response_norm(x, *options), g, x)
+    return gradients(lambda x: functional.local_response_norm(x, *options), g, x)
 
 
 def cross_entropy(scores, labels):
-    return F.cross_entropy(scores, torch.as_tensor(labels))
+    return functional.cross_entropy(scores, torch.as_tensor(labels))
 
 
 def cross_entropy_vjp(scores, labels):
@@ -103,11 +103,11 @@ def cross_entropy_vjp(scores, labels):
 
 
 def im2col(x, kernel, stride, padding, dilation):
-    return F.unfold(x, kernel, dilation, padding, stride)
+    return functional.unfold(x, kernel, dilation, padding, stride)
 
 
 def col2im(columns, shape, kernel, stride, padding, dilation):
-    return F.fold(columns, shape[2:], kernel, dilation, padding, stride)
+    return functional.fold(columns, shape[2:], kernel, dilation, padding, stride)
 
 
 RANKS = 1, 2, 3
@@ -121,9 +121,9 @@ KERNELS = [
         ("avg_pool", avg_pool, avg_pool_vjp, (3,), {"kernel larger than the image"}),
         # a window that ceil mode cuts off is taken as if what is missing were the mean of the rest
         ("lp_pool", lp_pool, lp_pool_vjp, RANKS, {"ceil_mode"}),
-        ("linear", F.linear, linear_vjp, (2,), set()),
+        ("linear", functional.linear, linear_vjp, (2,), set()),
         ("batch_norm", batch_norm, batch_norm_vjp, RANKS, set()),
-        ("lrn", F.local_response_norm, lrn_vjp, RANKS, set()),
+        ("lrn", functional.local_response_norm, lrn_vjp, RANKS, set()),
         ("cross_entropy", cross_entropy, cross_entropy_vjp, (2,), set()),
         ("im2col", im2col, col2im, (2,), set()),
     )
@@ -136,9 +136,9 @@ KERNELS = [
         ("max_pool", max_pool, max_pool_vjp, RANKS, set()),
         ("avg_pool", avg_pool, avg_pool_vjp, (1, 2), set()),  # the others that are missing are not implemented
         ("lp_pool", lp_pool, lp_pool_vjp, (1, 2), {"ceil_mode"}),
-        ("linear", F.linear, linear_vjp, (2,), set()),
+        ("linear", functional.linear, linear_vjp, (2,), set()),
         ("batch_norm", batch_norm, batch_norm_vjp, RANKS, set()),
-        ("lrn", F.local_response_norm, lrn_vjp, (1,), set()),
+        ("lrn", functional.local_response_norm, lrn_vjp, (1,), set()),
         ("cross_entropy", cross_entropy, cross_entropy_vjp, (2,), set()),
         ("im2col", im2col, col2im, (2,), set()),
     )
