@@ -196,6 +196,7 @@ NO_AXIS = (None,) * 6
 LONGER = 3
 """Of some cases one axis has windows and steps that are larger by so much."""
 
+LARGER = "kernel larger than the image"
 BIAS = {True: "bias", False: "no bias"}
 
 
@@ -217,7 +218,9 @@ def _axis(
     span, outputs = dilation * (kernel - 1) + 1, draw(st.integers(1, 4))
     left = 0 if "remainder" in without else draw(st.integers(0, stride - 1))
     size = (outputs - 1) * stride + span + left - before - after
-    return size if size > 0 else size + stride * (-(size - 1) // stride + 1), kernel, stride, (before, after), dilation
+    least = span if LARGER in without else 1
+    size += stride * max(0, -((size - least) // stride))  # with the same remainder
+    return size, kernel, stride, (before, after), dilation
 
 
 def conv_transpose_corners(rank: int) -> list[ConvCase]:
@@ -346,7 +349,9 @@ def pool_cases(
         stride = kernel if "stride" in without else draw(st.integers(1, most))
         pad = 0 if "padding" in without else draw(st.integers(0, kernel // 2))
         left = 0 if "remainder" in without else draw(st.integers(0, stride - 1))
-        axes.append((max(1, draw(st.integers(0, 3)) * stride + kernel + left - 2 * pad), kernel, stride, (pad, pad)))
+        size = draw(st.integers(0, 3)) * stride + kernel + left - 2 * pad
+        least = kernel if LARGER in without else 1
+        axes.append((size + stride * max(0, -((size - least) // stride)), kernel, stride, (pad, pad)))
     sizes, kernels, strides, padding = (tuple(each) for each in zip(*axes, strict=True))
     batch, channels, seed = draw(st.integers(1, 3)), draw(st.sampled_from(NUMBERS)), draw(SEEDS)
     values = [each for each in VALUES if f"{each} values" not in without]

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis.strategies import SearchStrategy
 
 from convproof.testing import cases, reference, rounding
-from convproof.testing.cases import ConvCase, LinearCase
+from convproof.testing.cases import LARGER, ConvCase, LinearCase
 from convproof.testing.numbers import Array, Arrays, Draw, Precision, draw, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import Window, conv, conv_input, conv_weights, outputs, summed
@@ -27,9 +27,6 @@ def pads_of(case: Any) -> tuple[Any, ...]:
     """The padding as kernels get it: a number an axis, or a pair where its ends differ."""
     symmetric = all(before == after for before, after in case.padding)
     return tuple(before for before, _ in case.padding) if symmetric else case.padding
-
-
-LARGER = "kernel larger than the image"
 
 
 def larger(case: Any) -> bool:
