@@ -57,9 +57,6 @@ SHAPES: dict[str, tuple[dict[str, tuple[int, ...]], tuple[Any, ...]]] = {
 """What a peer looks at: one shape and one setting an operation."""
 
 
-PEERS = "gradcheck", "gradcheck, fast", "check_grads", "forward, 1e-2", "ones"
-
-
 def right(op: str, arrays: list[Any], options: tuple[Any, ...]) -> Any:
     """PyTorch's own."""
     from torch.nn import functional
@@ -121,36 +118,46 @@ def traced(op: str, forward: Forward, vjp: Forward, options: tuple[Any, ...], sh
     return kernel
 
 
-def peers(op: str, forward: Forward, vjp: Forward | None) -> dict[str, bool | None]:
-    """Whether each peer finds the kernel wrong; None where it has nothing to look at."""
+def peers(op: str, forward: Forward, vjp: Forward | None) -> dict[str, tuple[bool, float]]:
+    """Whether each peer that can look at the kernel finds it wrong, and the seconds that it takes."""
     import jax
     import torch
     from jax.test_util import check_grads
 
-    found: dict[str, bool | None] = dict.fromkeys(PEERS)
     if op not in SHAPES:
-        return found
+        return {}
     shapes, options = SHAPES[op]
     generator = torch.Generator().manual_seed(0)
     tensors = [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes.values()]
     expected = right(op, tensors, options)
-    found["forward, 1e-2"] = _fails(lambda: _close(forward(*(t.numpy() for t in tensors), *options), expected, 1e-2))
-    if vjp is None:
-        return found
-    kernel = wrapped(op, forward, vjp, options)
-    for name, fast in (("gradcheck", False), ("gradcheck, fast", True)):
+    checks: dict[str, Callable[[], Any]] = {
+        "the forward pass up to 1e-2": lambda: _close(forward(*(t.numpy() for t in tensors), *options), expected, 1e-2)
+    }
+    if vjp is not None:
+        kernel = wrapped(op, forward, vjp, options)
         leaves = [t.clone().requires_grad_() for t in tensors]
-        found[name] = _fails(lambda leaves=leaves, fast=fast: torch.autograd.gradcheck(kernel, leaves, fast_mode=fast))
-    jax.config.update("jax_enable_x64", True)
-    function = traced(op, forward, vjp, options, tuple(expected.shape))
-    arrays = [jax.numpy.asarray(each.numpy()) for each in tensors]
-    found["check_grads"] = _fails(lambda: check_grads(function, arrays, order=1, modes=["rev"]) is None)
-    leaves = [t.clone().requires_grad_() for t in tensors]
-    gradients = torch.autograd.grad(right(op, leaves, options).sum(), leaves)
-    given = [t.numpy() for t in tensors]
-    back = vjp(np.ones(expected.shape), *(given[:2] if len(given) == 3 else given), *options)
-    back = back if isinstance(back, (tuple, list)) else (back,)
-    found["ones"] = any(_fails(lambda a=a, b=b: _close(a, b, 1e-5)) for a, b in zip(back, gradients, strict=True))
+        jax.config.update("jax_enable_x64", True)
+        function = traced(op, forward, vjp, options, tuple(expected.shape))
+        arrays = [jax.numpy.asarray(each.numpy()) for each in tensors]
+
+        def ones() -> bool:
+            leaves = [t.clone().requires_grad_() for t in tensors]
+            gradients = torch.autograd.grad(right(op, leaves, options).sum(), leaves)
+            given = [t.numpy() for t in tensors]
+            back = vjp(np.ones(expected.shape), *(given[:2] if len(given) == 3 else given), *options)
+            back = back if isinstance(back, (tuple, list)) else (back,)
+            return all(_close(a, b, 1e-5) for a, b in zip(back, gradients, strict=True))
+
+        checks |= {
+            "gradcheck": lambda: torch.autograd.gradcheck(kernel, leaves),
+            "gradcheck, fast mode": lambda: torch.autograd.gradcheck(kernel, leaves, fast_mode=True),
+            "check_grads": lambda: check_grads(function, arrays, order=1, modes=["rev"]) is None,
+            "gradients for cotangents of ones": ones,
+        }
+    found = {}
+    for name, check in checks.items():
+        start = time.perf_counter()
+        found[name] = _fails(check), time.perf_counter() - start
     return found
 
 
@@ -172,7 +179,7 @@ def _close(found: Any, expected: Any, tolerance: float) -> bool:
 def score() -> tuple[list[str], bool]:
     """The lines of the table, and whether every faulty kernel was found with every seed."""
     first, times, named, missed = [], [], 0, []
-    beside: dict[str, list[bool]] = {}
+    beside: dict[str, list[tuple[bool, float]]] = {}
     kernels = list(corpus())
     for op, fault, forward, vjp, told in kernels:
         for seed in SEEDS:
@@ -184,20 +191,27 @@ def score() -> tuple[list[str], bool]:
             first.append(report.first_failure or 0)
             if seed == 0:
                 named += bool(told) and any(told in f"{each.relation}: {each.diagnosis}" for each in report.failures)
-        for name, wrong in peers(op, forward, vjp).items():
-            if wrong is not None:
-                beside.setdefault(name, []).append(wrong)
-    late = sum(each > 50 for each in first)
+        for name, seen in peers(op, forward, vjp).items():
+            beside.setdefault(name, []).append(seen)
+    late, runs = sum(each > 50 for each in first), len(first)
     lines = [
-        f"{len(kernels)} faulty kernels, seeds 0 to {len(SEEDS) - 1}, 200 cases at most:",
-        f"  found: {len(kernels) * len(SEEDS) - len(missed)} of {len(kernels) * len(SEEDS)}",
-        f"  named as expected: {named} of {len(kernels)} (seed 0)",
-        f"  cases to the first failure: median {statistics.median(first):g}, more than 50 in {late} of {len(first)}",
-        f"  seconds a check: median {statistics.median(times):.2f}, at most {max(times):.2f}",
-        *(f"  missed: {each}" for each in missed),
-        *(f"  {name}: {sum(wrong)} of {len(wrong)} that it can look at" for name, wrong in beside.items()),
+        f"{len(kernels)} faulty kernels; {named} are named as expected (seed 0). With seeds 0 to {len(SEEDS) - 1} the",
+        f"first failing case is number {statistics.median(first):g} (median), beyond 50 in {late} of {runs}.",
+        "",
+        "| | found | of those that it can look at | seconds a check, median | at most |",
+        "|---|---:|---:|---:|---:|",
+        _row(f"convproof, 200 cases, {len(SEEDS)} seeds", runs - len(missed), times),
+        *(
+            _row(name, sum(wrong for wrong, _ in seen), [spent for _, spent in seen])
+            for name, seen in sorted(beside.items())
+        ),
+        *(f"missed: {each}" for each in missed),
     ]
     return lines, not missed
+
+
+def _row(name: str, found: int, times: list[float]) -> str:
+    return f"| {name} | {found} | {len(times)} | {statistics.median(times):.3f} | {max(times):.2f} |"
 
 
 def shares(rounds: int = 15) -> list[str]:

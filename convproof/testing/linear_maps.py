@@ -147,7 +147,7 @@ class Conv(_Windows):
         return case.stride, pads_of(case), case.dilation, case.groups
 
     def faults(self) -> Mapping[str, Fault]:
-        from convproof.testing.faults.linear_maps import CONV
+        from convproof.testing.faults.convolutions import CONV
 
         return CONV
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from convproof.testing import cases
-from convproof.testing.cases import PoolCase
+from convproof.testing.cases import LARGER, PoolCase
 from convproof.testing.dialects import Dialect
-from convproof.testing.linear_maps import LARGER, larger, pads_of, remainder, window_of
+from convproof.testing.linear_maps import larger, pads_of, remainder, window_of
 from convproof.testing.numbers import Array, Arrays, Draw, Precision, stored
 from convproof.testing.operation import Expected, Fault, Operation, Results, common, exactly, laid
 from convproof.testing.reference import divisors, gathered, patches, pool_outputs
