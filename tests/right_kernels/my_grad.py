@@ -63,9 +63,9 @@ WHOLE = DEFAULT - {"remainder", "empty batch"}
 STRIDED = {f"{layout} inputs" for layout in ("channels last", "every second", "reversed", "broadcast")}
 RANKS = 1, 2, 3
 KERNELS = [
-    # it refuses images that a dilation times the kernel is larger than
-    ("conv", conv, conv_vjp, {"supports": WHOLE - {"groups", "dilation"}}, RANKS),
-    # it takes the strides of an axis of one entry at their word, which means nothing there
+    # it refuses images that a dilation times the kernel is larger than; and the strides of an axis of one entry, which
+    # mean nothing, it takes at their word
+    ("conv", conv, conv_vjp, {"supports": WHOLE - {"groups", "dilation"} - STRIDED}, RANKS),
     ("max_pool", max_pool, max_pool_vjp, {"supports": WHOLE - {"padding"} - STRIDED}, RANKS),
     ("linear", linear, linear_vjp, {}, (2,)),
     ("batch_norm", batch_norm, batch_norm_vjp, {}, RANKS),

@@ -1,8 +1,5 @@
 """PyTorch's layers, and the gradients that its tape gives."""
 
-import contextlib
-import warnings
-
 import torch
 from torch.nn import functional
 
@@ -16,27 +13,13 @@ AVG_POOL = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.av
 LP_POOL = {1: functional.lp_pool1d, 2: functional.lp_pool2d, 3: functional.lp_pool3d}
 
 
-@contextlib.contextmanager
-def native(x):
-    """PyTorch's own kernels for bfloat16: those of oneDNN leave entries unwritten that no window reaches (2.13)."""
-    if x.dtype != torch.bfloat16:
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of flags that are not set here
-        with torch.backends.mkldnn.flags(enabled=False):
-            yield
-
-
 def gradients(function, g, *inputs):
     leaves = [each.detach().clone().requires_grad_() for each in inputs]
-    with native(leaves[0]):
-        return torch.autograd.grad(function(*leaves), leaves, g)
+    return torch.autograd.grad(function(*leaves), leaves, g)
 
 
 def conv(x, w, b, stride, padding, dilation, groups):
-    with native(x):
-        return CONV[x.ndim - 2](x, w, b, stride, padding, dilation, groups)
+    return CONV[x.ndim - 2](x, w, b, stride, padding, dilation, groups)
 
 
 def conv_vjp(g, x, w, *options):
@@ -44,8 +27,7 @@ def conv_vjp(g, x, w, *options):
 
 
 def conv_transpose(x, w, b, stride, padding, output_padding, dilation, groups):
-    with native(x):
-        return CONV_TRANSPOSE[x.ndim - 2](x, w, b, stride, padding, output_padding, groups, dilation)
+    return CONV_TRANSPOSE[x.ndim - 2](x, w, b, stride, padding, output_padding, groups, dilation)
 
 
 def conv_transpose_vjp(g, x, w, *options):
@@ -116,7 +98,9 @@ KERNELS = [
     for op, forward, vjp, ranks, lacks in (
         ("conv", conv, conv_vjp, RANKS, set()),
         ("conv_transpose", conv_transpose, conv_transpose_vjp, RANKS, set()),
-        ("max_pool", max_pool, max_pool_vjp, RANKS, set()),
+        ("max_pool", max_pool, max_pool_vjp, (1, 2), set()),
+        # with channels last, a window of -inf alone gives its gradient to another image row (2.13)
+        ("max_pool", max_pool, max_pool_vjp, (3,), {"infinite values"}),
         ("avg_pool", avg_pool, avg_pool_vjp, (1, 2), set()),
         ("avg_pool", avg_pool, avg_pool_vjp, (3,), {"kernel larger than the image"}),
         # a window that ceil mode cuts off is taken as if what is missing were the mean of the rest
@@ -131,9 +115,18 @@ KERNELS = [
 ] + [
     (op, forward, vjp, {"xp": "torch", "dtype": "bfloat16", "supports": DEFAULT - lacks}, ranks)
     for op, forward, vjp, ranks, lacks in (
-        ("conv", conv, conv_vjp, RANKS, set()),
-        ("conv_transpose", conv_transpose, conv_transpose_vjp, RANKS, set()),
-        ("max_pool", max_pool, max_pool_vjp, RANKS, set()),
+        # oneDNN leaves entries unwritten that no window reaches, also in results of three axes (2.13)
+        ("conv", conv, conv_vjp, (1, 2), {"padding", "kernel larger than the image"}),
+        # and with channels last it reads beyond the last row
+        (
+            "conv_transpose",
+            conv_transpose,
+            conv_transpose_vjp,
+            (1, 2),
+            {"padding", "output_padding", "channels last inputs"},
+        ),
+        ("max_pool", max_pool, max_pool_vjp, (1, 2), set()),
+        ("max_pool", max_pool, max_pool_vjp, (3,), {"infinite values"}),
         ("avg_pool", avg_pool, avg_pool_vjp, (1, 2), set()),  # the others that are missing are not implemented
         ("lp_pool", lp_pool, lp_pool_vjp, (1, 2), {"ceil_mode"}),
         ("linear", functional.linear, linear_vjp, (2,), set()),
