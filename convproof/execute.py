@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -10,6 +11,7 @@ from typing import Any
 
 from convproof import autograd as ag
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis, Layer, Network, layers, letters
+from convproof.architecture.amounts import NUMBERS, settled
 from convproof.autograd import Tensor
 from convproof.errors import MissingRule, ShapeError
 
@@ -73,9 +75,12 @@ def run(
     used: list[tuple[str, str]] = []
     for node in network:
         own = LayerParameters(known.get(node.name, {}), draw, algorithm)
-        operands = [activations[name] for name in node.operands] or [image]
+        layer, operands = node.layer, [activations[name] for name in node.operands] or [image]
+        if layer.has_amounts:
+            operands = operands[: len(operands) - layer.sizes_read]
+            layer = settled(layer, [activations[name].shape[1:] for name in node.operands], NUMBERS)
         try:
-            activations[node.name] = execute(node.layer, own, *operands)
+            activations[node.name] = execute(layer, own, *operands)
         except ShapeError as error:
             raise ShapeError(f"{node.name}: {error}") from None
         used += [(node.name, name) for name in own.asked]
@@ -336,7 +341,15 @@ def _(layer: layers.Slice, own: LayerParameters, x: Tensor) -> Tensor:
 
 
 @execute.register
-def _(layer: layers.Unknown, own: LayerParameters, *operands: Tensor) -> Tensor:
+def _(layer: layers.Condition, own: LayerParameters, x: Tensor) -> Tensor:
+    compare = {"above": operator.gt, "at_least": operator.ge, "equal": operator.eq, "unequal": operator.ne}[layer.sign]
+    if not compare(layer.left, layer.right):
+        raise ShapeError(f"Condition: {layer.left} is not {layer.sign.replace('_', ' ')} {layer.right}")
+    return x
+
+
+@execute.register
+def _(layer: layers.Unknown | layers.Shaped, own: LayerParameters, *operands: Tensor) -> Tensor:
     raise MissingRule(f"numeric run of {layer.op}", layer)
 
 

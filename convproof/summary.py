@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from convproof.architecture import AdaptivePool, Flatten, GlobalPool, Linear, Network, Reshape
+from convproof.architecture import AdaptivePool, Condition, Flatten, GlobalPool, Linear, Network, Reshape
 from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
 from convproof.symbolic import Analysis, Row, SizeSet, analyze
-from convproof.symbolic.accepted import Box, first_mismatch
+from convproof.symbolic.accepted import Box, first_mismatch, renamed, unknowns_of
 from convproof.symbolic.analysis import plain
+from convproof.symbolic.constraints import CONDITIONS
 from convproof.symbolic.field import alignment
 from convproof.symbolic.memory import peak
 from convproof.symbolic.patterns import Family, variants
@@ -178,8 +179,12 @@ def described(
     theorem: for all H: for all W: [1 <= H]*[1 <= W]*... >= 1 iff [4 <= H]*[4 <= W] >= 1
     """
     limits = imported.undecided if imported else ()
-    found = analyze(network, imported.parameters if imported else None, strict=False, at_one_size=limits)
+    cases = [each.with_input(network.image) for each in imported.cases] if imported else []
+    found = analyze(network, imported.parameters if imported else None, False, limits, cases)
+    if cases and not limits:
+        limits = (f"what it accepts is made up of {1 + len(cases)} cases",)
     proof, unproved = _proved(network, found, limits) if prove else (None, "")
+    network = found.given.network  # with numbers for what depends on sizes
     return Described(
         name,
         found,
@@ -190,8 +195,18 @@ def described(
         _shifted(network, found),
         proof,
         unproved,
-        (*remarks, *_about_the_image(network)),
+        (*remarks, *_about_the_case(found, cases), *_about_the_image(network)),
     )
+
+
+def _about_the_case(found: Analysis, others: Sequence[Network]) -> Iterator[str]:
+    """Of a forward that decides by sizes: which of the cases the table is of."""
+    if others:
+        network = found.everywhere.network
+        asked = [node.layer for node in network if isinstance(node.layer, Condition)]
+        signs = [f"{each.left} {CONDITIONS[each.sign][0]} {each.right}" for each in asked]
+        case = renamed(" and ".join(signs), unknowns_of(network))
+        yield f"the forward decides by sizes; the table is of one case of {1 + len(others)}: {case}"
 
 
 def _about_the_image(network: Network) -> Iterator[str]:

@@ -16,6 +16,9 @@ from convproof.errors import SpecError
 LARGEST = 11
 """The largest size of an axis that is drawn."""
 
+NOT_RUN = (layers.Unknown, layers.Shaped)
+"""The kinds of which no more is known than what they make, or not even that."""
+
 # One layer of every kind, with the shapes of operands that it takes.
 IMAGE = (4, 8, 8)
 LAYERS = {
@@ -45,6 +48,7 @@ LAYERS = {
     layers.ChannelShuffle: (layers.ChannelShuffle(2), (IMAGE,)),
     layers.LocalResponseNorm: (layers.LocalResponseNorm(), (IMAGE,)),
     layers.Slice: (layers.Slice(1, 3), (IMAGE,)),
+    layers.Condition: (layers.Condition(8, "above", 7), (IMAGE,)),
     layers.Add: (layers.Add(), (IMAGE, IMAGE)),
     layers.Multiply: (layers.Multiply(), (IMAGE, IMAGE)),
     layers.Scale: (layers.Scale(), (IMAGE, (4, 1, 1))),
@@ -55,6 +59,10 @@ LAYERS = {
 
 # (layer, shapes of its operands, the error): every demand of `symbolic/constraints.py`, word for word.
 REFUSED = [
+    (layers.Condition(9, "above", 9), [(6, 9, 9)], "Condition: 9 must be more than 9, where the forward goes on"),
+    (layers.Condition(9, "at_least", 10), [(6, 9, 9)], "Condition: 9 must be at least 10, where the forward goes on"),
+    (layers.Condition(9, "equal", 8), [(6, 9, 8)], "Condition: 9 must be equal to 8, where the forward goes on"),
+    (layers.Condition(0, "unequal", 0), [(6, 9, 8)], "Condition: 0 must be other than 0, where the forward goes on"),
     (layers.Conv(8, 3, groups=4), [(6, 9, 9)], "Conv: groups=4 does not divide the 6 input channels"),
     (layers.Conv(8, 3), [(6,)], "Conv: needs an input with spatial axes, got shape (6,)"),
     (
@@ -271,6 +279,11 @@ def two_sizes(rng, layer, n, rank):
     return [first, (rng.randint(1, 4), *sized(rng, rng.randint(1, LARGEST), other))]
 
 
+def condition(rng, rank):
+    sign = rng.choice(["above", "at_least", "equal", "unequal"])
+    return layers.Condition(rng.randint(0, 3), sign, rng.randint(0, 3))
+
+
 def unlike(rng, layer, n, rank):
     return []
 
@@ -317,6 +330,7 @@ DRAWN = {
     ),
     layers.ChannelShuffle: Drawn(lambda rng, rank: layers.ChannelShuffle(rng.randint(1, 4)), image),
     layers.Slice: Drawn(channel_slice, image),
+    layers.Condition: Drawn(condition, image),
     layers.LocalResponseNorm: Drawn(
         lambda rng, rank: layers.LocalResponseNorm(rng.randint(1, 9), rng.random(), rng.random(), 1 + rng.random()),
         image,
@@ -337,6 +351,11 @@ DRAWN = {
     layers.Resize: Drawn(lambda rng, rank: layers.Resize(rng.choice(INTERPOLATION)), two_sizes, unmade),
     layers.PadTo: Drawn(lambda rng, rank: layers.PadTo(), two_sizes),
     layers.Concat: Drawn(lambda rng, rank: layers.Concat(), branches),
+    layers.Shaped: Drawn(
+        lambda rng, rank: layers.Shaped("Sum", (rng.randint(1, 9),) * max(1, rank)),
+        branches,
+        lambda layer: "which positions it reads is not followed",
+    ),
     layers.Unknown: Drawn(
         lambda rng, rank: layers.Unknown("Einsum"), branches, lambda layer: "nothing is known about the operation"
     ),

@@ -195,7 +195,7 @@ def test_notation_of_networks():
                                          "write a number in place of N"),
         ("INPUT[3x3x3] -> RELU?", 21, "an optional layer describes two networks; write one of them"),
         ("INPUT[3x3x3] -> {RELU} ADD", 24, "a merge needs two branches or more, separated by '|'"),
-        ("INPUT[3x3x3] -> {RELU|ID} SUB", 27, "branches end in ADD, MUL, SCALE, RESIZE, PADTO, CONCAT, UNKNOWN, not 'SUB'"),
+        ("INPUT[3x3x3] -> {RELU|ID} SUB", 27, "branches end in ADD, MUL, SCALE, RESIZE, PADTO, CONCAT, UNKNOWN, SHAPED, not 'SUB'"),
         ("{RELU|ID} ADD", 1, "branches need a layer before them to read"),
         ("INPUT[3x3x3] -> INPUT[3x3x3]", 17, "a second INPUT; a network has one"),
         ("INPUT[0x3x3]", 1, "Input: sizes=0 is too small; it must be at least 1"),

@@ -20,7 +20,7 @@ from convproof import execute
 from convproof.architecture import Network, Node, layers
 from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.symbolic import accepted, constraints, output_shape, reads, shapes
-from kinds import DRAWN, LARGEST, REFUSED, image, layers_of, values
+from kinds import DRAWN, LARGEST, NOT_RUN, REFUSED, image, layers_of, values
 
 SETTINGS = 120
 """How many settings of each kind are drawn."""
@@ -99,7 +99,7 @@ def test_what_is_demanded_is_what_running_needs(kind):
         met |= {label(each) for each in constraints.constraints(layer, inputs)} if wrong is not None else set()
         if wrong and len(set(map(label, wrong))) == 1:
             alone[label(wrong[0])] += 1
-    if kind is not layers.Unknown:
+    if kind not in NOT_RUN:
         assert ran[True] > 50
     assert {each for each in met if each[0] != "exact"} - MADE <= set(alone)
 
@@ -114,7 +114,7 @@ def is_missing(layer, inputs, numbers):
 
 def ruled(concern):
     """The kinds and groups with a rule of their own, in an order that does not change."""
-    kinds = concern.registry.keys() - {object, layers.Input, layers.Unknown}
+    kinds = concern.registry.keys() - {object, layers.Input, *NOT_RUN}
     return sorted(kinds, key=lambda kind: kind.__name__)
 
 
@@ -329,6 +329,7 @@ UNREAD = {
     layers.Resize: lambda layer, *_: layer.mode == "other",
     layers.Reshape: lambda layer, x: relaid(layer, x),
     layers.Unknown: lambda layer, *_: True,
+    layers.Shaped: lambda layer, *_: True,
 }
 """Of which settings of a kind it is not known what they read."""
 
@@ -381,7 +382,7 @@ def is_undecided(layer, inputs):
 
 @pytest.mark.parametrize("kind", DRAWN, ids=lambda kind: kind.__name__)
 def test_what_is_read_is_what_outputs_depend_on(kind):
-    assert check_reads_of(kind) > (5 if kind is layers.Reshape else 15) or kind in (layers.Input, layers.Unknown)
+    assert check_reads_of(kind) > (5 if kind is layers.Reshape else 15) or kind in (layers.Input, *NOT_RUN)
 
 
 def test_an_image_reads_nothing():

@@ -17,7 +17,7 @@ from convproof.architecture import Layer, layers
 from convproof.architecture.fields import Count, settings
 from convproof.errors import ConvproofError, MissingRule, Undecided
 from convproof.symbolic import constraints, costs, reads, shapes
-from kinds import LAYERS
+from kinds import LAYERS, NOT_RUN
 
 RANK = 2
 OUTPUT = (4, 8, 8)
@@ -45,7 +45,7 @@ CONCERNS = {
 
 
 def test_the_cases_name_every_kind():
-    assert set(LAYERS) == set(layers.KINDS) - {layers.Unknown}
+    assert set(LAYERS) == set(layers.KINDS) - {*NOT_RUN}
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
@@ -84,7 +84,7 @@ def test_an_unknown_kind_is_refused(concern, kind):
 # --- what the rules say -----------------------------------------------------------------------------------------------
 
 MULTIPLYING = (layers.Conv, layers.ConvTranspose, layers.Linear)
-IN_PLACE = (layers.ReLU, layers.Activation, layers.Dropout, layers.Flatten, layers.Reshape)
+IN_PLACE = (layers.ReLU, layers.Activation, layers.Condition, layers.Dropout, layers.Flatten, layers.Reshape)
 
 
 def check(kind):
@@ -129,6 +129,8 @@ def test_gradients_are_slopes(kind):
 def test_the_least_value_of_a_field_works(kind):
     """Or is refused by name: in the run, and by shape inference."""
     layer, inputs = LAYERS.get(kind, (layers.Unknown("Einsum"), ()))
+    if kind is layers.Shaped:
+        layer = layers.Shaped("sum", 3)
     for field in settings(kind):
         if isinstance(field.holds, Count):
             try:
@@ -143,7 +145,7 @@ def test_the_least_value_of_a_field_works(kind):
 def test_a_rule_that_is_left_out_is_noticed(module, monkeypatch):
     module, name = module
     rules = getattr(module, name)
-    for each in set(rules.registry) - {object, layers.Unknown}:
+    for each in set(rules.registry) - {object, *NOT_RUN}:
         forget()
         with monkeypatch.context() as patched:
             patched.setattr(module, name, without(rules, each))

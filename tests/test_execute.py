@@ -14,6 +14,7 @@ from convproof.architecture import (
     BatchNorm,
     ChannelShuffle,
     Concat,
+    Condition,
     Conv,
     ConvTranspose,
     Dropout,
@@ -36,6 +37,7 @@ from convproof.architecture import (
     Reshape,
     Resize,
     Scale,
+    Shaped,
     Slice,
     Softmax,
     Unknown,
@@ -192,6 +194,7 @@ IN_NUMPY = [
     (PixelShuffle(2), shuffled),
     (PixelUnshuffle(2), lambda x: np.stack([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 2).reshape(2, 16, 2, 3)),
     (Slice(1, 3), lambda x: x[:, 1:3]),
+    (Condition(7, "above", 6), lambda x: x),
     (Upsample((2, 3)), lambda x: x.repeat(2, 2).repeat(3, 3)),
 ]  # fmt: skip
 MERGES = [
@@ -215,9 +218,9 @@ def test_layers_compute_what_numpy_says(layer, operands, expected):
 
 
 def test_every_kind_is_held_against_numbers():
-    """By a line of the tables above; Input hands over what it is given, and Unknown does not run."""
+    """By a line of the tables above; Input hands over what it is given, and Unknown and Shaped do not run."""
     held = [layer for layer, *_ in (*KINDS.values(), *IN_NUMPY, *MERGES)]
-    assert set(map(type, held)) == set(layers.KINDS) - {Input, Unknown}
+    assert set(map(type, held)) == set(layers.KINDS) - {Input, Unknown, Shaped}
 
 
 NORMALIZED = network("INPUT[6x6x2] -> CONV3-3 -> BN -> RELU -> LRN -> POOL2 -> FC-4 -> BN")

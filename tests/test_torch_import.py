@@ -8,7 +8,7 @@ import pytest
 
 from convproof.errors import InputError
 from convproof.importers.torch import load
-from convproof.symbolic import accepted_sizes, analyze
+from convproof.symbolic import accepted_sizes, analyze, output_shapes
 from convproof.symbolic.shapes import infer
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
@@ -216,7 +216,7 @@ def test_sizes_are_asked_for_without_data(monkeypatch):
     original = nn.Conv2d._conv_forward
     monkeypatch.setattr(nn.Conv2d, "_conv_forward", lambda s, x, *more: seen.append(x) or original(s, x, *more))
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.FractionalMaxPool2d(2, 3), nn.Upsample((18, 18))).half()
-    assert kinds(load(module, (3, 11, 11)).network) == "Conv Unknown:FractionalMaxPool2d Upsample"
+    assert kinds(load(module, (3, 11, 11)).network) == "Conv Unknown:FractionalMaxPool2d Shaped:Upsample"
     assert [type(each).__name__ for each in seen] == ["FakeTensor"]
 
 
@@ -370,9 +370,6 @@ def test_what_is_wrong_is_said_in_one_line(name):
 @pytest.mark.parametrize(
     ("parts", "known", "place", "op", "what"),
     [
-        ((CONV, Branched()), "Conv", "1", "Branched", "the size of 0"),
-        ((Branched(), CONV), "", "0", "Branched", "the size of the image"),
-        ((CONV, Rounded(), CONV), "Conv", "1", "Rounded", "the size of 0"),
         (
             (CONV, Parts(), nn.ReLU()),
             "Conv Unknown:tensor_split",
@@ -382,8 +379,7 @@ def test_what_is_wrong_is_said_in_one_line(name):
         ),
     ],
 )
-def test_a_forward_that_decides_by_a_size_is_read_up_to_there(parts, known, place, op, what):
-    """Where the size is a letter; and with numbers, as it is at these."""
+def test_a_forward_that_decides_by_what_is_not_known_is_read_up_to_there(parts, known, place, op, what):
     module = nn.Sequential(*parts)
     imported = load(module)
     why = f"{what} must be known; give input_shape in numbers"
@@ -392,15 +388,28 @@ def test_a_forward_that_decides_by_a_size_is_read_up_to_there(parts, known, plac
     assert imported.undecided == (f"{place}: {why}",)
     assert accepted_sizes(imported.network).boxes is None
     assert imported.learned == sum(each.numel() for each in module.parameters())
-    if op != "Parts":
-        numbers = load(module, (3, 64, 64))
-        assert "Unknown" not in kinds(numbers.network)
-        assert [each.partition(": ")[2] for each in numbers.undecided] == [
-            "what follows was read at 64x64, the given size, and may differ at others"
-        ]
 
 
-def test_a_forward_that_catches_its_errors_is_not_followed_further():
+@pytest.mark.parametrize("parts", [(CONV, Branched()), (Branched(), CONV), (CONV, Rounded())])
+def test_a_forward_that_decides_by_a_size_is_read_in_all_cases(parts):
+    """The first is that of the given image, where there is one."""
+    module = nn.Sequential(*parts).eval()
+    imported = load(module, (3, "H", "W"))
+    assert imported.undecided == ()
+    assert imported.cases
+    accepted = analyze(imported.network, cases=imported.cases).accepted
+    for n in range(1, 20):
+        try:
+            shape = tuple(module(torch.empty(1, 3, n, 9)).shape[1:])
+        except RuntimeError:
+            shape = None
+        assert ({"H": n, "W": 9} in accepted) == (shape is not None)
+        if shape is not None:
+            network = load(module, (3, n, 9)).network
+            assert output_shapes(network)[network.output.name] == shape
+
+
+def test_a_forward_that_catches_its_errors_is_followed_but_where_it_decides_by_values():
     class Catching(nn.Module):
         def __init__(self, decides):
             super().__init__()
@@ -413,8 +422,7 @@ def test_a_forward_that_catches_its_errors_is_not_followed_further():
                 return x
 
     imported = load(nn.Sequential(CONV, Catching(lambda x: x.size(2) % 2)))
-    assert kinds(imported.network) == "Conv Unknown:Catching"
-    assert imported.undecided == ("1: the size of 0 must be known; give input_shape in numbers",)
+    assert [kinds(each) for each in (imported.network, *imported.cases)] == ["Conv Condition MaxPool", "Conv Condition"]
     with pytest.raises(InputError, match="the values of tensors are not computed"):
         load(nn.Sequential(CONV, Catching(lambda x: x.mean() > 0)))
 

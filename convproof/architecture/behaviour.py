@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from convproof.architecture.amounts import amounts
 from convproof.architecture.fields import Count, Value, is_letter, settings
 from convproof.errors import ShapeError, SpecError
 
@@ -43,13 +44,25 @@ class Layer:
 
     words: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     operands: ClassVar[tuple[int, float]] = (1, 1)
+    has_amounts: ClassVar[bool] = False
+    """Whether fields are computed of sizes."""
+
+    sizes_read: ClassVar[int] = 0
+    """How many operands stand behind the others of which it takes the sizes alone, for these fields."""
 
     def __post_init__(self) -> None:
+        places: list[int] = []
         for each in settings(type(self)):
             value = getattr(self, each.name)
             checked = each.holds.checked(value, f"{type(self).__name__}: {each.name}")
             if checked is not value:
                 object.__setattr__(self, each.name, checked)
+            if not isinstance(checked, int | str):
+                places += [place for amount in amounts(checked) for place in amount.places()]
+        if places:
+            object.__setattr__(self, "has_amounts", True)
+            least, most = self.operands
+            object.__setattr__(self, "sizes_read", max(0, max(places) + 1 - least) if most == least else 0)
 
     def per_axis(self, field: str, rank: int, default: Value = 1) -> Sequence[Value]:
         """A field, one value per spatial axis; `default` for a kind without the field. Raises `ShapeError` where it is

@@ -16,15 +16,20 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
+from convproof.architecture.amounts import Amount
 from convproof.errors import SpecError
 
 Value = Any
-"""An int, a letter such as `"W"`, or a symbolic expression (anything that has `free_symbols`)."""
+"""An int, a letter such as `"W"`, a symbolic expression (anything that has `free_symbols`), or an `Amount`."""
 
 SAME_UPPER, SAME_LOWER = "same_upper", "same_lower"
 """Paddings as in TensorFlow and ONNX: the least with which n/stride outputs come out, rounded up, split in two halves;
 what is odd goes after (upper) or before (lower)."""
 SAME = (SAME_UPPER, SAME_LOWER)
+
+
+ANY_NUMBER = -(10**9)
+"""The least number in a field that takes any, also negative ones."""
 
 
 def is_letter(value: str) -> bool:
@@ -65,7 +70,7 @@ class Count:
             if not is_letter(value):
                 raise SpecError(f"{place}={value!r} is no letter; use a number or a name such as 'W'")
             return value
-        if hasattr(value, "free_symbols") and value.free_symbols:
+        if isinstance(value, Amount) or (hasattr(value, "free_symbols") and value.free_symbols):
             return value
         try:
             if isinstance(value, bool):

@@ -65,7 +65,7 @@ class Network:
         for operand in node.operands:
             if operand not in graph:
                 raise SpecError(f"{node.name}: reads {operand!r}, which is no layer of this network")
-        (least, most), found = node.layer.operands, len(node.operands)
+        (least, most), found = node.layer.operands, len(node.operands) - node.layer.sizes_read
         if least <= found <= most:
             return
         if isinstance(node.layer, Merge) and found < 2:

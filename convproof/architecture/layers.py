@@ -22,6 +22,7 @@ from convproof.architecture.behaviour import Axis as Axis
 from convproof.architecture.behaviour import Elementwise, Layer, Merge, Pointwise, SizedLike, Transposed, Windowed
 from convproof.architecture.behaviour import letters as letters
 from convproof.architecture.fields import (
+    ANY_NUMBER,
     SAME,
     Bool,
     Channels,
@@ -149,7 +150,7 @@ class Pad(Windowed):
     there is, as in PyTorch, or, with `pad_first`, only to leave nothing, as in ONNX Runtime.
     """
 
-    padding: Annotated[Value, Count(-(10**9), 2), "P"]
+    padding: Annotated[Value, Count(ANY_NUMBER, 2), "P"]
     mode: Annotated[str, Choice(("zeros", "reflect", "replicate", "circular")), "MODE"] = "zeros"
     pad_first: Annotated[Bool, "FIRST"] = False
     words: ClassVar = {"PAD": {}}
@@ -433,10 +434,38 @@ class Unknown(Layer):
     operands: ClassVar[tuple[int, float]] = (1, math.inf)
 
 
+@dataclass(frozen=True)
+class Shaped(Layer):
+    """An operation, by its name, of which is known what shape it makes and what it costs, but not which positions it
+    reads: a transposition, a sum along some axis, a matrix product. `shape` is that of one image; `in_place` says that
+    it makes no values of its own.
+    """
+
+    op: Annotated[str, Text(), "OP"]
+    shape: Annotated[Value, Count(ANY_NUMBER, nesting=1), "SHAPE"]
+    weights: Annotated[Natural, "WEIGHTS"] = 0
+    biases: Annotated[Natural, "BIASES"] = 0
+    macs: Annotated[Natural, "MACS"] = 0
+    in_place: Annotated[Bool, "INPLACE"] = False
+    words: ClassVar = {"SHAPED": {}}
+    operands: ClassVar[tuple[int, float]] = (1, math.inf)
+
+
+@dataclass(frozen=True)
+class Condition(Elementwise):
+    """What a forward asks of sizes before it goes on: that `left` is `sign` (to) `right`. It changes nothing."""
+
+    left: Annotated[Value, Count(ANY_NUMBER), "L"]
+    sign: Annotated[str, Choice(("above", "at_least", "equal", "unequal")), "SIGN"]
+    right: Annotated[Value, Count(ANY_NUMBER), "R"]
+    words: ClassVar = {"CONDITION": {}}
+
+
 KINDS: tuple[type[Layer], ...] = (
     *(Input, Conv, ConvTranspose, MaxPool, AvgPool, LpPool, Pad, Upsample, PixelShuffle, PixelUnshuffle, AdaptivePool),
     *(GlobalPool, Linear, Flatten, Reshape, ReLU, Activation, Dropout, Softmax, BatchNorm, Affine, ChannelShuffle),
     *(Slice, LocalResponseNorm, GroupNorm, InstanceNorm, Add, Multiply, Scale, Resize, PadTo, Concat, Unknown),
+    *(Shaped, Condition),
 )
 """Every layer kind. A concern has a rule for each of these, or says loudly that it has none."""
 

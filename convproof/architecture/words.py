@@ -60,7 +60,7 @@ def _words(kinds: Iterable[type[Layer]]) -> dict[str, Word]:
 WORDS = _words(kind for kind in layers.KINDS if not issubclass(kind, Merge))
 """The words of layers."""
 
-MERGE_WORDS = _words((*layers.MERGES, layers.Unknown))
+MERGE_WORDS = _words((*layers.MERGES, layers.Unknown, layers.Shaped))
 """The words that may stand behind `{ a | b }`."""
 
 _SHORT: tuple[tuple[str, Callable[..., Layer]], ...] = (

@@ -11,6 +11,7 @@ from convproof.architecture import Input, Layer, Network, Node, layers
 from convproof.errors import ConvproofError, InputError
 from convproof.importers.values import Extent, Flow, Inexpressible, shown
 from convproof.symbolic import normal, symbol
+from convproof.symbolic.amounts import own_operands
 from convproof.symbolic.shapes import shape_of
 
 _CHAIN = 50
@@ -35,6 +36,8 @@ class Imported:
     stored: Mapping[str, tuple[int, ...]]
     notes: Mapping[str, str]
     undecided: tuple[str, ...] = ()
+    cases: tuple[Network, ...] = ()
+    """The networks that the model is at other sizes, where it decides by them."""
 
     @property
     def learned(self) -> int:
@@ -57,6 +60,8 @@ class Graph:
         self.tensors: dict[str, str] = {}
         """The tensor that each layer makes."""
         self.parameters: dict[str, tuple[str, ...]] = {}
+        self.grown: set[str] = set()
+        """Pads by amounts that are never below 0."""
         self.parts: set[str] = set()
         """Layers that demand nothing of their own, and are left out where nothing reads them."""
         self.notes: dict[str, str] = {}
@@ -87,7 +92,8 @@ class Graph:
         self.nodes[name], self.tensors[name] = Node(name, layer), tensor
         if isinstance(layer.channels, str):
             self._extents[symbol(layer.channels)] = layer.channels
-        sizes = (self._extent(Extent(name, axis), symbol(n)) for axis, n in enumerate(_image_letters(layer), 2))
+            self.formulas[Extent(name, 1)] = symbol(layer.channels)
+        sizes = (self._extent(Extent(name, axis), symbol(n)) for axis, n in enumerate(image_letters(layer), 2))
         self.flows[name] = Flow(name, (batch, layer.channels, *sizes), name)
         return self.flows[name]
 
@@ -135,7 +141,8 @@ class Graph:
     def _inferred(self, layer: Layer, operands: Sequence[Flow]) -> Sequence[Any] | None:
         """The shape that shape inference finds, in formulas; None where it finds none."""
         try:
-            made = shape_of(layer, *map(self._formula, operands))
+            layer, shapes = own_operands(layer, tuple(map(self._formula, operands)))
+            made = shape_of(layer, *shapes)
         except (ConvproofError, Inexpressible, ValueError):  # it is not known, or the ranks do not go together
             return None
         return None if any(isinstance(n, int) and n < 1 for n in made) else made
@@ -179,7 +186,7 @@ class Graph:
     def at_image(self, n: Any) -> int | None:
         """The number that a size is at the given image; None where that has letters, or the size is not known."""
         image = self.image_layer
-        letters = zip(map(symbol, _image_letters(image)), image.sizes, strict=True)
+        letters = zip(map(symbol, image_letters(image)), image.sizes, strict=True)
         formula = self.formula(n)
         if not isinstance(formula, int):
             formula = normal(formula.xreplace({letter: size for letter, size in letters if isinstance(size, int)}))
@@ -267,7 +274,7 @@ class Graph:
         waiting, seen = [x.layer], {x.layer}
         while waiting:
             node = self.nodes[waiting.pop()]
-            if isinstance(node.layer, layers.Pad) and _crops(node.layer):
+            if isinstance(node.layer, layers.Pad) and node.name not in self.grown and _crops(node.layer):
                 return True
             if not isinstance(node.layer, _NEVER_EMPTY):
                 more = {*node.operands} - seen
@@ -323,10 +330,11 @@ _NEVER_EMPTY = (
 
 def _crops(layer: layers.Pad) -> bool:
     pads = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,)
-    return any(n < 0 for each in pads for n in (each if isinstance(each, tuple) else (each,)))
+    numbers = [n for each in pads for n in (each if isinstance(each, tuple) else (each,))]
+    return any(not isinstance(n, int) or n < 0 for n in numbers)
 
 
-def _image_letters(layer: Input) -> tuple[str, ...]:
+def image_letters(layer: Input) -> tuple[str, ...]:
     """Letters of our own for the sizes of an image: two axes may have the same one in the file, or a number."""
     return tuple(f"size of {name}" for name in ("D", "H", "W")[-len(layer.sizes) :])
 

@@ -10,20 +10,36 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import math
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from convproof.architecture import layers
+from convproof.architecture import Network, layers
 from convproof.errors import ConvproofError, InputError
 from convproof.importers.graph import Imported
 from convproof.importers.torch_graph import IMAGE, Call, Rule, TorchGraph
 from convproof.importers.torch_operators import FUNCTIONS, MODULES
 from convproof.importers.torch_shapes import SIZES
-from convproof.importers.torch_values import Computed, Formula, Product, Size, SizeNeeded, leaves, times
+from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
+from convproof.importers.torch_tensors import MODULES as TENSOR_MODULES
+from convproof.importers.torch_tracing import extremes, is_raised, tracer
+from convproof.importers.torch_values import (
+    OTHERWISE,
+    Comparison,
+    Computed,
+    Formula,
+    Product,
+    Size,
+    SizeNeeded,
+    leaves,
+    times,
+)
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, shown
+from convproof.symbolic.shapes import infer
 
 _STRIDED = (
     "T", "as_strided", "chunk", "diagonal", "expand", "expand_as", "flip", "mT", "movedim", "moveaxis", "narrow",
@@ -45,10 +61,13 @@ _VIEWS = (
 )
 """Functions whose results may share their elements with what they read."""
 
-_CONTIGUOUS = re.compile("(?i)contiguous|linear|cat|concat|concatenate|stack|(lazy)?conv(_?transpose)?[123]d")
+_CONTIGUOUS = re.compile(
+    "(?i)contiguous|linear|matmul|bmm|cat|concat|concatenate|stack|(lazy)?conv(_?transpose)?[123]d"
+)
 """What makes tensors that are contiguous, whatever it reads."""
 
-_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.neg)
+_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod, min, max)
+_ROUNDED = (math.floor, math.ceil)
 _IN_PLACE = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
@@ -84,10 +103,46 @@ def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str |
     except ImportError:
         raise InputError("torch modules need the package torch; pip install 'convproof[torch]'") from None
     try:
-        with _left_alone(module):
-            return _Import(torch, module, input_shape).network(output)
+        return _cases(torch, module, input_shape, output)
     except ConvproofError as error:
         raise InputError(f"{type(module).__name__}: {error}") from None
+
+
+MOST_CASES = 64
+"""How many cases of a forward that decides by sizes are followed."""
+
+
+def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None) -> Imported:
+    """The network of the case that the given image is, or else of the first one; with those of the others."""
+    waiting: list[list[bool]] = [[]]
+    found: list[Imported] = []
+    refused: InputError | None = None
+    while waiting:
+        path = waiting.pop()
+        with _left_alone(module):
+            reading = _Import(torch, module, input_shape, path)
+            try:
+                found.append(reading.network(output))
+            except _Refused as error:
+                refused = refused or error.args[0]
+        taken = reading.graph.taken
+        waiting += [[*taken[:place], False] for place in range(len(path), len(taken))]
+        if len(found) + len(waiting) > MOST_CASES:
+            raise InputError(f"its forward decides by sizes in more than {MOST_CASES} cases")
+    if not found:
+        raise refused or InputError("it takes no image")
+    first = next((each for each in found if _is_case_of_image(each.network)), found[0])
+    return replace(first, cases=tuple(each.network for each in found if each is not first))
+
+
+def _is_case_of_image(network: Network) -> bool:
+    """Whether all conditions on sizes hold at the image."""
+    refused = infer(network).refused
+    return not any(isinstance(node.layer, layers.Condition) and node.name in refused for node in network)
+
+
+class _Refused(Exception):
+    """A case in which the forward raises an error, with that."""
 
 
 @contextmanager
@@ -113,26 +168,35 @@ class _Undecided(Exception):
 class _Import:
     """One module on its way to a network: what torch.fx records, and what each recorded node makes."""
 
-    def __init__(self, torch: Any, module: Any, input_shape: Sequence[Any] | None) -> None:
+    def __init__(self, torch: Any, module: Any, input_shape: Sequence[Any] | None, path: Sequence[bool] = ()) -> None:
         self.torch, self.module, self.input_shape = torch, module, input_shape
         self.modules: dict[str, Any] = dict(module.named_modules(remove_duplicate=False))
         self.names = {id(each): name for name, each in module.named_parameters()}
         self._check()
         stored = {self.names[id(each)]: tuple(each.shape) for each in module.parameters()}
         self.graph = TorchGraph(self._measured, stored)
+        self.graph.path = path
         self.values: dict[Any, Any] = {}
         """What each node makes: a `Flow`, a `Constant`, `Computed`, or Python's values with `Size`s among them."""
         self.shadows: dict[Any, Any] = {}
         self.fake: Any = None
+        self.denied = False
+        """Whether something is asserted that does not hold in this case."""
         self.stopped: Exception | None = None
         """Why the forward cannot be followed further, also where it catches the error."""
-        self.tracer: Any = _tracer(torch, self)
+        self.tracer: Any = tracer(torch, self)
 
     def network(self, output: str | None) -> Imported:
         """The network with a tensor as its output."""
         try:
-            self.tracer.trace(self.module)
+            with extremes(self):
+                self.tracer.trace(self.module)
+            chosen = self._chosen(output)
         except Exception as error:  # a forward may raise anything
+            if self.graph.taken and (self.denied or (self.stopped is None and is_raised(error))):
+                line = next(iter(str(error).splitlines()), "")
+                told = InputError(f"{self._where()} raises {type(error).__name__}: {line}")
+                raise _Refused(told) from None
             if not isinstance(error, ConvproofError | _Undecided):
                 line = next(iter(str(error).splitlines()), "")
                 error = InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}")
@@ -141,7 +205,6 @@ class _Import:
             return self._up_to(*self.stopped.args)
         if self.stopped is not None:
             raise self.stopped
-        chosen = self._chosen(output)
         for node, made in self.values.items():
             if isinstance(made, Computed) and not node.users and self._op(node) not in SIZES:
                 self.graph.undecide(self._op(node), f"what it does was not looked at: {made.why}")
@@ -191,6 +254,12 @@ class _Import:
     def decided(self, proxy: Any) -> bool:
         """What a forward decides by, which it must not do otherwise, also where it catches errors."""
         try:
+            value = self.value(proxy.node)
+            if isinstance(value, Extent | Product | Formula):
+                try:
+                    return self.graph.decide(operator.ne, value, 0)
+                except Inexpressible as reason:
+                    raise self._stopped(reason) from None
             return bool(self.known(proxy))
         except (InputError, _Undecided) as error:
             self.stopped = self.stopped or error
@@ -201,7 +270,7 @@ class _Import:
         sizes.
         """
         try:
-            value = self._value(proxy.node)
+            value = self.value(proxy.node)
             if isinstance(value, tuple | list):
                 return value
             if isinstance(value, Flow | Constant):
@@ -212,7 +281,7 @@ class _Import:
 
     def count(self, proxy: Any) -> int:
         """How many parts a proxy has that a forward goes through."""
-        value = self._value(proxy.node)
+        value = self.value(proxy.node)
         parts = self._shadowed(proxy.node) if isinstance(value, Flow) else self.known(proxy)
         if not isinstance(parts, tuple | list):
             raise self._stopped(self.graph.missing(f"how many tensors {self._op(proxy.node)} returns"))
@@ -220,11 +289,11 @@ class _Import:
 
     def is_leaf(self, module: Any) -> bool:
         """Whether there is a rule for what the module does."""
-        return _kind(module) in MODULES
+        return _kind(module) in MODULES or _kind(module) in TENSOR_MODULES
 
     # --- what each node makes -----------------------------------------------------------------------------------------
 
-    def _value(self, node: Any) -> Any:
+    def value(self, node: Any) -> Any:
         for each in self.tracer.graph.nodes:
             if each not in self.values:
                 self.values[each] = self._translated(each)
@@ -250,7 +319,7 @@ class _Import:
         except Inexpressible as reason:
             if not call.flows or call.op in SIZES:
                 return Computed(str(reason), isinstance(reason, SizeNeeded))
-            made = call.unknown(str(reason))
+            made = self._of_shapes(node, call, reason)
         except ConvproofError as error:
             raise InputError(f"{call.place} ({call.op}): {error}") from None
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -260,12 +329,27 @@ class _Import:
             self.values[node.all_input_nodes[0]] = made
         return made
 
+    def _of_shapes(self, node: Any, call: Call, reason: Inexpressible) -> Any:
+        """What a node makes that no layer kind describes, as far as shapes say it."""
+        rule = TENSOR_MODULES.get(call.op) if call.module is not None else None
+        if call.module is None and call.op.rstrip("_") in TENSOR_FUNCTIONS and self._is_torch(node):
+            rule, order = TENSOR_FUNCTIONS[call.op.rstrip("_")]
+            call.settings = dict(zip(order.split(), call.args, strict=False)) | call.kwargs
+        in_place = call.in_place and self._is_part(node.all_input_nodes)
+        if rule is None or in_place or "out" in call.kwargs:
+            return call.unknown(str(reason))
+        try:
+            return rule(call)
+        except Inexpressible as other:
+            return call.unknown(str(reason if str(other) == OTHERWISE else other))
+
     def _call(self, node: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Call, Rule | None]:
         """What a node does, and the rule for it."""
         op = self._op(node)
         if node.op == "call_module":
             module = self.modules[node.target]
-            call = Call(self.graph, node, op, node.target, "input", args, kwargs, module)
+            order = "input indices output_size" if op.startswith("MaxUnpool") else "input output_size"
+            call = Call(self.graph, node, op, node.target, order, args, kwargs, module)
             call.learned = tuple(dict.fromkeys(self.names[id(each)] for each in module.parameters()))
             return call, MODULES.get(op)
         rule, order = FUNCTIONS.get(op.rstrip("_"), (None, "")) if self._is_torch(node) else (None, "")
@@ -313,7 +397,8 @@ class _Import:
             raise Inexpressible("no layer kind does what it does")
         if "out" in call.kwargs or (call.in_place and self._is_part(call.node.all_input_nodes)):
             raise Inexpressible("it changes another tensor too")
-        if call.module is not None and len(call.args) + len(call.kwargs) != 1:
+        more = call.module is not None and len(call.args) + len(call.kwargs) != 1
+        if more and not call.op.startswith(("ConvTranspose", "MaxUnpool")):
             raise Inexpressible("it is called with more than its input")
         return rule(call)
 
@@ -336,10 +421,15 @@ class _Import:
             return times(args)
         if function in (operator.eq, operator.ne) and args[0] == args[1]:
             return function is operator.eq
-        if function in _COMPARISONS and (decided := self.graph.compared(function, *args)) is not None:
-            return decided
+        if function in _COMPARISONS and all(self.graph.is_size(each) for each in args):
+            decided = None if isinstance(args[0], tuple) else self.graph.compared(function, *args)
+            return Comparison(function, *args) if decided is None else decided
         if function in _ARITHMETIC and any(isinstance(each, Extent | Product | Formula) for each in args):
             return Formula(function, tuple(args))
+        if function is operator.neg and isinstance(args[0], Extent | Product | Formula):
+            return Formula(operator.sub, (0, args[0]))
+        if function in _ROUNDED and isinstance(args[0], Extent | Product | Formula):
+            return _rounded(function, args[0])
         if getattr(function, "__module__", "") not in ("_operator", "builtins", "math"):
             raise Inexpressible(f"the result of {call.op} is not looked at")
         try:
@@ -353,6 +443,7 @@ class _Import:
         if not isinstance(holds, bool):
             raise Inexpressible("it is not known whether it holds")
         if not holds:
+            self.denied = bool(self.graph.taken)
             raise InputError(f"this does not hold: {shown(str(message))}")
 
     def _shape_of_constant(self, call: Call) -> tuple[int, ...] | None:
@@ -400,7 +491,7 @@ class _Import:
 
     def _chosen(self, output: str | None) -> Flow:
         """The tensor that is asked for, of those that the forward returns; or the first of them, with a note."""
-        found = dict(_named(self._value(next(iter(reversed(self.tracer.graph.nodes))))))
+        found = dict(_named(self.value(next(iter(reversed(self.tracer.graph.nodes))))))
         listed = ", ".join(map(shown, list(found)[:10]))
         if not found:
             raise InputError("what its forward returns does not depend on the image")
@@ -454,67 +545,14 @@ class _Import:
             return None
 
 
-def _tracer(torch: Any, of: _Import) -> Any:
-    """A tracer that enters all modules without a rule, and whose proxies know sizes."""
-
-    class Proxy(torch.fx.Proxy):  # type: ignore[misc]
-        def __getattr__(self, name: str) -> Any:
-            if name in ("shape", "ndim"):
-                return self.tracer.create_proxy("call_function", getattr, (self, name), {})
-            return super().__getattr__(name)
-
-        def __iadd__(self, other: Any) -> Any:
-            return self._in_place(operator.iadd, other)
-
-        def __isub__(self, other: Any) -> Any:
-            return self._in_place(operator.isub, other)
-
-        def __imul__(self, other: Any) -> Any:
-            return self._in_place(operator.imul, other)
-
-        def __itruediv__(self, other: Any) -> Any:
-            return self._in_place(operator.itruediv, other)
-
-        def __ifloordiv__(self, other: Any) -> Any:
-            return self._in_place(operator.ifloordiv, other)
-
-        def _in_place(self, function: Any, other: Any) -> Any:
-            return self.tracer.create_proxy("call_function", function, (self, other), {})
-
-        def __setitem__(self, place: Any, value: Any) -> None:
-            self.tracer.create_proxy("call_function", operator.setitem, (self, place, value), {})
-
-        def __len__(self) -> int:
-            return of.count(self)
-
-        def __index__(self) -> int:
-            return operator.index(of.known(self))
-
-        def __int__(self) -> int:
-            return int(of.known(self))
-
-        def __float__(self) -> float:
-            return float(of.known(self))
-
-    class Tracer(torch.fx.Tracer):  # type: ignore[misc]
-        proxy_buffer_attributes = True
-
-        def create_args_for_root(self, forward: Any, is_module: bool, concrete_args: Any = None) -> Any:
-            return forward, [of.module, self.create_proxy("placeholder", IMAGE, (), {})]
-
-        def is_leaf_module(self, module: Any, path: str) -> bool:
-            return of.is_leaf(module) or bool(super().is_leaf_module(module, path))
-
-        def proxy(self, node: Any) -> Any:
-            return Proxy(node, self)
-
-        def to_bool(self, proxy: Any) -> bool:
-            return of.decided(proxy)
-
-        def iter(self, proxy: Any) -> Iterator[Any]:
-            return iter([proxy[place] for place in range(of.count(proxy))])
-
-    return Tracer()
+def _rounded(function: Any, value: Any) -> Any:
+    """A quotient of sizes, rounded."""
+    if not isinstance(value, Formula) or value.function is not operator.truediv:
+        return value
+    a, b = value.operands
+    if function is math.floor:
+        return Formula(operator.floordiv, (a, b))
+    return Formula(operator.sub, (0, Formula(operator.floordiv, (Formula(operator.sub, (0, a)), b))))
 
 
 def _kind(module: Any) -> str:
@@ -524,7 +562,7 @@ def _kind(module: Any) -> str:
     kinds: tuple[Any, ...] = () if hooked else own.__mro__
     for kind in kinds:
         same = all(getattr(kind, name, None) is getattr(own, name, None) for name in ("forward", "_conv_forward"))
-        if same and kind.__name__ in MODULES and kind.__module__.startswith("torch.nn."):
+        if same and kind.__name__ in (*MODULES, *TENSOR_MODULES) and kind.__module__.startswith("torch.nn."):
             return str(kind.__name__)
     return f"another {own.__name__}" if own.__name__ in MODULES else own.__name__
 

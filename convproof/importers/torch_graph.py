@@ -2,22 +2,91 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any, TypeVar
 
-from convproof.architecture import Layer, layers
-from convproof.errors import ConvproofError
-from convproof.importers.graph import Graph, Imported
-from convproof.importers.torch_values import Computed, Formula, Product, Size, SizeNeeded, View, leaves, own_axes, parts
+from convproof.architecture import Layer, Network, layers
+from convproof.architecture.amounts import Amount
+from convproof.errors import ConvproofError, Undecided
+from convproof.importers.graph import Graph, Imported, image_letters
+from convproof.importers.torch_values import (
+    Comparison,
+    Computed,
+    Formula,
+    Product,
+    Size,
+    SizeNeeded,
+    View,
+    leaves,
+    own_axes,
+    parts,
+)
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, short, shown
-from convproof.symbolic import floordiv, normal
+from convproof.symbolic import normal, symbol
+from convproof.symbolic.accepted import letters_of, where
+from convproof.symbolic.amounts import FORMULAS
 from convproof.symbolic.floordiv import least_value
+from convproof.symbolic.shapes import infer, of_any_size
+from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 T = TypeVar("T")
+
+_NAMES = {
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.floordiv: "//",
+    operator.mod: "%",
+    builtins.min: "min",
+    builtins.max: "max",
+}
+"""Functions of sizes, as those of amounts."""
+
+
+_SIGNS: Mapping[tuple[Any, bool], tuple[str, bool]] = {
+    (operator.eq, True): ("equal", False),
+    (operator.eq, False): ("unequal", False),
+    (operator.ne, True): ("unequal", False),
+    (operator.ne, False): ("equal", False),
+    (operator.gt, True): ("above", False),
+    (operator.gt, False): ("at_least", True),
+    (operator.ge, True): ("at_least", False),
+    (operator.ge, False): ("above", True),
+    (operator.lt, True): ("above", True),
+    (operator.lt, False): ("at_least", False),
+    (operator.le, True): ("at_least", True),
+    (operator.le, False): ("above", False),
+}
+"""The condition that a comparison holds, or does not, and whether its sides are swapped."""
+
+_TURNED: Mapping[Any, Any] = {
+    operator.lt: operator.gt,
+    operator.gt: operator.lt,
+    operator.le: operator.ge,
+    operator.ge: operator.le,
+}
+_EXTREMES: Mapping[tuple[Any, Any], Callable[[Iterable[bool]], bool]] = {
+    (builtins.min, operator.lt): any,
+    (builtins.min, operator.le): any,
+    (builtins.min, operator.gt): all,
+    (builtins.min, operator.ge): all,
+    (builtins.max, operator.lt): all,
+    (builtins.max, operator.le): all,
+    (builtins.max, operator.gt): any,
+    (builtins.max, operator.ge): any,
+}
+"""Whether the least or the largest compares so where any, or all, of the numbers do."""
+
+
+def _times(a: Any, b: Any) -> Any:
+    return b if a == 1 else Amount("*", (a, b))
+
 
 IMAGE = "input"
 """The name of the Input layer."""
@@ -33,6 +102,12 @@ class TorchGraph(Graph):
     def __init__(self, measure: Callable[[Any], tuple[int, ...] | None], stored: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(stored)
         self.measure = measure
+        self.path: Sequence[bool] = ()
+        """How the first decisions that depend on the size are taken; further ones are taken as if they were true."""
+        self.computed: dict[Any, Any] = {}
+        """What sizes of layers are computed of that may be left out."""
+        self.taken: list[bool] = []
+        """The decisions so far."""
         self.makers: dict[str, Any] = {}
         """The node that each layer comes from, if it makes all that the node does."""
         self.views: dict[str, View] = {}
@@ -71,7 +146,7 @@ class TorchGraph(Graph):
         """The shape of x, batch first, without letters. Raises `Inexpressible` where it is not known."""
         if x.shape is not None:
             known = (self.letters.get(n, n) if isinstance(n, str) else n for n in x.shape)
-            return tuple(n if isinstance(n, Size) else Extent(IMAGE, axis) for axis, n in enumerate(known))
+            return tuple(n if isinstance(n, Size) else Extent(IMAGE, 1) for n in known)  # a letter for its channels
         if isinstance(x, Constant):
             raise Inexpressible("nothing is known about the shape of what it reads")
         return (self.batch, *(Extent(x.layer, axis) for axis in range(1, len(self.shape_made(x.layer)))))
@@ -96,8 +171,8 @@ class TorchGraph(Graph):
         if isinstance(n, Formula):
             operands = [self.formula(each) for each in n.operands]
             try:
-                return floordiv(*operands) if n.function is operator.floordiv else normal(n.function(*operands))
-            except (ConvproofError, TypeError, ZeroDivisionError):
+                return FORMULAS[_NAMES[n.function]](*operands)
+            except (ConvproofError, KeyError, TypeError, ZeroDivisionError):
                 raise Inexpressible("it is computed of sizes otherwise than by whole numbers") from None
         if isinstance(n, bool) or not isinstance(n, int | str | Extent):
             raise Inexpressible("it is no size")
@@ -123,7 +198,117 @@ class TorchGraph(Graph):
             least = least_value(sign * difference)
             if least is not None and (least > 0 or (least == 0 and function(0, 0) == function(sign, 0))):
                 return function(sign, 0)
+        return self._at_every_size(function, difference)
+
+    def _at_every_size(self, function: Callable[[int, int], bool], difference: Any) -> bool | None:
+        """How a size of one axis compares with 0, where it does so at every size."""
+        letters = difference.free_symbols
+        if len(letters) != 1 or not letters <= set(map(symbol, image_letters(self.image_layer))):
+            return None
+        (letter,) = letters
+        try:
+            above, zero = where_at_least(difference, 1, letter), where_zero(difference, letter)
+            for sizes in self._narrower(letter):
+                parts = {1: sizes & above, 0: sizes & zero, -1: sizes.without(above | zero)}
+                holds = {function(sign, 0) for sign, found in parts.items() if found}
+                if len(holds) == 1:
+                    return holds.pop()
+        except Undecided:
+            pass
         return None
+
+    def is_size(self, value: Any) -> bool:
+        """Whether a value is a size, computed of sizes, or a tuple of such."""
+        if isinstance(value, tuple | list):
+            return all(map(self.is_size, value))
+        return isinstance(value, int | Extent | Product | Formula)
+
+    def letters_of(self, values: Sequence[Any]) -> set[Any]:
+        """The letters that sizes depend on."""
+        try:
+            return {letter for each in values for letter in getattr(self.formula(each), "free_symbols", ())}
+        except Inexpressible:
+            return set()
+
+    def _narrower(self, letter: Any) -> Iterator[SizeSet]:
+        """All numbers for a letter of the image; then those alone that the layers so far take."""
+        yield EVERY
+        nodes = self._needed([name for name in self.nodes if name not in self.parts])
+        network = of_any_size(Network(nodes, nodes[-1].name), letters=True)
+        own = [each for each in infer(network).distinct(lambda step: step.open) if letters_of(each) == {letter}]
+        yield reduce(lambda a, b: a & b, (where(each, letter) for each in own), EVERY)
+
+    def decide(self, function: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
+        """How two sizes, or tuples of them, compare. Where that depends on the size of the image, this is one of
+        several cases, and what makes it one becomes a layer. Raises `Inexpressible` for sizes that are not known.
+        """
+        if isinstance(a, tuple | list) and isinstance(b, tuple | list) and function in (operator.eq, operator.ne):
+            equal = len(a) == len(b) and all(self.decide(operator.eq, *pair) for pair in zip(a, b, strict=True))
+            return equal is (function is operator.eq)
+        found = self.compared(function, a, b)
+        if found is not None:
+            return found
+        for one, other, turned in ((a, b, function), (b, a, _TURNED.get(function, function))):
+            joined = _EXTREMES.get((one.function, turned)) if isinstance(one, Formula) else None
+            if joined is not None:
+                return joined(self.decide(turned, each, other) for each in one.operands)
+        read = [self.flows[IMAGE]]
+        left, right = (self.amount(each, read) for each in (a, b))
+        if isinstance(left, int) and isinstance(right, int):
+            return function(left, right)
+        outcome = self.path[len(self.taken)] if len(self.taken) < len(self.path) else True
+        self.taken.append(outcome)
+        sign, swapped = _SIGNS[function, outcome]
+        ends = (right, left) if swapped else (left, right)
+        self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
+        return outcome
+
+    def is_there(self, n: Any) -> bool:
+        """Whether a size is one of a layer that makes something, or a sum or product of such; a layer that may be left
+        out need not.
+        """
+        if isinstance(n, Formula):
+            return n.function in (operator.add, operator.mul) and all(map(self.is_there, n.operands))
+        if isinstance(n, Product):
+            return n.factor > 0 and all(map(self.is_there, n.extents))
+        if isinstance(n, Extent):
+            left_out = n.layer in self.parts and n in self.computed
+            return not left_out or self.is_there(self.computed[n])
+        return isinstance(n, int) and n > 0
+
+    def ask(self, sign: str, a: Any, b: Any) -> Flow:
+        """Demands that two sizes compare so, since an error is raised where they do not."""
+        read = [self.flows[IMAGE]]
+        ends = [self.amount(each, read) for each in (a, b)]
+        return self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
+
+    def amount(self, value: Any, read: list[Flow]) -> Any:
+        """A number in a field of a layer: as it is, or as it is computed of the sizes of layers, which `read` lists
+        behind what the layer reads besides. Of what is not known, the number at the given image.
+        """
+        exact = self.exactly(value)
+        if exact is not None:
+            return exact
+        try:
+            formula = self.formula(value)
+        except Inexpressible:
+            return self.resolved(value)
+        if any(str(each).startswith("axis ") for each in formula.free_symbols):
+            return self.resolved(value)
+        return self._amount(value, read)
+
+    def _amount(self, value: Any, read: list[Flow]) -> Any:
+        if value in self.computed and value.layer in self.parts:  # a layer that only its sizes are asked of is no part
+            return self._amount(self.computed[value], read)
+        if isinstance(value, Extent):
+            x = self.flows[value.layer]
+            read += [] if x in read else [x]
+            return Amount("size", (read.index(x), value.axis - 1))
+        if isinstance(value, Product):
+            return reduce(_times, (self._amount(each, read) for each in value.extents), value.factor)
+        if isinstance(value, Formula):
+            return Amount(_NAMES[value.function], tuple(self._amount(each, read) for each in value.operands))
+        return value
 
     def like(self, sizes: Sequence[Any]) -> Flow | None:
         """What has these spatial sizes, or sizes computed like these, where some layer has them."""
@@ -139,6 +324,8 @@ class TorchGraph(Graph):
             if exact is not None:
                 return exact
             return value.function(*self.resolved(value.operands)) if isinstance(value, Formula) else self.number(value)
+        if isinstance(value, Comparison):
+            return self.decide(value.function, value.a, value.b)
         if isinstance(value, Computed):
             raise SizeNeeded(value.why) if value.of_sizes else Inexpressible(value.why)
         if isinstance(value, Flow | Constant):
@@ -245,7 +432,7 @@ class Call:
     @property
     def rank(self) -> int:
         """How many spatial axes it works on, as its name says."""
-        return int(self.op[-2])
+        return int(next(each for each in self.op if each in "123"))
 
     @property
     def has_bias(self) -> bool:
@@ -293,12 +480,40 @@ class Call:
         self.graph.parts.add(made.layer)
         return made
 
+    def shaped(self, sizes: Sequence[Any], macs: Any = 0, in_place: bool = False) -> Flow:
+        """The node as an operation of which the shape of its result is known, batch first, and its multiply-adds."""
+        if not self.graph.is_batch(sizes[0]):
+            raise Inexpressible("it changes the batch")
+        read = list(dict.fromkeys(self.flows))
+        shape = tuple(self.graph.amount(n, read) for n in sizes[1:])
+        for n in sizes[1:]:
+            if not self.graph.is_there(n) and not self.graph.compared(operator.ge, n, 1):
+                read.append(self.graph.ask("at_least", n, 1))  # what nothing reads may be empty
+                self.graph.parts.add(read[-1].layer)
+        if not shape:
+            raise Inexpressible("it leaves no axis but the batch")
+        counts = {"bias": 0, "": 0}
+        for name in self.learned:
+            counts["bias" if name.endswith("bias") else ""] += math.prod(self.graph.stored[name])
+        products = self.graph.amount(macs, read)
+        made = self.add(layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place), read)
+        self._seen_through(made)
+        self.graph.computed.update((Extent(made.layer, axis), n) for axis, n in enumerate(sizes) if axis)
+        return made
+
+    def _seen_through(self, made: Flow) -> None:
+        """Lets what follows look through a layer that only moves or repeats elements; nothing else needs it then."""
+        if self.view is not None:
+            self.graph.views[made.layer] = self.view
+            self.graph.parts.add(made.layer)
+        if self.repeats:
+            self.graph.repeated[made.layer] = self.repeats
+
     def unknown(self, why: str) -> Flow:
         """The node as an operation of which nothing is known."""
         layer = layers.Unknown(shown(self.op))
         made = self.add(layer, self.flows) if self.view is None else self.moved(layer, self.view)
-        if self.repeats:
-            self.graph.repeated[made.layer] = self.repeats
+        self._seen_through(made)
         self.note(made, f"not understood: {why}")
         return made
 

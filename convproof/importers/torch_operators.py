@@ -24,7 +24,8 @@ def _of_each(call: Call, name: str) -> Flow:
     if any(c.size != 1 for c in call.reads(Constant)) and name not in (*_ARITHMETIC.values(), "prelu"):
         raise Inexpressible("it reads several numbers")
     for each in call.reads(Computed):
-        raise Inexpressible(each.why)
+        if not each.of_sizes:  # else a number, whatever it is
+            raise Inexpressible(each.why)
     made = call.elementwise(layers.ReLU() if name == "relu" else layers.Activation(name), call.flows[0])
     if call.learned:
         call.note(made, f"learns {', '.join(call.learned)}, which this layer kind does not count")

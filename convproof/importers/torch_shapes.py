@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -9,8 +10,8 @@ from typing import Any
 
 from convproof.architecture import layers
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import OTHERWISE, Atom, Computed, Size, View, times
-from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short_pads
+from convproof.importers.torch_values import OTHERWISE, Atom, Computed, Formula, Size, View, times
+from convproof.importers.values import Constant, Extent, Flow, Inexpressible, axis_of, short_pads
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
@@ -208,7 +209,12 @@ def _crop(call: Call, index: list[Any]) -> Flow:
             x = _part(call, first, stop, ".channels" if any(map(any, pairs)) else "")
     if not any(map(any, pairs)):
         return x
-    made = call.add(layers.Pad(short_pads(pairs)), [x])
+    read = [x]
+    amounts = [tuple(call.graph.amount(each, read) for each in pair) for pair in pairs]
+    made = call.add(layers.Pad(short_pads(amounts)), read)
+    for axis, (n, (before, after)) in enumerate(zip(sizes[2:], pairs, strict=True), 2):
+        cut = Formula(operator.add, (before, after))
+        call.graph.computed[Extent(made.layer, axis)] = Formula(operator.add, (n, cut))
     call.graph.absorb([made.layer])  # what nothing reads may be empty
     return made
 
@@ -257,15 +263,27 @@ def _narrow(call: Call) -> Flow:
     return _part(call, first, first + call.get("length"))
 
 
-def _cut(call: Call, part: slice, size: Size) -> tuple[int, int]:
+def _cut(call: Call, part: slice, size: Size) -> tuple[Any, Any]:
     """What a slice leaves away at both ends, as negative numbers."""
-    start, stop = call.graph.resolved(part.start) or 0, call.graph.resolved(part.stop)
-    if start < 0:
-        start = max(0, start + call.graph.number(size))
-    if stop is not None and stop >= 0:
-        n = call.graph.number(size)
-        stop = min(n, stop) - n
-    return -start, stop or 0
+    start, stop = _placed(call, part.start, size, 0), _placed(call, part.stop, size, size)
+    return Formula(operator.sub, (0, start)) if start else 0, 0 if stop == size else Formula(operator.sub, (stop, size))
+
+
+def _placed(call: Call, place: Any, size: Size, missing: Any) -> Any:
+    """Where an end of a slice is, as Python counts. A number from which on less is left than there is, is taken at its
+    word: the crop demands it.
+    """
+    decide = call.graph.decide
+    if place is None:
+        return missing
+    if isinstance(place, int) and place < 0 and missing is size:
+        return Formula(operator.add, (size, place))
+    if decide(operator.lt, place, 0):
+        place = Formula(operator.add, (size, place))
+        place = 0 if decide(operator.lt, place, 0) else place
+    if isinstance(place, int) and missing == 0:
+        return place
+    return size if decide(operator.gt, place, size) else place
 
 
 MODULES: dict[str, Rule] = {"Flatten": _flatten, "Unflatten": _unflatten}

@@ -17,6 +17,13 @@ class Computed:
     of_sizes: bool = False
 
 
+@dataclass(frozen=True)
+class Indices(Computed):
+    """Where the maxima are that a pooling of x found."""
+
+    x: Flow | None = None
+
+
 class SizeNeeded(Inexpressible):
     """A size must be known as a number, which it is only at an image in numbers."""
 
@@ -79,6 +86,15 @@ class Formula:
 
     function: Any
     operands: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two sizes, or tuples of them, compare, which depends on the size of the image."""
+
+    function: Any
+    a: Any
+    b: Any
 
 
 # --- axes -------------------------------------------------------------------------------------------------------------

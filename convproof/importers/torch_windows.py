@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 from convproof.architecture import SAME_UPPER, Layer, layers
 from convproof.errors import InputError
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import Size, over
+from convproof.importers.torch_values import Formula, Indices, Size, over
 from convproof.importers.values import Constant, Extent, Flow, Inexpressible, axis_of, short, short_pads
 from convproof.symbolic import floordiv, normal
 
@@ -81,36 +82,59 @@ def _zeros(call: Call, made: Flow) -> Flow:
 def _conv_transpose(call: Call) -> Flow:
     out, channels, kernel = _filters(call, transposed=True)
     call.graph.need(call.x, call.rank + 2, channels)
+    read = [call.x]
     layer = layers.ConvTranspose(
         out,
         short(kernel),
         call.per_axis("stride", 1),
         call.per_axis("padding", 0),
-        call.per_axis("output_padding", 0),
+        call.per_axis("output_padding", 0) if call.raw("output_size") is None else _lengthened(call, kernel, read),
         call.get("groups", 1),
         call.has_bias,
         call.per_axis("dilation", 1),
         channels,
     )
-    return with_weight(call, call.add(layer, [call.x]))
+    return with_weight(call, call.add(layer, read))
+
+
+def _lengthened(call: Call, kernel: Sequence[int], read: list[Flow]) -> Any:
+    """The output padding with which an output has the size that is asked for."""
+    strides, pads, dilations = (
+        call.spread(call.per_axis(*each), call.rank) for each in (("stride", 1), ("padding", 0), ("dilation", 1))
+    )
+    if any(d > s for d, s in zip(dilations, strides, strict=True)):
+        call.graph.undecide(call.place, "torch takes output sizes up to its stride more than the least alone")
+    found = []
+    wanted = list(call.raw("output_size"))[-call.rank :]
+    sizes = call.graph.extents(call.x)[2:]
+    for asked, n, k, s, p, d in zip(wanted, sizes, kernel, strides, pads, dilations, strict=True):
+        spread = Formula(operator.mul, (Formula(operator.sub, (n, 1)), s))
+        least = Formula(operator.add, (spread, d * (k - 1) + 1 - 2 * p))
+        found.append(call.graph.amount(Formula(operator.sub, (asked, least)), read))
+    return short(found)
 
 
 # --- pools ------------------------------------------------------------------------------------------------------------
 
 
 def _pooled(call: Call) -> Flow:
-    """What a pool reads. Raises `Inexpressible` for one that makes more than its output."""
+    """What a pool reads."""
     call.graph.need(call.x, call.rank + 2)
-    if call.get("return_indices", False):
-        raise Inexpressible("it also returns where the maxima are")
     return call.x
 
 
+def _with_indices(call: Call, made: Flow) -> Any:
+    """What a pool makes, and where its maxima are, if that is asked for."""
+    if not (call.get("return_indices", False) or call.op.endswith("_with_indices")):
+        return made
+    return made, Indices("where the maxima are is not looked at", False, call.x)
+
+
 def _pool(kind: str) -> Rule:
-    def rule(call: Call) -> Flow:
+    def rule(call: Call) -> Any:
         x = _pooled(call)
         padding, ceil_mode = call.per_axis("padding", 0), call.get("ceil_mode", False)
-        if kind != "lp" and padding == 0 and _covers_all(call):
+        if kind != "lp" and padding == 0 and _covers_all(call) and not call.get("return_indices", False):
             return _over_all(call, x, kind)
         kernel, stride = call.per_axis("kernel_size"), call.per_axis("stride")
         if kind != "max" and call.rank == 3 and (padding != 0 or ceil_mode):
@@ -119,7 +143,9 @@ def _pool(kind: str) -> Rule:
             raise InputError(f"padding={padding} is more than half of kernel_size={kernel}")
         if kind == "max":
             dilation = call.per_axis("dilation", 1)  # dilated windows may read padding alone, and run
-            return call.add(layers.MaxPool(kernel, stride, padding, dilation, ceil_mode, dilation != 1), [x])
+            layer = layers.MaxPool(kernel, stride, padding, dilation, ceil_mode, dilation != 1)
+            made = call.add(layer, [x])
+            return _with_indices(call, made)
         if kind == "lp":
             return call.add(layers.LpPool(call.get("norm_type"), kernel, stride, ceil_mode), [x])
         counted = call.get("count_include_pad", True)
@@ -146,6 +172,8 @@ def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
 def _adaptive_pool(kind: str) -> Rule:
     def rule(call: Call) -> Flow:
         x = _pooled(call)
+        if call.get("return_indices", False):
+            raise Inexpressible("it also returns where the maxima are")
         wanted = call.spread(call.get("output_size"), call.rank)
         if set(wanted) == {1}:
             return _over_all(call, x, kind)
@@ -179,8 +207,10 @@ def _pad(call: Call) -> Flow:
     x, rank = call.x, len(call.graph.extents(call.x)) - 2
     if (like := _padded_to(call, x)) is not None and call.get("mode", "constant") == "constant":
         return _zeros(call, call.add(layers.PadTo(), [x, like]))
-    given = call.get("pad", call.get("padding"))
-    numbers = call.spread(given, 2 * rank)
+    read = [x]
+    given = call.raw("pad", call.raw("padding"))
+    asked = call.spread(given, 2 * rank)
+    numbers = tuple(call.graph.amount(each, read) for each in asked)
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
     if any(pair != (0, 0) for pair in pairs[rank:]):
         raise Inexpressible("it pads the channels or the batch")
@@ -189,11 +219,14 @@ def _pad(call: Call) -> Flow:
         return x
     mode = call.get("mode", re.sub(r"Pad\dd$", "", call.op).lower())
     mode = {"zero": "zeros", "constant": "zeros", "reflection": "reflect", "replication": "replicate"}.get(mode, mode)
-    if mode == "circular" and any(n < 0 for pair in pairs for n in pair) and any(n > 0 for pair in pairs for n in pair):
+    cropped = any(call.graph.compared(operator.ge, each, 0) is not True for each in asked)
+    padded = any(not isinstance(n, int) or n > 0 for pair in pairs for n in pair)
+    if mode == "circular" and cropped and padded:
         call.graph.undecide(call.place, "torch crops before it wraps around, and takes fewer sizes")
-    if call.graph.may_be_empty(x) and any(n > 0 for pair in pairs for n in pair):
+    if call.graph.may_be_empty(x) and padded:
         call.graph.undecide(call.place, "what is cropped before may be nothing, which torch pads, too")
-    made = call.add(layers.Pad(short_pads(pairs[:rank][::-1]), mode), [x])
+    made = call.add(layers.Pad(short_pads(pairs[:rank][::-1]), mode), read)
+    call.graph.grown.update([] if cropped else [made.layer])
     return _zeros(call, made)
 
 
@@ -250,7 +283,7 @@ def _upsample(call: Call) -> Flow:
 
 
 def _factors(call: Call, have: Sequence[Size]) -> tuple[Any, ...]:
-    """The factor along each axis; that of a size which is asked for is what it has at the given image."""
+    """The factor along each axis; that of a size which is asked for, where it is a multiple of the size at hand."""
     if call.raw("size") is None:
         return call.spread(call.get("scale_factor"), len(have))
     return tuple(_factor(call, *each) for each in zip(call.spread(call.raw("size"), len(have)), have, strict=True))
@@ -260,9 +293,9 @@ def _factor(call: Call, wanted: Any, have: Size) -> Any:
     try:
         if isinstance(factor := over(wanted, have), int):
             return factor
-    except (Inexpressible, TypeError):
+    except TypeError:
         pass
-    return call.graph.resolved(wanted) / call.graph.number(have)
+    raise Inexpressible("its factor depends on the size")
 
 
 _CONV = "input weight bias stride padding dilation groups"
@@ -307,5 +340,6 @@ for _rank in "123":
     ):
         MODULES[f"{_module}{_rank}d"] = _rule
         FUNCTIONS[f"{_function}{_rank}d"] = _rule, _order
+    FUNCTIONS[f"max_pool{_rank}d_with_indices"] = FUNCTIONS[f"max_pool{_rank}d"]
     for _module in ("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad"):
         MODULES[f"{_module}{_rank}d"] = _pad

@@ -111,6 +111,28 @@ def accepted_sizes(network: Network) -> Accepted:
     return accepted_by(infer(of_any_size(network)))
 
 
+def any_of(cases: Sequence[Accepted]) -> Accepted:
+    """The sizes that one of several networks accepts, which are those of the cases of one forward."""
+    if len(cases) == 1:
+        return cases[0]
+    names = cases[0].unknowns
+    undecided = tuple(dict.fromkeys(reason for each in cases for reason in each.undecided))
+    tied = [each for each in cases if each.boxes is None and not each.undecided]
+    requires = tuple(dict.fromkeys(text for each in cases for text in each.requires))
+    if tied:
+        requires = (" or ".join(f"({' and '.join(_words(each))})" for each in cases if each.boxes != ()),)
+    known = not undecided and not tied
+    boxes = _merged(dict(box) for each in cases for box in each.boxes or ()) if known else []
+    return Accepted(names, tuple(boxes) if known else None, requires, undecided, dict.fromkeys(names))
+
+
+def _words(found: Accepted) -> Iterator[str]:
+    """What is asked of sizes, as text."""
+    for box in found.boxes or ():
+        yield " and ".join(f"{name}: {sizes}" for name, sizes in box.items())
+    yield from found.requires
+
+
 def unknowns_of(network: Network) -> dict[Letter, str]:
     """The letters of the image's sizes, with the names that the user knows them by."""
     sizes = [size(n) for n in network.image.sizes]
@@ -132,7 +154,7 @@ def accepted_by(found: Inference) -> Accepted:
         if others and letters & unknowns.keys():
             undecided.append(f"{name}: {demand} depends on {_listed(others)} too; give numbers for other letters")
         elif others:
-            requires.append(f"{name}: {_renamed(demand, unknowns)}")
+            requires.append(f"{name}: {renamed(demand, unknowns)}")
         else:
             decided.append(demand)
     boxes: tuple[Box, ...] | None = None
@@ -145,12 +167,12 @@ def accepted_by(found: Inference) -> Accepted:
         except Undecided as error:
             undecided.append(str(error))
     exact = _exact(found, boxes, unknowns) if boxes is not None and not tied else dict.fromkeys(unknowns.values())
-    listed = tuple(dict.fromkeys([*requires, *(f"{unsettled[each]}: {_renamed(each, unknowns)}" for each in tied)]))
+    listed = tuple(dict.fromkeys([*requires, *(f"{unsettled[each]}: {renamed(each, unknowns)}" for each in tied)]))
     return Accepted(
         tuple(unknowns.values()),
         None if tied else boxes,
         listed,
-        tuple(dict.fromkeys(_renamed(reason, unknowns) for reason in undecided)),
+        tuple(dict.fromkeys(renamed(reason, unknowns) for reason in undecided)),
         exact,
     )
 
@@ -173,7 +195,7 @@ def _listed(letters: Iterable[Letter]) -> str:
     return ", ".join(sorted(map(str, letters)))
 
 
-def _renamed(said: object, unknowns: Mapping[Letter, str]) -> str:
+def renamed(said: object, unknowns: Mapping[Letter, str]) -> str:
     """Words with the names that the user knows the unknowns by."""
     text = str(said)
     for letter, name in unknowns.items():
@@ -237,6 +259,8 @@ def _product(demand: Demand, unknowns: Mapping[Letter, str]) -> tuple[Factors, s
         return None
     c, factors = parts
     match sign:
+        case "=" | "!=" if right == 0:
+            return None
         case "=" | "!=":
             return factors, sign, right // c if right % c == 0 else NEVER
         case ">=" | ">":
@@ -300,14 +324,23 @@ def _within(
     box: Mapping[Letter, SizeSet], factors: Factors, sign: str, goal: int | None
 ) -> Iterator[dict[Letter, SizeSet]]:
     """The boxes within a box in which a product of factors meets its goal."""
-    if goal is ANYTHING or (goal <= 1 and sign in (">=", "multiple")) or (goal <= 0 and sign == "!="):
+    if goal is ANYTHING or (goal <= 1 and sign == "multiple") or (goal <= 0 and sign in (">=", "!=")):
         yield dict(box)
+    elif goal == 1 and sign == ">=":
+        above = {letter: box[letter] & where_at_least(factor, 1, letter) for letter, factor in factors}
+        if any(box[letter].without(where_at_least(factor, 0, letter)) for letter, factor in factors):
+            raise Undecided(f"whether {factors[0][1]} is positive is not known")
+        if all(above.values()):
+            yield {**box, **above}
     elif not factors:
         if (sign == "=" and goal == 1) or (sign == "!=" and goal != 1):
             yield dict(box)
     elif goal > 0:
         (letter, factor), *others = factors
-        if EVERY.without(where_at_least(factor, 1, letter)) & box[letter]:
+        positive = where_at_least(factor, 1, letter)
+        if sign in ("=", ">=") and not box[letter].without(where_at_least(factor, 0, letter)):
+            box = {**box, letter: box[letter] & positive}
+        if box[letter].without(positive):
             raise Undecided(f"whether {factor} is positive is not known")
         for rest, sizes in _classes(factor, letter, sign, goal).items():
             if rest is not NEVER and (inside := box[letter] & sizes):

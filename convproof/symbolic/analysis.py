@@ -9,10 +9,10 @@ from typing import Any
 
 import sympy
 
-from convproof.architecture import Activation, Layer, Network, Node, Unknown, letters
+from convproof.architecture import Activation, Layer, Network, Node, Shaped, Unknown, letters
 from convproof.errors import Disagreement, ShapeError, SpecError
 from convproof.symbolic import costs
-from convproof.symbolic.accepted import Accepted, accepted_by
+from convproof.symbolic.accepted import Accepted, accepted_by, any_of
 from convproof.symbolic.field import Fields
 from convproof.symbolic.field import fields as receptive_fields
 from convproof.symbolic.floordiv import Size, floordiv, normal, total
@@ -141,13 +141,14 @@ def analyze(
     parameters: Mapping[str, tuple[str, ...]] | None = None,
     strict: bool = True,
     at_one_size: Sequence[str] = (),
+    cases: Sequence[Network] = (),
 ) -> Analysis:
     """Sizes, costs, fields and accepted inputs of a network, in numbers or letters.
 
     `parameters` names the stored parameters of layers; those that several layers use count once in the totals. Raises a
     `ConvproofError` that names the layer where a window does not fit or shapes do not go together; unless `strict`, an
     input that the network does not take is `refused` instead. `at_one_size` says why the network is what it is for the
-    given input only; then nothing is known of other sizes.
+    given input only; then nothing is known of other sizes. `cases` are the networks that take its place at other sizes.
 
     >>> from convproof.architecture.notation import network
     >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
@@ -156,10 +157,11 @@ def analyze(
     """
     _check_letters(network)
     found, free = infer(network), of_any_size(network)
+    network = found.network
     everywhere = found if free is network else infer(free)
     if found.refused and strict:
         raise ShapeError(next(iter(found.refused.values())))
-    accepted = accepted_by(everywhere)
+    accepted = any_of([accepted_by(everywhere), *(accepted_by(infer(of_any_size(each))) for each in cases)])
     if at_one_size:
         unknown = dict.fromkeys(accepted.unknowns)
         accepted = replace(accepted, boxes=None, exact=unknown, undecided=(*at_one_size, *accepted.undecided))
@@ -228,7 +230,7 @@ def _op(layer: Layer) -> str:
     """The kind of a layer, the name of an activation function, or that of the operation that is no kind."""
     if isinstance(layer, Activation):
         return layer.name
-    return layer.op if isinstance(layer, Unknown) else type(layer).__name__
+    return layer.op if isinstance(layer, Unknown | Shaped) else type(layer).__name__
 
 
 def _whole(length: Size) -> Size:

@@ -15,9 +15,10 @@ from typing import Any
 
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis, Layer, layers, letters
 from convproof.architecture.behaviour import Pointwise, SizedLike, Transposed, Windowed
-from convproof.architecture.fields import settings
+from convproof.architecture.fields import ANY_NUMBER, settings
 from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.symbolic import window
+from convproof.symbolic.amounts import own_operands
 from convproof.symbolic.floordiv import Size, broadcast, collect, floordiv, least_value, normal, size
 from convproof.symbolic.window import rank_of
 
@@ -96,7 +97,7 @@ def constraints(layer: Layer, inputs: Sequence[Shape]) -> tuple[Demand, ...]:
 
 def each_constraint(layer: Layer, inputs: Sequence[Shape]) -> Iterator[Demand]:
     """The same one by one; those before an `Undecided` are demanded all the same."""
-    shapes = tuple(tuple(map(size, shape)) for shape in inputs)
+    layer, shapes = own_operands(layer, tuple(tuple(map(size, shape)) for shape in inputs))
     yield from _of_fields(layer)
     yield from demands(layer, *shapes)
 
@@ -108,6 +109,8 @@ def _of_fields(layer: Layer) -> Iterator[Demand]:
         if isinstance(value, str):
             continue
         (least,) = (each.holds.least for each in settings(type(layer)) if each.name == field)
+        if least <= ANY_NUMBER:
+            continue
         number = size(value)
         q = math.lcm(*(int(c.q) for c in collect(number).values()))
         place = f"{type(layer).__name__}: {field}"
@@ -161,30 +164,33 @@ def _(layer: layers.Conv, x: Shape) -> Iterator[Demand]:
 @demands.register
 def _(layer: layers.Pad, x: Shape) -> Iterator[Demand]:
     for place, axis, n in _along(layer, x):
-        cropped = [each for each in (axis.before, axis.after) if isinstance(each, int) and each < 0]
+        ends = [size(each) for each in (axis.before, axis.after)]
+        for end in (each for each in ends if not isinstance(each, int) and not _at_least_0(each)):
+            yield Demand(
+                normal(n + end), ">=", 0, _say, ("{}: {} positions are cropped, of {}", place, normal(-end), n)
+            )
+        cropped = [each for each in ends if isinstance(each, int) and each < 0]
         if cropped and layer.mode == "zeros" and not layer.pad_first:
             least = -sum(cropped)
             yield Demand(n, ">=", least, _say, ("{}: {} positions are cropped, of {}", place, least, n))
         left = normal(n + size(axis.before) + size(axis.after))
-        said = (
-            "{}: a padding of {} and {} leaves {} of {} positions; crop less",
-            place,
-            axis.before,
-            axis.after,
-            left,
-            n,
-        )
+        say = "{}: a padding of {} and {} leaves {} of {} positions; crop less"
+        said = say, place, axis.before, axis.after, left, n
         yield Demand(left, ">=", 1, _say, said)
         needed = {"reflect": 1, "circular": 0}.get(layer.mode)
         for pad in (axis.before, axis.after) if needed is not None else ():
-            say = "{}: {} needs {} positions, not {}", place, layer.mode, size(pad) + needed, n
-            yield Demand(n, ">=", normal(size(pad) + needed), _say, say)
+            words = "{}: {} needs {} positions, not {}", place, layer.mode, size(pad) + needed, n
+            yield Demand(n, ">=", normal(size(pad) + needed), _say, words)
 
 
 @demands.register
 def _(layer: layers.PixelUnshuffle, x: Shape) -> Iterator[Demand]:
     for place, axis, n in _along(layer, x):
         yield Demand(n, "multiple", size(axis.stride), _unfilled, (place, axis.stride, n))
+
+
+def _at_least_0(n: Size) -> bool:
+    return (least := least_value(n)) is not None and least >= 0
 
 
 def needs_image(layer: Layer) -> bool:
@@ -327,7 +333,25 @@ def _(layer: layers.Input) -> Iterator[Demand]:
 
 
 @demands.register
-def _(layer: layers.Unknown | Pointwise | layers.Flatten, *inputs: Shape) -> Iterator[Demand]:
+def _(layer: layers.Condition, x: Shape) -> Iterator[Demand]:
+    left, right = size(layer.left), size(layer.right)
+    sign, words = CONDITIONS[layer.sign]
+    yield Demand(
+        left, sign, right, _say, ("Condition: {} must be {} {}, where the forward goes on", left, words, right)
+    )
+
+
+CONDITIONS = {
+    "above": (">", "more than"),
+    "at_least": (">=", "at least"),
+    "equal": ("=", "equal to"),
+    "unequal": ("!=", "other than"),
+}
+"""How a condition compares, as a sign and in words."""
+
+
+@demands.register
+def _(layer: layers.Unknown | layers.Shaped | Pointwise | layers.Flatten, *inputs: Shape) -> Iterator[Demand]:
     yield from ()
 
 

@@ -104,6 +104,12 @@ def _(layer: layers.Unknown, output: Shape, *inputs: Shape) -> Cost:
     raise Undecided(f"nothing is known about the operation {layer.op}")
 
 
+@cost.register
+def _(layer: layers.Shaped, output: Shape, *inputs: Shape) -> Cost:
+    values = 0 if layer.in_place else product(output)
+    return Cost(size(layer.weights), size(layer.biases), size(layer.macs), values)
+
+
 # --- each of them alone -----------------------------------------------------------------------------------------------
 
 

@@ -331,3 +331,8 @@ def _repeated(layer: Layer, n: Size, m: Size) -> Relation:
 @reads.register
 def _(layer: layers.Unknown, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
     raise Undecided(f"nothing is known about the operation {layer.op}")
+
+
+@reads.register
+def _(layer: layers.Shaped, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
+    raise Undecided(f"which positions {layer.op} reads is not followed")

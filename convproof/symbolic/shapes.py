@@ -12,6 +12,7 @@ from convproof.architecture import Layer, Network, Node, layers
 from convproof.architecture.behaviour import Pointwise, SizedLike, Transposed, Windowed
 from convproof.errors import MissingRule, ShapeError, SpecError, Undecided
 from convproof.symbolic import window
+from convproof.symbolic.amounts import own_operands
 from convproof.symbolic.constraints import Demand, Shape, broadcast_shape, each_constraint, product
 from convproof.symbolic.floordiv import Size, floordiv, normal, size, symbol
 from convproof.symbolic.window import rank_of
@@ -31,7 +32,7 @@ def output_shape(layer: Layer, *inputs: Shape) -> Shape:
     >>> output_shape(Conv("K", "F", "S", "P"), ("C", "W"))
     (K, (-F + 2*P + W)//S + 1)
     """
-    step = _step(layer, tuple(tuple(map(size, shape)) for shape in inputs))
+    step = _step(*own_operands(layer, tuple(tuple(map(size, shape)) for shape in inputs)))
     if step.violated is not None:
         raise ShapeError(step.violated.message)
     if isinstance(step.shape, Undecided):
@@ -132,6 +133,11 @@ def _(layer: Pointwise | layers.GroupNorm | layers.InstanceNorm, x: Shape) -> Sh
 @shape_of.register
 def _(layer: layers.Slice, x: Shape) -> Shape:
     return (normal(size(layer.stop) - size(layer.start)), *x[1:])
+
+
+@shape_of.register
+def _(layer: layers.Shaped, *inputs: Shape) -> Shape:
+    return tuple(map(size, layer.shape if isinstance(layer.shape, tuple) else (layer.shape,)))
 
 
 @shape_of.register
@@ -243,6 +249,7 @@ def infer(network: Network, image: layers.Input | None = None) -> Inference:
     """Shape inference through a network; on another input, if that is given."""
     shapes: dict[str, Shape] = {}
     steps: dict[str, Step] = {}
+    own: dict[str, Node] = {}
     undecided: dict[str, str] = {}
     open_demands: dict[str, str] = {}
     refused: dict[str, str] = {}
@@ -250,10 +257,17 @@ def infer(network: Network, image: layers.Input | None = None) -> Inference:
         if not all(name in shapes for name in node.operands):
             continue
         layer = node.layer if image is None or node.operands else image
+        inputs = tuple(shapes[name] for name in node.operands)
         try:
-            step = _step(layer, tuple(shapes[name] for name in node.operands))
+            layer, inputs = own_operands(layer, inputs)
+            if layer is not node.layer and node.operands:
+                own[node.name] = Node(node.name, layer, node.operands[: len(inputs)])
+            step = _step(layer, inputs)
         except ShapeError as error:
             refused[node.name] = f"{node.name}: {error}"
+            continue
+        except Undecided as error:
+            undecided[node.name] = f"{node.name}: {error}"
             continue
         except SpecError as error:
             raise SpecError(f"{node.name}: {error}") from None
@@ -266,6 +280,8 @@ def infer(network: Network, image: layers.Input | None = None) -> Inference:
             undecided[node.name] = f"{node.name}: {step.shape}"
         else:
             shapes[node.name] = step.shape
+    if own:
+        network = Network([own.get(node.name, node) for node in network], network.output.name)
     return Inference(network, shapes, steps, undecided, open_demands, refused)
 
 
