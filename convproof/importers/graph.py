@@ -37,7 +37,9 @@ class Imported:
     notes: Mapping[str, str]
     undecided: tuple[str, ...] = ()
     cases: tuple[Network, ...] = ()
-    """The networks that the model is at other sizes, where it decides by them."""
+    """The networks that the model is at other sizes, where it decides by them: what it accepts is
+    `accepted_sizes(found.network, found.cases)`, of which the network alone accepts a part.
+    """
 
     @property
     def learned(self) -> int:

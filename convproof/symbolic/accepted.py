@@ -94,9 +94,10 @@ class Accepted:
         return [{name: found.to_json() for name, found in box.items()} for box in self.boxes]
 
 
-def accepted_sizes(network: Network) -> Accepted:
+def accepted_sizes(network: Network, cases: Sequence[Network] = ()) -> Accepted:
     """The set of all sizes that a network accepts: all that its layers demand holds, also of those that the output does
-    not need, and each makes at least one value. (PyTorch goes on with tensors of no values.)
+    not need, and each makes at least one value. (PyTorch goes on with tensors of no values.) `cases` are the networks
+    that take its place at other sizes, as a forward has them that decides by sizes.
 
     >>> from convproof.architecture.notation import network
     >>> found = accepted_sizes(network("INPUT[32x32x1] -> POOL2 -> POOL2 -> FC(10, IN=25)"))
@@ -108,7 +109,7 @@ def accepted_sizes(network: Network) -> Accepted:
     >>> str(accepted_sizes(network("INPUT[WxWx1] -> POOL2 -> POOL2 -> FC(10, IN=25)")).boxes[0]["W"])
     'only 20 to 23'
     """
-    return accepted_by(infer(of_any_size(network)))
+    return any_of([accepted_by(infer(of_any_size(each))) for each in (network, *cases)])
 
 
 def any_of(cases: Sequence[Accepted]) -> Accepted:

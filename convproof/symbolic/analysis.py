@@ -12,7 +12,7 @@ import sympy
 from convproof.architecture import Activation, Layer, Network, Node, Shaped, Unknown, letters
 from convproof.errors import Disagreement, ShapeError, SpecError
 from convproof.symbolic import costs
-from convproof.symbolic.accepted import Accepted, accepted_by, any_of
+from convproof.symbolic.accepted import Accepted, accepted_by, accepted_sizes, any_of
 from convproof.symbolic.field import Fields
 from convproof.symbolic.field import fields as receptive_fields
 from convproof.symbolic.floordiv import Size, floordiv, normal, total
@@ -161,7 +161,7 @@ def analyze(
     everywhere = found if free is network else infer(free)
     if found.refused and strict:
         raise ShapeError(next(iter(found.refused.values())))
-    accepted = any_of([accepted_by(everywhere), *(accepted_by(infer(of_any_size(each))) for each in cases)])
+    accepted = any_of([accepted_by(everywhere), *(accepted_sizes(each) for each in cases)])
     if at_one_size:
         unknown = dict.fromkeys(accepted.unknowns)
         accepted = replace(accepted, boxes=None, exact=unknown, undecided=(*at_one_size, *accepted.undecided))
