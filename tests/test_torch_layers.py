@@ -581,6 +581,40 @@ def test_what_is_computed_of_sizes_is_said_of_every_size(name):
             assert output_shapes(network)[network.output.name] == shape
 
 
+def halved(x):
+    while x.size(2) > 4:
+        x = F.max_pool2d(x, 2)
+    return x
+
+
+def test_a_loop_without_end_is_read_at_the_given_size():
+    """There is a larger size for every number of turns."""
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), Does(lambda s, x: halved(x)))
+    imported = load(module, (3, 40, 40))
+    assert (kinds(imported.network), imported.cases) == ("Conv MaxPool MaxPool MaxPool MaxPool", ())
+    assert any("read at 40x40" in why for why in imported.undecided)
+    assert load(module, (3, "H", "W")).undecided
+
+
+def test_what_is_undecided_in_one_case_is_undecided():
+    def function(s, x):
+        return F.relu(x) if x.size(3) > 4 else x[:, :, : int(x.size(2) / 3)]
+
+    imported = load(nn.Sequential(nn.Conv2d(3, 8, 1), Does(function)), (3, 9, 9))
+    assert imported.cases
+    assert any("read at 9x9" in why for why in imported.undecided)
+
+
+def test_what_a_library_raises_is_no_case():
+    """It may not know proxies."""
+
+    def function(s, x):
+        return torch.nn.utils.rnn.pad_sequence(7) if x.size(3) > 4 else x
+
+    with pytest.raises(InputError, match="cannot be traced"):
+        load(nn.Sequential(nn.Conv2d(3, 8, 1), Does(function)), (3, 9, 9))
+
+
 def test_sizes_that_are_compared_are_cases():
     module = nn.Sequential(nn.Conv2d(3, 8, 3), Does(lambda s, x: x if x.size(3) > 4 else -x))
     imported = load(module, (3, 9, 12))

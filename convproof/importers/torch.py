@@ -21,7 +21,7 @@ from typing import Any
 from convproof.architecture import Network, layers
 from convproof.errors import ConvproofError, InputError
 from convproof.importers.graph import Imported
-from convproof.importers.torch_graph import IMAGE, Call, Rule, TorchGraph
+from convproof.importers.torch_graph import IMAGE, MOST_CASES, Call, Rule, TorchGraph
 from convproof.importers.torch_operators import FUNCTIONS, MODULES
 from convproof.importers.torch_shapes import SIZES
 from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
@@ -86,9 +86,10 @@ def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str |
     `input_shape` is (C, H, W), or has one or three sizes, in numbers or letters, without the batch. Left out, the first
     convolution says how many channels and axes there are, and the sizes are letters. Layers are named as the modules
     are; those whose results are not returned are there too, since what they demand is demanded. What no layer kind
-    describes becomes `Unknown`, as does all that follows where a forward decides by a size that is a letter. Raises
-    `InputError`, naming the place, for a forward that takes several tensors or cannot be traced, for numbers of axes
-    that contradict each other, and where torch is not installed.
+    describes becomes `Unknown`. Where a forward decides by a size, `cases` has what it is at others; where it does so
+    too often, it is read at the given size alone, or up to there. Raises `InputError`, naming the place, for a forward
+    that takes several tensors or cannot be traced, for numbers of axes that contradict each other, and where torch is
+    not installed.
 
     >>> load("resnet18")
     Traceback (most recent call last):
@@ -108,31 +109,33 @@ def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str |
         raise InputError(f"{type(module).__name__}: {error}") from None
 
 
-MOST_CASES = 64
-"""How many cases of a forward that decides by sizes are followed."""
-
-
 def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None) -> Imported:
     """The network of the case that the given image is, or else of the first one; with those of the others."""
     waiting: list[list[bool]] = [[]]
     found: list[Imported] = []
-    refused: InputError | None = None
+    refused: list[InputError] = []
     while waiting:
         path = waiting.pop()
-        with _left_alone(module):
-            reading = _Import(torch, module, input_shape, path)
-            try:
+        reading = _Import(torch, module, input_shape, path)
+        try:
+            with _left_alone(module):
                 found.append(reading.network(output))
-            except _Refused as error:
-                refused = refused or error.args[0]
+        except _Refused as error:
+            refused.append(error.args[0])
+        except InputError:
+            if len(reading.graph.taken) < MOST_CASES:
+                raise
         taken = reading.graph.taken
         waiting += [[*taken[:place], False] for place in range(len(path), len(taken))]
-        if len(found) + len(waiting) > MOST_CASES:
-            raise InputError(f"its forward decides by sizes in more than {MOST_CASES} cases")
+        if len(found) + len(refused) + len(waiting) > MOST_CASES or len(taken) >= MOST_CASES:
+            with _left_alone(module):
+                return _Import(torch, module, input_shape, None).network(output)
     if not found:
-        raise refused or InputError("it takes no image")
+        raise refused[0]
     first = next((each for each in found if _is_case_of_image(each.network)), found[0])
-    return replace(first, cases=tuple(each.network for each in found if each is not first))
+    others = tuple(each.network for each in found if each is not first)
+    undecided = dict.fromkeys(why for each in (first, *found) for why in each.undecided)
+    return replace(first, cases=others, undecided=tuple(undecided))
 
 
 def _is_case_of_image(network: Network) -> bool:
@@ -168,7 +171,7 @@ class _Undecided(Exception):
 class _Import:
     """One module on its way to a network: what torch.fx records, and what each recorded node makes."""
 
-    def __init__(self, torch: Any, module: Any, input_shape: Sequence[Any] | None, path: Sequence[bool] = ()) -> None:
+    def __init__(self, torch: Any, module: Any, input_shape: Sequence[Any] | None, path: Sequence[bool] | None) -> None:
         self.torch, self.module, self.input_shape = torch, module, input_shape
         self.modules: dict[str, Any] = dict(module.named_modules(remove_duplicate=False))
         self.names = {id(each): name for name, each in module.named_parameters()}
@@ -193,7 +196,7 @@ class _Import:
                 self.tracer.trace(self.module)
             chosen = self._chosen(output)
         except Exception as error:  # a forward may raise anything
-            if self.graph.taken and (self.denied or (self.stopped is None and is_raised(error))):
+            if self.graph.taken and (self.denied or (self.stopped is None and is_raised(error, self.modules.values()))):
                 line = next(iter(str(error).splitlines()), "")
                 told = InputError(f"{self._where()} raises {type(error).__name__}: {line}")
                 raise _Refused(told) from None

@@ -88,6 +88,9 @@ def _times(a: Any, b: Any) -> Any:
     return b if a == 1 else Amount("*", (a, b))
 
 
+MOST_CASES = 64
+"""How many cases of a forward that decides by sizes are followed, and decisions in one of them."""
+
 IMAGE = "input"
 """The name of the Input layer."""
 
@@ -102,8 +105,10 @@ class TorchGraph(Graph):
     def __init__(self, measure: Callable[[Any], tuple[int, ...] | None], stored: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(stored)
         self.measure = measure
-        self.path: Sequence[bool] = ()
-        """How the first decisions that depend on the size are taken; further ones are taken as if they were true."""
+        self.path: Sequence[bool] | None = ()
+        """How the first decisions that depend on the size are taken; further ones are taken as if they were true. None:
+        all as they are at the given image.
+        """
         self.computed: dict[Any, Any] = {}
         """What sizes of layers are computed of that may be left out."""
         self.taken: list[bool] = []
@@ -252,6 +257,10 @@ class TorchGraph(Graph):
             joined = _EXTREMES.get((one.function, turned)) if isinstance(one, Formula) else None
             if joined is not None:
                 return joined(self.decide(turned, each, other) for each in one.operands)
+        if self.path is None:
+            return function(self.resolved(a), self.resolved(b))
+        if len(self.taken) >= MOST_CASES:
+            raise Inexpressible(f"it decides by sizes more than {MOST_CASES} times")
         read = [self.flows[IMAGE]]
         left, right = (self.amount(each, read) for each in (a, b))
         if isinstance(left, int) and isinstance(right, int):

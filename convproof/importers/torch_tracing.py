@@ -6,7 +6,8 @@ import builtins
 import dis
 import math
 import operator
-from collections.abc import Iterator
+import sysconfig
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any, Protocol
@@ -133,12 +134,19 @@ def extremes(of: Reading) -> Iterator[None]:
             setattr(builtins, name, function)
 
 
-def is_raised(error: BaseException) -> bool:
-    """Whether a statement of the module's own raised an error: `raise`, or `assert`."""
+def is_raised(error: BaseException, modules: Iterable[Any]) -> bool:
+    """Whether a statement of the modules' own raised an error: `raise`, or `assert`. What a library raises may come of
+    proxies that it does not know.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None or ".fx." in trace.tb_frame.f_globals.get("__name__", ""):
+    if trace is None:
+        return False
+    package = trace.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+    own = {type(each).__module__.partition(".")[0] for each in modules} - {"torch"}
+    libraries = tuple(sysconfig.get_paths()[each] for each in ("stdlib", "purelib", "platlib"))
+    if package == "torch" or (package not in own and trace.tb_frame.f_code.co_filename.startswith(libraries)):
         return False
     found = (each for each in dis.get_instructions(trace.tb_frame.f_code) if each.offset == trace.tb_lasti)
     return any(each.opname == "RAISE_VARARGS" for each in found)
