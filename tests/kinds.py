@@ -59,6 +59,7 @@ LAYERS = {
 
 # (layer, shapes of its operands, the error): every demand of `symbolic/constraints.py`, word for word.
 REFUSED = [
+    (layers.Shaped("sum", (3, 0)), [(6, 9, 9)], "Shaped: sum leaves 0 positions along an axis"),
     (layers.Condition(9, "above", 9), [(6, 9, 9)], "Condition: 9 must be more than 9, where the forward goes on"),
     (layers.Condition(9, "at_least", 10), [(6, 9, 9)], "Condition: 9 must be at least 10, where the forward goes on"),
     (layers.Condition(9, "equal", 8), [(6, 9, 8)], "Condition: 9 must be equal to 8, where the forward goes on"),

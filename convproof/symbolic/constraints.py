@@ -351,7 +351,14 @@ CONDITIONS = {
 
 
 @demands.register
-def _(layer: layers.Unknown | layers.Shaped | Pointwise | layers.Flatten, *inputs: Shape) -> Iterator[Demand]:
+def _(layer: layers.Shaped, *inputs: Shape) -> Iterator[Demand]:
+    for n in layer.shape if isinstance(layer.shape, tuple) else (layer.shape,):
+        if isinstance(n, int):  # what is computed of sizes has a condition beside it, where it can be less
+            yield Demand(n, ">=", 1, _say, ("Shaped: {} leaves {} positions along an axis", layer.op, n))
+
+
+@demands.register
+def _(layer: layers.Unknown | Pointwise | layers.Flatten, *inputs: Shape) -> Iterator[Demand]:
     yield from ()
 
 
