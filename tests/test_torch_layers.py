@@ -36,10 +36,11 @@ from convproof.architecture import (
     Upsample,
 )
 from convproof.errors import InputError, Undecided
+from convproof.importers.sizes import times
 from convproof.importers.torch import load
-from convproof.importers.torch_values import View, own_axes, parts, times
-from convproof.importers.values import Extent, Flow, Inexpressible
-from convproof.symbolic import accepted_sizes, analyze, output_shapes
+from convproof.importers.torch_values import View, own_axes
+from convproof.importers.values import Flow, Inexpressible
+from convproof.symbolic import accepted_sizes, analyze, output_shapes, symbol, symbols
 from convproof.symbolic.shapes import infer
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
@@ -1031,14 +1032,14 @@ def test_views_are_those_of_numpy():
     for seed in range(500):
         rng = random.Random(seed)
         sizes = [rng.choice([1, 2, 4, 6, 7, 12]) for _ in range(rng.randint(2, 5))]
-        extents = [Extent("x", axis) if rng.random() < 0.4 else n for axis, n in enumerate(sizes)]
+        extents = [symbol(f"n{axis}") if rng.random() < 0.4 else n for axis, n in enumerate(sizes)]
         numbers, axes = dict(zip(extents, sizes, strict=True)), own_axes(extents)
         view, array = View(Flow("x", tuple(extents), "x"), axes, axes), np.arange(math.prod(sizes)).reshape(sizes)
         for _ in range(4):
             order = rng.sample(range(array.ndim), array.ndim)
             view, array = view.on(view.axes[axis] for axis in order), array.transpose(order)
             target, left_open = reshaped(rng, view)
-            shape = [math.prod([part, *(numbers[each] for each in more)]) for part, more in map(parts, target)]
+            shape = [n if isinstance(n, int) else int(n.xreplace(numbers)) for n in target]
             try:
                 view = view.reshaped([-1 if place == left_open else n for place, n in enumerate(target)])
             except Inexpressible:  # 12 made of 3 and 4 cannot be 2 and 6
@@ -1050,8 +1051,9 @@ def test_views_are_those_of_numpy():
 
 
 def test_sizes_that_do_not_divide_are_refused():
-    axes = own_axes([Extent("", 0), 6, Extent("x", 2)])
+    n, x, y = symbols("n x y")
+    axes = own_axes([n, 6, x])
     view = View(Flow("x", None, "x"), axes, axes)
-    for target in ([Extent("", 0), 4, -1], [Extent("x", 2), -1], [-1, 3, Extent("y", 2)], [Extent("", 0), 6], [-1, 0]):
+    for target in ([n, 4, -1], [x, -1], [-1, 3, y], [n, 6], [-1, 0]):
         with pytest.raises(Inexpressible):
             view.reshaped(target)

@@ -9,7 +9,8 @@ from typing import Any
 
 from convproof.architecture import Input, Layer, Network, Node, layers
 from convproof.errors import ConvproofError, InputError
-from convproof.importers.values import Extent, Flow, Inexpressible, shown
+from convproof.importers.sizes import BATCH, Size
+from convproof.importers.values import Flow, Inexpressible, shown
 from convproof.symbolic import normal, symbol
 from convproof.symbolic.amounts import own_operands
 from convproof.symbolic.shapes import shape_of
@@ -50,7 +51,7 @@ class Imported:
 class Graph:
     """Layers, where they come from, and the sizes of what they make.
 
-    A size that is no number is an `Extent`; two that are equal at every size of the image are the same one.
+    A size that is no number is a formula in letters for the image's; two that are equal at every size are the same one.
     """
 
     def __init__(self, stored: Mapping[str, tuple[int, ...]]) -> None:
@@ -69,12 +70,11 @@ class Graph:
         self.notes: dict[str, str] = {}
         self.undecided: dict[str, None] = {}
         """Why the accepted sizes are not known, in order."""
-        self.letters: dict[str, int] = {}
-        """The numbers that weights give to letters of the image's channels."""
-        self.formulas: dict[Extent, Any] = {}
-        """The sizes in letters for those of the image, or for what is not known."""
-        self.batch: Any = Extent("", 0)
-        self._extents: dict[Any, Extent | str] = {}
+        self.letters: dict[Any, int] = {}
+        """The numbers that weights give to the letter of the image's channels."""
+        self.places: dict[Any, tuple[str, int]] = {}
+        """The layer and the axis (0 is the batch) that have a size first; of a letter of its own, the only ones."""
+        self.batch: Size = BATCH
         self._numbers: dict[str, int] = {}
 
     # --- layers -------------------------------------------------------------------------------------------------------
@@ -92,11 +92,9 @@ class Graph:
         self.batch = batch
         name = self.name(tensor)
         self.nodes[name], self.tensors[name] = Node(name, layer), tensor
-        if isinstance(layer.channels, str):
-            self._extents[symbol(layer.channels)] = layer.channels
-            self.formulas[Extent(name, 1)] = symbol(layer.channels)
-        sizes = (self._extent(Extent(name, axis), symbol(n)) for axis, n in enumerate(image_letters(layer), 2))
-        self.flows[name] = Flow(name, (batch, layer.channels, *sizes), name)
+        channels = symbol(layer.channels) if isinstance(layer.channels, str) else layer.channels
+        self.flows[name] = Flow(name, (batch, channels, *map(symbol, image_letters(layer))), name)
+        self._remember(self.flows[name])
         return self.flows[name]
 
     def place(
@@ -119,10 +117,16 @@ class Graph:
             self.parameters[name] = tuple(learned)
         made = self._inferred(layer, operands) if shape is None else shape
         if made is not None:
-            sizes = (self._size(Extent(name, axis), n) for axis, n in enumerate(made, 1))
+            sizes = (self.own_size(name, axis) if n is None else n for axis, n in enumerate(made, 1))
             made = (self._batch(name, layer, operands), *sizes)
         self.flows[name] = flow = Flow(name, made, name)
+        self._remember(flow)
         return flow
+
+    def _remember(self, x: Flow) -> None:
+        for axis, n in enumerate(x.shape or ()):
+            if not isinstance(n, int):
+                self.places.setdefault(n, (x.layer, axis))
 
     def absorb(self, names: Iterable[str]) -> None:
         """Leaves layers out that became a part of another one, unless something else reads them."""
@@ -152,47 +156,30 @@ class Graph:
     def _formula(self, x: Flow) -> tuple[Any, ...]:
         """The shape of x in formulas."""
         _, *sizes = self.shape(x)
-        return tuple(self.formula(n) for n in sizes)
+        return tuple(map(self.given, sizes))
 
-    def formula(self, n: Any) -> Any:
-        """A size in letters for those of the image."""
-        if isinstance(n, str):
-            return self.letters.get(n) or symbol(n)
-        if isinstance(n, Extent):
-            if n not in self.formulas:
-                self._extent(n, symbol(f"axis {n.axis} of {n.layer}"))
-            return self.formulas[n]
-        return n
+    def given(self, n: Any) -> Any:
+        """A size with what weights say for the letter of the image's channels."""
+        return normal(n.xreplace(self.letters)) if self.letters and not isinstance(n, int) else n
 
-    def known(self, formula: Any) -> Any:
-        """The size of a formula, where something has that; else None."""
-        return formula if isinstance(formula, int) else self._extents.get(formula)
-
-    def _size(self, place: Extent, n: Any) -> Any:
-        """A size as a number, a letter of the image's channels, or the extent that all sizes of this formula are."""
-        if isinstance(n, int | str | Extent):
-            return n
-        return self._extent(place, symbol(f"axis {place.axis} of {place.layer}") if n is None else n)
-
-    def _extent(self, place: Extent, formula: Any) -> Extent | str:
-        found = self._extents.setdefault(formula, place)
-        if isinstance(found, Extent):
-            self.formulas.setdefault(found, formula)
-        return found
+    def own_size(self, layer: str, axis: int) -> Any:
+        """A letter for a size of which nothing is known."""
+        letter = symbol(f"axis {axis} of {layer}")
+        self.places[letter] = layer, axis
+        return letter
 
     def _batch(self, name: str, layer: Layer, operands: Sequence[Flow]) -> Any:
         if isinstance(layer, layers.Reshape) and layer.batch:
-            return Extent(name, 0)
+            return self.own_size(name, 0)
         return operands[0].shape[0] if operands and operands[0].shape else self.batch
 
     def at_image(self, n: Any) -> int | None:
         """The number that a size is at the given image; None where that has letters, or the size is not known."""
-        image = self.image_layer
-        letters = zip(map(symbol, image_letters(image)), image.sizes, strict=True)
-        formula = self.formula(n)
-        if not isinstance(formula, int):
-            formula = normal(formula.xreplace({letter: size for letter, size in letters if isinstance(size, int)}))
-        return formula if isinstance(formula, int) and formula > 0 else None
+        image, n = self.image_layer, self.given(n)
+        if not isinstance(n, int):
+            letters = zip(map(symbol, image_letters(image)), image.sizes, strict=True)
+            n = normal(n.xreplace({letter: size for letter, size in letters if isinstance(size, int)}))
+        return n if isinstance(n, int) and n > 0 else None
 
     def read_at_one_size(self, layer: str) -> None:
         """Records that a number was read which a layer has at the given image alone."""
@@ -225,7 +212,7 @@ class Graph:
 
     def channels(self, x: Flow) -> Any:
         """The channels of x; None where they are not known."""
-        return None if x.shape is None else self.letters.get(x.shape[1], x.shape[1])
+        return None if x.shape is None else self.given(x.shape[1])
 
     def need(self, x: Flow, rank: int, channels: int | None = None) -> None:
         """Sees to it that x has so many axes; a letter for its channels becomes the number that is asked for first.
@@ -236,7 +223,8 @@ class Graph:
             return
         if len(x.shape) != rank:
             raise InputError(f"it needs an input with {rank} axes, but {x.layer} has {len(x.shape)}")
-        if channels is not None and isinstance(x.shape[1], str):
+        letter = self.image_layer.channels
+        if channels is not None and isinstance(letter, str) and x.shape[1] == symbol(letter):
             self.letters.setdefault(x.shape[1], channels)
 
     def together(self, flows: Sequence[Flow]) -> None:
@@ -341,9 +329,10 @@ def image_letters(layer: Input) -> tuple[str, ...]:
     return tuple(f"size of {name}" for name in ("D", "H", "W")[-len(layer.sizes) :])
 
 
-def _numbered(node: Node, letters: Mapping[str, int]) -> Node:
+def _numbered(node: Node, letters: Mapping[Any, int]) -> Node:
     """The Input with the channels that the weights ask for, where the file has a letter."""
     if not isinstance(node.layer, Input):
         return node
-    channels, *sizes = (letters.get(n, n) for n in (node.layer.channels, *node.layer.sizes))
+    known = {str(letter): n for letter, n in letters.items()}
+    channels, *sizes = (known.get(n, n) for n in (node.layer.channels, *node.layer.sizes))
     return Node(node.name, Input(channels, tuple(sizes)))

@@ -20,7 +20,8 @@ from convproof.importers.onnx_folding import folded
 from convproof.importers.onnx_graph import OnnxGraph
 from convproof.importers.onnx_operators import RULES
 from convproof.importers.onnx_values import Call, checked_shape, decoded
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, Value, shown
+from convproof.importers.sizes import BATCH
+from convproof.importers.values import Constant, Flow, Inexpressible, Value, shown
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, ValueInfoProto
@@ -230,7 +231,7 @@ class _Import:
             layer = Input(channels, tuple(sizes))
         except ConvproofError as error:
             raise InputError(f"input {shown(name)!r}: {error}") from None
-        self.values[name] = graph.image(layer, name, batch if isinstance(batch, int) else Extent("", 0))
+        self.values[name] = graph.image(layer, name, batch if isinstance(batch, int) else BATCH)
 
     def _value(self, name: str, graph: OnnxGraph) -> Value | None:
         if name and name not in self.values:

@@ -15,7 +15,8 @@ import numpy as np
 
 from convproof.errors import InputError
 from convproof.importers.onnx_values import MAX_VALUES, Call, array, checked_shape, constant, decoded
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, Values, axis_of
+from convproof.importers.sizes import is_formula
+from convproof.importers.values import Constant, Flow, Inexpressible, Values, axis_of
 
 _LARGEST = 2**63
 """Numbers from here on are dropped, as ONNX has none; they could grow without end."""
@@ -208,7 +209,7 @@ def _cast(call: Call) -> Constant:
 
 def _as(kind: type, value: Any) -> Any:
     """A number as an int or a float; an extent is a whole number in either."""
-    if isinstance(value, Extent | str) or value is None:
+    if is_formula(value) or value is None:
         return value
     return _bounded(kind(value)) if math.isfinite(value) else None
 
@@ -239,7 +240,7 @@ def _elementwise(number: Callable[[Any, Any], Any]) -> Callable[[Call], Constant
 
 def _numbers(call: Call, values: Values, shape: tuple[int, ...]) -> list[Any]:
     """The values broadcast to a shape, sizes as the numbers that they are at the given image."""
-    return [call.number(n) if isinstance(n, Extent) else n for n in np.broadcast_to(values, shape).flat]
+    return [call.number(n) if is_formula(n) else n for n in np.broadcast_to(values, shape).flat]
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from convproof.architecture import Layer, Node, layers
 from convproof.importers.graph import Graph
 from convproof.importers.onnx_values import Call
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, Value
+from convproof.importers.values import Constant, Flow, Inexpressible, Value
 
 Rule = Callable[[Call, "OnnxGraph"], Value | tuple[Value, ...]]
 """What a node makes, of the values that it reads: its first output, or all; or `Inexpressible` is raised."""
@@ -85,9 +85,9 @@ class OnnxGraph(Graph):
         """A size as a number, that of the given image; None where that is not known."""
         if isinstance(n, int):
             return n
-        if not isinstance(n, Extent) or n.axis == 0 or (found := self.at_image(n)) is None:
-            return None
-        self.read_at_one_size(n.layer)
+        found = None if n is None else self.at_image(n)
+        for each in () if found is None else {n} if n in self.places else n.free_symbols & self.places.keys():
+            self.read_at_one_size(self.places[each][0])
         return found
 
     def sizes(self, call: Call, rank: int) -> tuple[int, ...]:

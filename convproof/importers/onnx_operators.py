@@ -14,7 +14,8 @@ from convproof.importers.onnx_folding import shape_of
 from convproof.importers.onnx_graph import Grouped, OnnxGraph, Rule
 from convproof.importers.onnx_values import Call
 from convproof.importers.onnx_windows import WINDOWS
-from convproof.importers.values import GATED, Constant, Extent, Flow, Inexpressible, axis_of, short_pads
+from convproof.importers.sizes import BATCH
+from convproof.importers.values import GATED, Constant, Flow, Inexpressible, axis_of, short_pads
 
 # --- fully connected --------------------------------------------------------------------------------------------------
 
@@ -384,7 +385,7 @@ def _written_out(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[A
         raise Inexpressible(OTHERWISE)
     if rows != -1 or (all(isinstance(n, int) for n in have) and prod(have) == prod(sizes)):
         return graph.add(call, layers.Reshape(tuple(sizes)), [x], part=part)
-    if graph.batch not in (1, Extent("", 0)) or graph.shape(x)[0] != graph.batch:
+    if graph.batch not in (1, BATCH) or graph.shape(x)[0] != graph.batch:
         raise Inexpressible(OTHERWISE)
     made = graph.add(call, layers.Reshape(tuple(sizes), batch=True), [x], part=part)
     graph.note(made, "an image of more values becomes several rows; what follows is counted for one of them")

@@ -19,8 +19,10 @@ from dataclasses import replace
 from typing import Any
 
 from convproof.architecture import Network, layers
+from convproof.architecture.amounts import Amount
 from convproof.errors import ConvproofError, InputError
 from convproof.importers.graph import Imported
+from convproof.importers.sizes import OPERATORS, OTHERWISE, combine, is_formula, minus, rounded
 from convproof.importers.torch_graph import IMAGE, MOST_CASES, Call, Rule, TorchGraph
 from convproof.importers.torch_operators import FUNCTIONS, MODULES
 from convproof.importers.torch_shapes import SIZES
@@ -28,17 +30,12 @@ from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
 from convproof.importers.torch_tensors import MODULES as TENSOR_MODULES
 from convproof.importers.torch_tracing import extremes, is_raised, tracer
 from convproof.importers.torch_values import (
-    OTHERWISE,
     Comparison,
     Computed,
-    Formula,
-    Product,
-    Size,
     SizeNeeded,
     leaves,
-    times,
 )
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, shown
+from convproof.importers.values import Constant, Flow, Inexpressible, shown
 from convproof.symbolic.shapes import infer
 
 _STRIDED = (
@@ -66,7 +63,6 @@ _CONTIGUOUS = re.compile(
 )
 """What makes tensors that are contiguous, whatever it reads."""
 
-_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod, min, max)
 _ROUNDED = (math.floor, math.ceil)
 _IN_PLACE = {
     operator.iadd: operator.add,
@@ -258,7 +254,7 @@ class _Import:
         """What a forward decides by, which it must not do otherwise, also where it catches errors."""
         try:
             value = self.value(proxy.node)
-            if isinstance(value, Extent | Product | Formula):
+            if is_formula(value):
                 try:
                     return self.graph.decide(operator.ne, value, 0)
                 except Inexpressible as reason:
@@ -420,19 +416,19 @@ class _Import:
             return Constant(self._shape_of_constant(call), None, call.learned)
         if function is operator.add and all(isinstance(each, tuple) for each in args):
             return args[0] + args[1]
-        if function is operator.mul and all(isinstance(each, Size) for each in args):
-            return times(args)
         if function in (operator.eq, operator.ne) and args[0] == args[1]:
             return function is operator.eq
         if function in _COMPARISONS and all(self.graph.is_size(each) for each in args):
             decided = None if isinstance(args[0], tuple) else self.graph.compared(function, *args)
             return Comparison(function, *args) if decided is None else decided
-        if function in _ARITHMETIC and any(isinstance(each, Extent | Product | Formula) for each in args):
-            return Formula(function, tuple(args))
-        if function is operator.neg and isinstance(args[0], Extent | Product | Formula):
-            return Formula(operator.sub, (0, args[0]))
-        if function in _ROUNDED and isinstance(args[0], Extent | Product | Formula):
-            return _rounded(function, args[0])
+        if function in OPERATORS and any(map(is_formula, args)):
+            if function is operator.mul and not any(isinstance(each, Amount | float) for each in args):
+                return self.graph.times(args)
+            return combine(OPERATORS[function], *args)
+        if function is operator.neg and is_formula(args[0]):
+            return minus(0, args[0])
+        if function in _ROUNDED and is_formula(args[0]):
+            return rounded(function, args[0])
         if getattr(function, "__module__", "") not in ("_operator", "builtins", "math"):
             raise Inexpressible(f"the result of {call.op} is not looked at")
         try:
@@ -453,7 +449,7 @@ class _Import:
         """The shape of what is made of constants; where sizes count for that, it is read at the given image."""
         try:
             for each in leaves([call.args, call.kwargs]):
-                if isinstance(each, Extent | Product | Formula | Computed):
+                if is_formula(each) or isinstance(each, Computed):
                     self.graph.resolved(each)
         except Inexpressible:
             return None
@@ -546,16 +542,6 @@ class _Import:
             return (self.modules[node.target] if node.op == "call_module" else node.target)(*args, **kwargs)
         except Exception:  # the image has letters, or at its size the module does not run
             return None
-
-
-def _rounded(function: Any, value: Any) -> Any:
-    """A quotient of sizes, rounded."""
-    if not isinstance(value, Formula) or value.function is not operator.truediv:
-        return value
-    a, b = value.operands
-    if function is math.floor:
-        return Formula(operator.floordiv, (a, b))
-    return Formula(operator.sub, (0, Formula(operator.floordiv, (Formula(operator.sub, (0, a)), b))))
 
 
 def _kind(module: Any) -> str:

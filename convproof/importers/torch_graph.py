@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
 import re
@@ -11,43 +10,30 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any, TypeVar
 
+import sympy
+
 from convproof.architecture import Layer, Network, layers
 from convproof.architecture.amounts import Amount
-from convproof.errors import ConvproofError, Undecided
+from convproof.errors import Undecided
 from convproof.importers.graph import Graph, Imported, image_letters
+from convproof.importers.sizes import as_amount, is_formula, letters_of, minus, times, worked_out
 from convproof.importers.torch_values import (
     Comparison,
     Computed,
-    Formula,
-    Product,
-    Size,
     SizeNeeded,
     View,
     leaves,
     own_axes,
-    parts,
 )
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, short, shown
+from convproof.importers.values import Constant, Flow, Inexpressible, short, shown
 from convproof.symbolic import normal, symbol
-from convproof.symbolic.accepted import letters_of, where
-from convproof.symbolic.amounts import FORMULAS
+from convproof.symbolic.accepted import letters_of as letters_of_demand
+from convproof.symbolic.accepted import where
 from convproof.symbolic.floordiv import least_value
 from convproof.symbolic.shapes import infer, of_any_size
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 T = TypeVar("T")
-
-_NAMES = {
-    operator.add: "+",
-    operator.sub: "-",
-    operator.mul: "*",
-    operator.floordiv: "//",
-    operator.mod: "%",
-    builtins.min: "min",
-    builtins.max: "max",
-}
-"""Functions of sizes, as those of amounts."""
-
 
 _SIGNS: Mapping[tuple[Any, bool], tuple[str, bool]] = {
     (operator.eq, True): ("equal", False),
@@ -71,21 +57,17 @@ _TURNED: Mapping[Any, Any] = {
     operator.le: operator.ge,
     operator.ge: operator.le,
 }
-_EXTREMES: Mapping[tuple[Any, Any], Callable[[Iterable[bool]], bool]] = {
-    (builtins.min, operator.lt): any,
-    (builtins.min, operator.le): any,
-    (builtins.min, operator.gt): all,
-    (builtins.min, operator.ge): all,
-    (builtins.max, operator.lt): all,
-    (builtins.max, operator.le): all,
-    (builtins.max, operator.gt): any,
-    (builtins.max, operator.ge): any,
+_EXTREMES: Mapping[tuple[str, Any], Callable[[Iterable[bool]], bool]] = {
+    ("min", operator.lt): any,
+    ("min", operator.le): any,
+    ("min", operator.gt): all,
+    ("min", operator.ge): all,
+    ("max", operator.lt): all,
+    ("max", operator.le): all,
+    ("max", operator.gt): any,
+    ("max", operator.ge): any,
 }
 """Whether the least or the largest compares so where any, or all, of the numbers do."""
-
-
-def _times(a: Any, b: Any) -> Any:
-    return b if a == 1 else Amount("*", (a, b))
 
 
 MOST_CASES = 64
@@ -109,8 +91,6 @@ class TorchGraph(Graph):
         """How the first decisions that depend on the size are taken; further ones are taken as if they were true. None:
         all as they are at the given image.
         """
-        self.computed: dict[Any, Any] = {}
-        """What sizes of layers are computed of that may be left out."""
         self.taken: list[bool] = []
         """The decisions so far."""
         self.makers: dict[str, Any] = {}
@@ -119,6 +99,8 @@ class TorchGraph(Graph):
         """Layers that only move the elements of another one."""
         self.repeated: dict[str, tuple[Flow, Flow]] = {}
         """Unknown layers that repeat a flow along the axes of another."""
+        self.made_of: dict[Any, tuple[Any, ...]] = {}
+        """The factors of products, which a formula does not tell."""
         self.strided: set[Any] = set()
         """Nodes whose elements may lie in memory otherwise than in the order of their axes."""
 
@@ -147,54 +129,55 @@ class TorchGraph(Graph):
             raise self.missing(f"the size of {'the image' if layer == IMAGE else layer}")
         return shape
 
-    def extents(self, x: Flow | Constant) -> tuple[Size, ...]:
-        """The shape of x, batch first, without letters. Raises `Inexpressible` where it is not known."""
+    def extents(self, x: Flow | Constant) -> tuple[Any, ...]:
+        """The shape of x, batch first. Raises `Inexpressible` where it is not known."""
         if x.shape is not None:
-            known = (self.letters.get(n, n) if isinstance(n, str) else n for n in x.shape)
-            return tuple(n if isinstance(n, Size) else Extent(IMAGE, 1) for n in known)  # a letter for its channels
+            return tuple(map(self.given, x.shape))
         if isinstance(x, Constant):
             raise Inexpressible("nothing is known about the shape of what it reads")
-        return (self.batch, *(Extent(x.layer, axis) for axis in range(1, len(self.shape_made(x.layer)))))
+        return (self.batch, *(self.own_size(x.layer, axis) for axis in range(1, len(self.shape_made(x.layer)))))
 
-    def number(self, size: Size) -> int:
+    def number(self, n: Any) -> int:
         """A size as a number, which it has at the given image. Raises `Inexpressible` where that is not known."""
-        found, extents = parts(size)
-        for each in extents:
-            if each.axis == 0:
-                raise Inexpressible("it must not depend on the size of the batch")
-            n = self.at_image(each) if self.in_numbers else None
-            found *= self.shape_made(each.layer)[each.axis] if n is None else n
-            self.read_at_one_size(each.layer)
+        n = self.given(n)
+        if isinstance(n, int):
+            return n
+        places = {each: self.places[each] for each in ({n} if n in self.places else n.free_symbols)}
+        if any(axis == 0 for _, axis in places.values()):
+            raise Inexpressible("it must not depend on the size of the batch")
+        found = self.at_image(n) if self.in_numbers else None
+        if found is None:
+            made = normal(n.xreplace({each: self.shape_made(layer)[axis] for each, (layer, axis) in places.items()}))
+            if not isinstance(made, int):
+                raise self.missing(f"the size {n}")
+            found = made
+        for layer, _ in places.values():
+            self.read_at_one_size(layer)
         return found
 
     def formula(self, n: Any) -> Any:
-        """A size, or what is computed of sizes, in letters for those of the image. Raises `Inexpressible` for what is
-        neither.
-        """
-        if isinstance(n, Product):
-            return normal(math.prod([n.factor, *map(self.formula, n.extents)]))
-        if isinstance(n, Formula):
-            operands = [self.formula(each) for each in n.operands]
-            try:
-                return FORMULAS[_NAMES[n.function]](*operands)
-            except (ConvproofError, KeyError, TypeError, ZeroDivisionError):
-                raise Inexpressible("it is computed of sizes otherwise than by whole numbers") from None
-        if isinstance(n, bool) or not isinstance(n, int | str | Extent):
-            raise Inexpressible("it is no size")
-        return super().formula(n)
+        """A size in letters for those of the image. Raises `Inexpressible` for what is none."""
+        if isinstance(n, bool) or not isinstance(n, int | sympy.Expr):
+            raise Inexpressible("it is computed of sizes otherwise than by whole numbers")
+        return self.given(n)
 
-    def exactly(self, value: Any) -> Any:
+    def times(self, sizes: Iterable[Any]) -> Any:
+        """The sizes multiplied, of which is kept in mind what they were."""
+        sizes = tuple(sizes)
+        found = times(sizes)
+        if isinstance(found, sympy.Expr):
+            self.made_of.setdefault(found, sizes)
+        return found
+
+    def exactly(self, value: Any) -> int | None:
         """A number, where a value is that at every size of the image; None where it is not, or not known to be."""
-        try:
-            found = self.formula(value)
-        except Inexpressible:
-            return None
+        found = self.given(value) if isinstance(value, sympy.Expr) else value
         return found if isinstance(found, int) else None
 
     def compared(self, function: Callable[[int, int], bool], a: Any, b: Any) -> bool | None:
         """How two sizes compare, where they do so at every size of the image; else None."""
         try:
-            difference = normal(self.formula(a) - self.formula(b))
+            difference = minus(self.formula(a), self.formula(b))
         except Inexpressible:
             return None
         if isinstance(difference, int):
@@ -226,21 +209,14 @@ class TorchGraph(Graph):
         """Whether a value is a size, computed of sizes, or a tuple of such."""
         if isinstance(value, tuple | list):
             return all(map(self.is_size, value))
-        return isinstance(value, int | Extent | Product | Formula)
-
-    def letters_of(self, values: Sequence[Any]) -> set[Any]:
-        """The letters that sizes depend on."""
-        try:
-            return {letter for each in values for letter in getattr(self.formula(each), "free_symbols", ())}
-        except Inexpressible:
-            return set()
+        return isinstance(value, int) or is_formula(value)
 
     def _narrower(self, letter: Any) -> Iterator[SizeSet]:
         """All numbers for a letter of the image; then those alone that the layers so far take."""
         yield EVERY
         nodes = self._needed([name for name in self.nodes if name not in self.parts])
         network = of_any_size(Network(nodes, nodes[-1].name), letters=True)
-        own = [each for each in infer(network).distinct(lambda step: step.open) if letters_of(each) == {letter}]
+        own = [each for each in infer(network).distinct(lambda step: step.open) if letters_of_demand(each) == {letter}]
         yield reduce(lambda a, b: a & b, (where(each, letter) for each in own), EVERY)
 
     def decide(self, function: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
@@ -254,7 +230,7 @@ class TorchGraph(Graph):
         if found is not None:
             return found
         for one, other, turned in ((a, b, function), (b, a, _TURNED.get(function, function))):
-            joined = _EXTREMES.get((one.function, turned)) if isinstance(one, Formula) else None
+            joined = _EXTREMES.get((one.function, turned)) if isinstance(one, Amount) else None
             if joined is not None:
                 return joined(self.decide(turned, each, other) for each in one.operands)
         if self.path is None:
@@ -276,14 +252,13 @@ class TorchGraph(Graph):
         """Whether a size is one of a layer that makes something, or a sum or product of such; a layer that may be left
         out need not.
         """
-        if isinstance(n, Formula):
-            return n.function in (operator.add, operator.mul) and all(map(self.is_there, n.operands))
-        if isinstance(n, Product):
-            return n.factor > 0 and all(map(self.is_there, n.extents))
-        if isinstance(n, Extent):
-            left_out = n.layer in self.parts and n in self.computed
-            return not left_out or self.is_there(self.computed[n])
-        return isinstance(n, int) and n > 0
+        if isinstance(n, int):
+            return n > 0
+        layer, _ = self.places.get(n, ("", 0))
+        if n == self.batch or (layer and layer not in self.parts):
+            return True
+        of = self.made_of.get(n) or n.args if isinstance(n, sympy.Add | sympy.Mul) else ()
+        return bool(of) and all(self.is_there(int(each) if isinstance(each, sympy.Integer) else each) for each in of)
 
     def ask(self, sign: str, a: Any, b: Any) -> Flow:
         """Demands that two sizes compare so, since an error is raised where they do not."""
@@ -298,41 +273,39 @@ class TorchGraph(Graph):
         exact = self.exactly(value)
         if exact is not None:
             return exact
-        try:
-            formula = self.formula(value)
-        except Inexpressible:
+        if not is_formula(value):
             return self.resolved(value)
-        if any(str(each).startswith("axis ") for each in formula.free_symbols):
-            return self.resolved(value)
-        return self._amount(value, read)
 
-    def _amount(self, value: Any, read: list[Flow]) -> Any:
-        if value in self.computed and value.layer in self.parts:  # a layer that only its sizes are asked of is no part
-            return self._amount(self.computed[value], read)
-        if isinstance(value, Extent):
-            x = self.flows[value.layer]
-            read += [] if x in read else [x]
-            return Amount("size", (read.index(x), value.axis - 1))
-        if isinstance(value, Product):
-            return reduce(_times, (self._amount(each, read) for each in value.extents), value.factor)
-        if isinstance(value, Formula):
-            return Amount(_NAMES[value.function], tuple(self._amount(each, read) for each in value.operands))
-        return value
+        def size_of(n: Any) -> Amount | None:
+            layer, axis = self.places.get(n, ("", 0))
+            if not axis or layer in self.parts:  # of what may be left out, the sizes are computed
+                return None
+            x = self.flows[layer]
+            read.extend([] if x in read else [x])
+            return Amount("size", (read.index(x), axis - 1))
+
+        unknown = any(str(each).startswith("axis ") for each in letters_of(value))
+        if not unknown and self.batch not in letters_of(value):
+            before = len(read)
+            try:
+                return as_amount(self._given(value), size_of)
+            except Inexpressible:
+                del read[before:]
+        return self.resolved(value)
+
+    def _given(self, value: Any) -> Any:
+        if isinstance(value, Amount):
+            return Amount(value.function, tuple(map(self._given, value.operands)))
+        return self.given(value)
 
     def like(self, sizes: Sequence[Any]) -> Flow | None:
-        """What has these spatial sizes, or sizes computed like these, where some layer has them."""
-        try:
-            return super().like([self.known(self.formula(n)) for n in sizes])
-        except Inexpressible:
-            return None
+        """What has these spatial sizes, whatever the image, where some layer has them."""
+        return super().like([self.given(n) if isinstance(n, sympy.Expr) else n for n in sizes])
 
     def resolved(self, value: Any) -> Any:
         """A value with numbers for the sizes in it. Raises `Inexpressible` where one is not known."""
-        if isinstance(value, Extent | Product | Formula):
-            exact = self.exactly(value)
-            if exact is not None:
-                return exact
-            return value.function(*self.resolved(value.operands)) if isinstance(value, Formula) else self.number(value)
+        if is_formula(value):
+            return worked_out(value, self.resolved if isinstance(value, Amount) else self.number)
         if isinstance(value, Comparison):
             return self.decide(value.function, value.a, value.b)
         if isinstance(value, Computed):
@@ -483,7 +456,7 @@ class Call:
 
     def moved(self, layer: Layer, view: View) -> Flow:
         """A new layer that only moves elements; it is left out where what follows looks through it."""
-        sizes = [self.graph.formula(n) for n in view.sizes()[1:]] if view.keeps_batch else None
+        sizes = view.sizes()[1:] if view.keeps_batch else None
         made = self.add(layer, self.flows if isinstance(layer, layers.Unknown) else [view.x], shape=sizes)
         self.graph.views[made.layer] = view
         self.graph.parts.add(made.layer)
@@ -507,7 +480,6 @@ class Call:
         products = self.graph.amount(macs, read)
         made = self.add(layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place), read)
         self._seen_through(made)
-        self.graph.computed.update((Extent(made.layer, axis), n) for axis, n in enumerate(sizes) if axis)
         return made
 
     def _seen_through(self, made: Flow) -> None:

@@ -9,9 +9,10 @@ from itertools import accumulate
 from typing import Any
 
 from convproof.architecture import layers
+from convproof.importers.sizes import OTHERWISE, Size, is_formula, minus, plus
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import OTHERWISE, Atom, Computed, Formula, Size, View, times
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, axis_of, short_pads
+from convproof.importers.torch_values import Atom, Computed, View
+from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short_pads
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
@@ -66,7 +67,8 @@ def _reshape(call: Call) -> Flow:
     view, target = call.graph.viewed(call.x), _listed(call)
     if target and call.graph.is_batch(target[0]) and view.own[:1] == ((Atom(0, call.graph.batch),),):
         target[0] = call.graph.batch
-    if len(target) == 2 and view.keeps_batch and target in ([view.sizes()[0], -1], [-1, times(view.sizes()[1:])]):
+    rows, *sizes = view.sizes()
+    if len(target) == 2 and view.keeps_batch and target in ([rows, -1], [-1, call.graph.times(sizes)]):
         return _laid_out(call, view.on((view.axes[0], [atom for axis in view.axes[1:] for atom in axis])))
     try:
         return _laid_out(call, view.reshaped(target))
@@ -106,7 +108,7 @@ def _written_out(call: Call, view: View, target: list[Any]) -> Flow | None:
 
 def _listed(call: Call) -> list[Any]:
     """The sizes or axes behind the first argument."""
-    return [each if isinstance(each, Size) else call.graph.resolved(each) for each in call.rest]
+    return [each if isinstance(each, int) or is_formula(each) else call.graph.resolved(each) for each in call.rest]
 
 
 def _in_numbers(call: Call, view: View) -> View:
@@ -212,9 +214,6 @@ def _crop(call: Call, index: list[Any]) -> Flow:
     read = [x]
     amounts = [tuple(call.graph.amount(each, read) for each in pair) for pair in pairs]
     made = call.add(layers.Pad(short_pads(amounts)), read)
-    for axis, (n, (before, after)) in enumerate(zip(sizes[2:], pairs, strict=True), 2):
-        cut = Formula(operator.add, (before, after))
-        call.graph.computed[Extent(made.layer, axis)] = Formula(operator.add, (n, cut))
     call.graph.absorb([made.layer])  # what nothing reads may be empty
     return made
 
@@ -266,7 +265,7 @@ def _narrow(call: Call) -> Flow:
 def _cut(call: Call, part: slice, size: Size) -> tuple[Any, Any]:
     """What a slice leaves away at both ends, as negative numbers."""
     start, stop = _placed(call, part.start, size, 0), _placed(call, part.stop, size, size)
-    return Formula(operator.sub, (0, start)) if start else 0, 0 if stop == size else Formula(operator.sub, (stop, size))
+    return minus(0, start), minus(stop, size)
 
 
 def _placed(call: Call, place: Any, size: Size, missing: Any) -> Any:
@@ -277,9 +276,9 @@ def _placed(call: Call, place: Any, size: Size, missing: Any) -> Any:
     if place is None:
         return missing
     if isinstance(place, int) and place < 0 and missing is size:
-        return Formula(operator.add, (size, place))
+        return plus(size, place)
     if decide(operator.lt, place, 0):
-        place = Formula(operator.add, (size, place))
+        place = plus(size, place)
         place = 0 if decide(operator.lt, place, 0) else place
     if isinstance(place, int) and missing == 0:
         return place
@@ -294,7 +293,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "getattr": (_attribute, "input name"),
     "getitem": (_index, "input index"),
     "narrow": (_narrow, "input dim start length"),
-    "numel": (lambda call: times(_shape(call)), "input"),
+    "numel": (lambda call: call.graph.times(_shape(call)), "input"),
     "permute": (_permute, "input"),
     "reshape": (_reshape, "input"),
     "size": (_size, "input dim"),

@@ -9,33 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from convproof.errors import InputError
+from convproof.importers.sizes import OTHERWISE, combine, letters_of, minus, plus, times
 from convproof.importers.torch_graph import Call
-from convproof.importers.torch_values import OTHERWISE, Computed, Formula, Indices, Size, times
+from convproof.importers.torch_values import Computed, Indices
 from convproof.importers.values import Constant, Flow, Inexpressible, axis_of
 
 Sizes = list[Any]
 
 
-def _plus(a: Any, b: Any) -> Any:
-    return Formula(operator.add, (a, b))
-
-
-def _minus(a: Any, b: Any) -> Any:
-    return Formula(operator.sub, (a, b))
-
-
 def _over(a: Any, b: Any) -> Any:
-    return Formula(operator.floordiv, (a, b))
-
-
-def _product(sizes: Sequence[Any]) -> Any:
-    """The sizes multiplied."""
-    if all(isinstance(n, Size) for n in sizes):
-        return times(sizes)
-    found: Any = 1
-    for n in sizes:
-        found = n if found == 1 else Formula(operator.mul, (found, n))
-    return found
+    return combine("//", a, b)
 
 
 def _sizes(call: Call, x: Flow | Constant) -> Sizes:
@@ -81,7 +64,7 @@ def _reshape(call: Call) -> Flow:
     target = list(call.rest)
     if call.op == "flatten":
         first, last = (axis_of(call.get(*each), len(sizes)) for each in (("start_dim", 0), ("end_dim", -1)))
-        target = [*sizes[:first], _product(sizes[first : last + 1]), *sizes[last + 1 :]]
+        target = [*sizes[:first], call.graph.times(sizes[first : last + 1]), *sizes[last + 1 :]]
     if not target or not call.graph.is_batch(target[0]):
         raise Inexpressible(OTHERWISE)
     whole, wanted = sizes[1:], target[1:]
@@ -103,13 +86,13 @@ def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
             left.remove(same)
             rest.remove(each)
     if not rest:
-        return _product(left)
-    return _over(_product(left), _product(rest))
+        return call.graph.times(left)
+    return _over(call.graph.times(left), call.graph.times(rest))
 
 
 def _same_number(call: Call, whole: Sizes, wanted: Sizes) -> None:
     """Demands that there are as many values: axis by axis, where sizes that share letters stand in the same order."""
-    a, b = _product(whole), _product(wanted)
+    a, b = call.graph.times(whole), call.graph.times(wanted)
     if call.graph.compared(operator.eq, a, b):
         return
     pairs = _aligned(call, whole, wanted)
@@ -124,21 +107,21 @@ def _aligned(call: Call, whole: Sizes, wanted: Sizes) -> list[tuple[Any, Any]] |
     """Each axis with the product of those that it is split into, where that can be told by the letters."""
     found, rest = [], list(wanted)
     for place, n in enumerate(whole):
-        letters = call.graph.letters_of([n])
+        letters = letters_of([n])
         last = place == len(whole) - 1
         part: Sizes = []
         while rest and (last or _belongs(call, n, letters, [*part, rest[0]], rest)):
             part.append(rest.pop(0))
         if not part:
             return None
-        found.append((n, _product(part)))
+        found.append((n, call.graph.times(part)))
     return None if rest else found
 
 
 def _belongs(call: Call, n: Any, letters: set[Any], part: Sizes, rest: Sizes) -> bool:
     """Whether the next size is a part of an axis: it has its letters, or none, and does not make it too large."""
-    own = call.graph.letters_of([part[-1]])
-    return own <= letters and call.graph.compared(operator.ge, n, _product(part)) is True
+    own = letters_of([part[-1]])
+    return own <= letters and call.graph.compared(operator.ge, n, call.graph.times(part)) is True
 
 
 def _unsqueeze(call: Call) -> Flow:
@@ -192,7 +175,7 @@ def _length(call: Call, part: slice, n: Any) -> Any:
     step, start = 1 if step is None else step, 0 if start is None else start
     if not (isinstance(step, int) and step > 0 and start >= 0 and stop is None):
         raise Inexpressible("it takes a part of what it reads")
-    return _over(_plus(n, step - 1 - start), step)
+    return _over(plus(n, step - 1 - start), step)
 
 
 def _joined(call: Call) -> Flow:
@@ -214,7 +197,7 @@ def _joined(call: Call) -> Flow:
         return call.shaped([*shapes[0][:axis], len(flows), *shapes[0][axis:]])
     total: Any = shapes[0][axis]
     for other in shapes[1:]:
-        total = _plus(total, other[axis])
+        total = plus(total, other[axis])
     return call.shaped([*shapes[0][:axis], total, *shapes[0][axis + 1 :]])
 
 
@@ -278,7 +261,7 @@ def _linear(call: Call) -> Flow:
         units, features = weight.shape
     if not call.graph.compared(operator.eq, sizes[-1], features):
         call.graph.ask("equal", sizes[-1], features)
-    return call.shaped([*sizes[:-1], units], macs=_product([*sizes[1:-1], features * units]))
+    return call.shaped([*sizes[:-1], units], macs=call.graph.times([*sizes[1:-1], features * units]))
 
 
 def _normalized(call: Call) -> Flow:
@@ -300,7 +283,7 @@ def _matmul(call: Call) -> Flow:
     for n, m in [(a[-1], b[-2]), *zip(a[:-2], b[:-2], strict=True)]:
         if not call.graph.compared(operator.eq, n, m):
             call.graph.ask("equal", n, m)
-    return call.shaped([*a[:-1], b[-1]], macs=_product([*a[1:], b[-1]]))
+    return call.shaped([*a[:-1], b[-1]], macs=call.graph.times([*a[1:], b[-1]]))
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
@@ -313,7 +296,7 @@ def _windows(call: Call, sizes: Sequence[Any]) -> Sizes:
         for name, default in (("kernel_size", None), ("dilation", 1), ("padding", 0), ("stride", 1))
     )
     return [
-        _plus(_over(_plus(n, 2 * p - d * (k - 1) - 1), s), 1)
+        plus(_over(plus(n, 2 * p - d * (k - 1) - 1), s), 1)
         for n, k, d, p, s in zip(sizes, kernel, dilation, padding, stride, strict=True)
     ]
 
@@ -330,7 +313,7 @@ def _unfold(call: Call) -> Flow:
     sizes = _of_rank(call, 4)
     kernel = call.spread(call.get("kernel_size"), 2)
     counts = _windows(call, sizes[2:])
-    return call.shaped([sizes[0], times([sizes[1], kernel[0] * kernel[1]]), _product(counts)])
+    return call.shaped([sizes[0], times([sizes[1], kernel[0] * kernel[1]]), call.graph.times(counts)])
 
 
 def _fold(call: Call) -> Flow:
@@ -340,7 +323,7 @@ def _fold(call: Call) -> Flow:
     channels = call.graph.exactly(sizes[1])
     if channels is None or channels % (kernel[0] * kernel[1]):
         raise InputError("blocks of the kernel do not divide its channels")
-    counts = _product(_windows(call, wanted))
+    counts = call.graph.times(_windows(call, wanted))
     if not call.graph.compared(operator.eq, sizes[2], counts):
         call.graph.ask("equal", sizes[2], counts)
     return call.shaped([sizes[0], channels // (kernel[0] * kernel[1]), *wanted])
@@ -354,7 +337,7 @@ def _resized(call: Call) -> Flow:
     factors = [float(each).as_integer_ratio() for each in call.spread(call.get("scale_factor"), len(sizes) - 2)]
     if any(q > 2**10 for _, q in factors):
         raise Inexpressible("what the framework rounds its factor to is not known")
-    made = [_over(Formula(operator.mul, (n, p)), q) for n, (p, q) in zip(sizes[2:], factors, strict=True)]
+    made = [_over(combine("*", n, p), q) for n, (p, q) in zip(sizes[2:], factors, strict=True)]
     return call.shaped([*sizes[:2], *made])
 
 
@@ -365,14 +348,14 @@ def _unpooled(call: Call) -> Flow:
     stride = call.spread(call.get("stride") or call.get("kernel_size"), rank)
     padding = call.spread(call.get("padding", 0), rank)
     least = [
-        _plus(Formula(operator.mul, (_minus(n, 1), s)), k - 2 * p)
+        plus(combine("*", minus(n, 1), s), k - 2 * p)
         for n, k, s, p in zip(sizes[2:], kernel, stride, padding, strict=True)
     ]
     asked = call.raw("output_size")
     made = least if asked is None else list(asked)[-rank:]
     for n, s, m in zip(least, stride, made, strict=True) if asked is not None else ():
-        call.graph.ask("above", m, _minus(n, s))
-        call.graph.ask("above", _plus(n, s), m)
+        call.graph.ask("above", m, minus(n, s))
+        call.graph.ask("above", plus(n, s), m)
     pooled = indices.x if isinstance(indices, Indices) else None
     of = [None] * rank if pooled is None else _sizes(call, pooled)[2:]
     if not all(n is not None and call.graph.compared(operator.eq, n, m) for n, m in zip(of, made, strict=True)):

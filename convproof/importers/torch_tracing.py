@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import reduce
 from typing import Any, Protocol
 
+from convproof.importers.sizes import letters_of
 from convproof.importers.torch_graph import IMAGE, TorchGraph
 
 
@@ -119,7 +120,7 @@ def extremes(of: Reading) -> Iterator[None]:
                 return reduce(called, args[0])
             if len(args) == 2 and not kwargs and any(isinstance(each, of.torch.fx.Proxy) for each in args):
                 values = [of.value(each.node) if hasattr(each, "node") else each for each in args]
-                if len(of.graph.letters_of(values)) > 1:
+                if len(letters_of(values)) > 1:
                     return of.tracer.create_proxy("call_function", function, args, {})
             return function(*args, **kwargs)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convproof.importers.values import Extent, Flow, Inexpressible
+from convproof.importers.sizes import OTHERWISE, Size, content, over, times
+from convproof.importers.values import Flow, Inexpressible
 
 
 @dataclass(frozen=True)
@@ -26,66 +27,6 @@ class Indices(Computed):
 
 class SizeNeeded(Inexpressible):
     """A size must be known as a number, which it is only at an image in numbers."""
-
-
-# --- sizes ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Product:
-    """Sizes multiplied, at least one of them not known as a number."""
-
-    factor: int
-    extents: tuple[Extent, ...]
-
-
-Size = int | Extent | Product
-
-
-def parts(size: Size) -> tuple[int, tuple[Extent, ...]]:
-    """A size as a number times extents."""
-    if isinstance(size, Product):
-        return size.factor, size.extents
-    return (size, ()) if isinstance(size, int) else (1, (size,))
-
-
-def times(sizes: Iterable[Size]) -> Size:
-    """The sizes multiplied; equal products are written alike.
-
-    >>> times([3, times([Extent("conv", 2), 4])]) == times([12, Extent("conv", 2)])
-    True
-    """
-    factor, extents = 1, list[Extent]()
-    for n, more in map(parts, sizes):
-        factor *= n
-        extents += more
-    if not extents or (factor == 1 and len(extents) == 1):
-        return extents[0] if extents else factor
-    return Product(factor, tuple(sorted(extents, key=lambda each: (each.layer, each.axis))))
-
-
-def over(whole: Size, part: Size) -> Size:
-    """What makes `whole`, multiplied by `part`. Raises `Inexpressible` where nothing is known to."""
-    (n, extents), (m, others) = parts(whole), parts(part)
-    rest = list(extents)
-    for each in others:
-        if each not in rest:
-            raise Inexpressible(OTHERWISE)
-        rest.remove(each)
-    if m == 0 or n % m:
-        raise Inexpressible(OTHERWISE)
-    return times([n // m, *rest])
-
-
-OTHERWISE = "it lays out the elements in another way"
-
-
-@dataclass(frozen=True)
-class Formula:
-    """What Python's operators make of sizes that are not known as numbers; worked out where a number is needed."""
-
-    function: Any
-    operands: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -162,12 +103,23 @@ class View:
         axes whose sizes are not known."""
         atoms = [atom for axis in self.axes for atom in axis]
         if -1 in target:
-            rest = over(times(atom.size for atom in atoms), times(n for n in target if n != -1))
+            rest = _left([atom.size for atom in atoms], [n for n in target if n != -1])
             target = [rest if n == -1 else n for n in target]
         axes = [_dealt(atoms, n) for n in target]
         if atoms:
             raise Inexpressible(OTHERWISE)
         return self.on(axes)
+
+
+def _left(sizes: list[Size], taken: list[Size]) -> Size:
+    """What some of the factors of a product leave of it."""
+    others = []
+    for n in taken:
+        if n in sizes:
+            sizes.remove(n)
+        else:
+            others.append(n)
+    return over(times(sizes), times(others))
 
 
 def _in_order(atoms: Iterable[Atom]) -> list[Atom]:
@@ -194,11 +146,11 @@ def _dealt(atoms: list[Atom], size: Size) -> tuple[Atom, ...]:
         if not atoms:
             raise Inexpressible(OTHERWISE)
         atom = atoms.pop(0)
-        wanted = parts(size)[0] // parts(have)[0]
+        wanted = content(size) // content(have)
         if isinstance(atom.size, int) and 1 < wanted < atom.size:
             rest = over(atom.size, wanted)
             atoms.insert(0, replace(atom, size=rest))
-            atom = Atom(atom.axis, wanted, atom.inner * parts(rest)[0])
+            atom = Atom(atom.axis, wanted, atom.inner * rest)
         taken.append(atom)
     return tuple(taken)
 

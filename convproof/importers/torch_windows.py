@@ -10,9 +10,10 @@ from typing import Any
 
 from convproof.architecture import SAME_UPPER, Layer, layers
 from convproof.errors import InputError
+from convproof.importers.sizes import Size, combine, is_formula, minus, over, plus
 from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import Formula, Indices, Size, over
-from convproof.importers.values import Constant, Extent, Flow, Inexpressible, axis_of, short, short_pads
+from convproof.importers.torch_values import Indices
+from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short, short_pads
 from convproof.symbolic import floordiv, normal
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
@@ -108,9 +109,8 @@ def _lengthened(call: Call, kernel: Sequence[int], read: list[Flow]) -> Any:
     wanted = list(call.raw("output_size"))[-call.rank :]
     sizes = call.graph.extents(call.x)[2:]
     for asked, n, k, s, p, d in zip(wanted, sizes, kernel, strides, pads, dilations, strict=True):
-        spread = Formula(operator.mul, (Formula(operator.sub, (n, 1)), s))
-        least = Formula(operator.add, (spread, d * (k - 1) + 1 - 2 * p))
-        found.append(call.graph.amount(Formula(operator.sub, (asked, least)), read))
+        least = plus(combine("*", minus(n, 1), s), d * (k - 1) + 1 - 2 * p)
+        found.append(call.graph.amount(minus(asked, least), read))
     return short(found)
 
 
@@ -160,7 +160,7 @@ def _pool(kind: str) -> Rule:
 def _covers_all(call: Call) -> bool:
     """Whether a window is asked for as large as the input, whatever its size."""
     kernel = call.spread(call.raw("kernel_size"), call.rank)
-    return any(isinstance(n, Extent) for n in kernel) and kernel == call.graph.extents(call.x)[2:]
+    return any(is_formula(n) for n in kernel) and kernel == call.graph.extents(call.x)[2:]
 
 
 def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
@@ -243,10 +243,10 @@ def _padded_to(call: Call, x: Flow) -> Flow | None:
             pads = [call.graph.formula(each) for each in (before, after)]
             if normal(pads[0] - floordiv(normal(sum(pads)), 2)) != 0:
                 return None
-            wanted.append(call.graph.known(normal(call.graph.formula(n) + sum(pads))))
+            wanted.append(normal(call.graph.formula(n) + sum(pads)))
     except Inexpressible:
         return None
-    return None if None in wanted else call.graph.like(wanted)
+    return call.graph.like(wanted)
 
 
 _OF_RANK = {

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from convproof.errors import InputError
 
 Values = npt.NDArray[np.object_]
-"""Python's numbers, exact; also `Extent`s, and None for what is not known."""
+"""Python's numbers, exact; also formulas of sizes, and None for what is not known."""
 
 
 class Inexpressible(Exception):
@@ -21,18 +21,10 @@ class Inexpressible(Exception):
 
 
 @dataclass(frozen=True)
-class Extent:
-    """The size of a layer's output along an axis (0 is the batch), where the importer does not know the number."""
-
-    layer: str
-    axis: int
-
-
-@dataclass(frozen=True)
 class Flow:
     """What a layer makes of the image.
 
-    `shape` is (batch, channels, *spatial) in numbers, letters of the image and `Extent`s, or None after an operation
+    `shape` is (batch, channels, *spatial), in numbers and formulas of the image's sizes, or None after an operation
     that nothing is known about; `root` is the layer that this is an element-wise function of.
     """
 

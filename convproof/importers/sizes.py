@@ -1,0 +1,171 @@
+"""Sizes of a tensor as somebody's forward computes with them.
+
+A size is an int or a formula of the symbolic wing, in letters for the sizes of the image and of the batch: what is
+equal at every size is the same formula. What has no normal form there, such as the smaller of two sizes or half of one,
+is an `Amount` of sizes.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import sympy
+
+from convproof.architecture.amounts import NUMBERS, Amount
+from convproof.errors import ConvproofError
+from convproof.importers.values import Inexpressible
+from convproof.symbolic import FloorDiv, normal, symbol
+from convproof.symbolic.amounts import FORMULAS
+
+Size = Any
+"""An int or a sympy expression."""
+
+BATCH = symbol("size of N")
+"""The letter for the batch."""
+
+OPERATORS: Mapping[Any, str] = {
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.floordiv: "//",
+    operator.mod: "%",
+    operator.truediv: "/",
+    builtins.min: "min",
+    builtins.max: "max",
+}
+"""Python's functions of sizes, by their names in amounts."""
+
+
+def is_formula(value: Any) -> bool:
+    """Whether a value is computed of sizes that are no numbers."""
+    return isinstance(value, sympy.Expr | Amount)
+
+
+def combine(function: str, a: Any, b: Any) -> Any:
+    """What a function makes of two sizes.
+
+    >>> n = symbol("n")
+    >>> combine("//", combine("+", n, 1), 2), str(combine("/", n, 2))
+    ((n + 1)//2, 'n / 2')
+    """
+    if function in FORMULAS and not any(isinstance(each, Amount | float) for each in (a, b)):
+        try:
+            return FORMULAS[function](a, b)
+        except (ConvproofError, ArithmeticError):
+            pass
+    return Amount(function, (a, b))
+
+
+def plus(a: Any, b: Any) -> Any:
+    """The sum."""
+    return combine("+", a, b)
+
+
+def minus(a: Any, b: Any) -> Any:
+    """The difference."""
+    return combine("-", a, b)
+
+
+def rounded(function: Any, value: Any) -> Any:
+    """A quotient of sizes, rounded by `math.floor` or `math.ceil`."""
+    if not isinstance(value, Amount) or value.function != "/":
+        return value
+    a, b = value.operands
+    return combine("//", a, b) if function is math.floor else minus(0, combine("//", minus(0, a), b))
+
+
+def times(sizes: Iterable[Any]) -> Any:
+    """The sizes multiplied.
+
+    >>> n = symbol("n")
+    >>> times([3, n, 4]) == times([12, n])
+    True
+    """
+    found: Any = 1
+    for n in sizes:
+        found = combine("*", found, n)
+    return found
+
+
+def over(whole: Any, part: Any) -> Any:
+    """What makes `whole`, multiplied by `part`. Raises `Inexpressible` where nothing does at every size."""
+    if not all(isinstance(each, int | sympy.Expr) for each in (whole, part)) or part == 0:
+        raise Inexpressible(OTHERWISE)
+    if isinstance(whole, int) and isinstance(part, int):
+        found, rest = divmod(whole, part)
+        if rest:
+            raise Inexpressible(OTHERWISE)
+        return found
+    if part == 1:
+        return whole
+    found, rest = sympy.fraction(sympy.cancel(sympy.sympify(whole) / part))
+    if rest != 1:
+        raise Inexpressible(OTHERWISE)
+    return normal(found)
+
+
+OTHERWISE = "it lays out the elements in another way"
+
+
+def content(size: Size) -> int:
+    """The largest whole number that divides all coefficients of a size."""
+    return size if isinstance(size, int) else int(size.primitive()[0])
+
+
+def letters_of(value: Any) -> set[Any]:
+    """The letters that a value depends on."""
+    if isinstance(value, Amount):
+        value = value.operands
+    if isinstance(value, tuple | list):
+        return {letter for each in value for letter in letters_of(each)}
+    return set(getattr(value, "free_symbols", ()))
+
+
+def worked_out(value: Any, number: Callable[[Any], Any]) -> Any:
+    """An amount at a given image, at which `number` says what formulas are."""
+    if not isinstance(value, Amount):
+        return number(value)
+    a, b = (worked_out(each, number) for each in value.operands)
+    return operator.truediv(a, b) if value.function == "/" else NUMBERS[value.function](a, b)
+
+
+def as_amount(value: Any, size_of: Callable[[Any], Amount | None]) -> Any:
+    """A value as an amount that a layer can have: `size_of` says of which operand something is the size. Raises
+    `Inexpressible` for what depends on other things.
+    """
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, Amount) and (place := size_of(value)) is not None:
+        return place
+
+    def of(each: Any) -> Any:
+        return as_amount(int(each) if isinstance(each, int | sympy.Integer) else each, size_of)
+
+    if isinstance(value, Amount) and value.function in NUMBERS:
+        return Amount(value.function, tuple(map(of, value.operands)))
+    if isinstance(value, FloorDiv):
+        return Amount("//", tuple(map(of, value.args)))
+    if isinstance(value, sympy.Mul):
+        return _joined("*", map(of, value.args))
+    if isinstance(value, sympy.Pow) and value.exp.is_Integer and value.exp > 0:
+        return _joined("*", [of(value.base)] * int(value.exp))
+    if isinstance(value, sympy.Add):
+        terms = value.as_coefficients_dict()
+        whole = math.lcm(*(int(c.q) for c in terms.values()))
+        added, taken = ([abs(c) * m for m, c in terms.items() if bool(c > 0) is sign] for sign in (True, False))
+        found = _joined("+", [of(whole * each) for each in added]) if added else 0
+        for each in taken:
+            found = Amount("-", (found, of(whole * each)))
+        return found if whole == 1 else Amount("//", (found, whole))
+    raise Inexpressible("it is computed of more than sizes")
+
+
+def _joined(function: str, parts: Iterable[Any]) -> Any:
+    first, *others = parts
+    for each in others:
+        first = Amount(function, (first, each))
+    return first
