@@ -434,7 +434,7 @@ def test_a_tensor_that_is_written_to_is_not_known_from_there():
         return F.relu(y)
 
     imported = load(Does(written, conv=CONV))
-    assert kinds(imported.network) == "Conv Slice Unknown:add_ Unknown:setitem ReLU"
+    assert kinds(imported.network) == "Conv Slice Activation:add Shaped:written Shaped:setitem ReLU"
     assert imported.network.output.operands == ("setitem",)
 
 

@@ -498,7 +498,6 @@ AT_ONE_SIZE = {
         "Shaped:interpolate",
     ),
     "one size left open": (lambda x: F.relu(x.view(1, 12, 9, -1)), (9, 12), "ReLU"),
-    "squeezed": (lambda x: F.avg_pool2d(x, (1, 12)).squeeze(3).flatten(1), (9, 12), "AvgPool Flatten"),
 }
 
 
@@ -512,8 +511,7 @@ def test_what_depends_on_the_size_is_read_at_the_given_one(name):
     assert kinds(imported.network) == f"Conv Conv {kind}"
     assert shapes[imported.network.output.name] == tuple(module(torch.empty(1, 12, *sizes)).shape[1:])
     at = "x".join(map(str, sizes))
-    first = {"squeezed": "2.avg_pool2d"}.get(name, "input")
-    assert imported.undecided[0] == f"{first}: what follows was read at {at}, the given size, and may differ at others"
+    assert imported.undecided[0] == f"input: what follows was read at {at}, the given size, and may differ at others"
 
 
 @pytest.mark.parametrize("name", [name for name in AT_ONE_SIZE if "computed" not in name and "open" not in name])
@@ -521,9 +519,7 @@ def test_and_is_unknown_where_the_size_is_a_letter(name):
     function, sizes, _ = AT_ONE_SIZE[name]
     imported = load(nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x))))
     assert any(
-        re.fullmatch(
-            r"not understood: the size of (the image|1.avg_pool2d) must be known; give input_shape in numbers", each
-        )
+        re.fullmatch(r"not understood: the size of the image must be known; give input_shape in numbers", each)
         for each in imported.notes.values()
     )
     with pytest.raises(Undecided):
@@ -532,6 +528,7 @@ def test_and_is_unknown_where_the_size_is_a_letter(name):
 
 
 OF_EVERY_SIZE = {
+    "squeezed": lambda x: F.avg_pool2d(x, (1, 3)).squeeze(3).flatten(1),
     "padded to one more": lambda x: F.pad(F.max_pool2d(x, 2, 1), [0, x.size(3) - 11, 0, x.size(2) - 8]),
     "cropped": lambda x: x[:, :, 2:7, -5:],
     "cropped by nothing": lambda x: F.relu(x[:, :, -50:, :50]),
@@ -713,12 +710,6 @@ def test_sizes_asked_of_layers_whose_results_nothing_reads():
 def test_what_a_forward_does_with_sizes_alone_is_not_overlooked():
     """It may raise an error at some of them."""
 
-    def checked(n):
-        return softplus(n)
-
-    imported = load(Does(lambda s, x: (checked(x.size(2)), F.relu(x))[1]), (3, "H", "W"))
-    assert kinds(imported.network) == "ReLU"
-    assert [each.partition(":")[0] for each in imported.undecided] == ["softplus"]
     asserting = Does(lambda s, x: (torch._assert(x.size(2) % 32 == 0, "no multiple"), F.relu(x))[1])
     assert load(asserting, (3, 64, 9)).undecided == ()
     (refused,) = infer(load(asserting, (3, 65, 9)).network).refused.values()
@@ -735,8 +726,8 @@ def test_a_constant_cut_to_the_size_of_the_image_is_read_at_one():
         table=learned(99),
     )
     imported = load(module, (12, 8, 8))
-    assert [each.partition(":")[0] for each in imported.undecided] == ["input"]
-    assert kinds(load(module, (12, "H", "W")).network) == "Unknown:add"
+    assert (imported.undecided, len(imported.cases)) == ((), 1)
+    assert analyze(imported.network, cases=imported.cases).valid_sizes["W"].shown("n") == "all n >= 1"
 
 
 def test_numbers_computed_of_sizes_are_not_taken_for_single_numbers():
@@ -835,7 +826,7 @@ def test_what_is_added_in_place_must_have_the_size_for_it():
         y += x
         return y
 
-    assert [each.partition(":")[0] for each in load(Does(added), (4, "H", "W")).undecided] == ["add"]
+    assert accepted_sizes(load(Does(added), (4, "H", "W")).network).empty
     assert load(Does(lambda s, x: F.max_pool2d(x, 4) + x), (4, "H", "W")).undecided == ()
     assert load(Does(lambda s, x: s.c(x).add_(x), c=nn.Conv2d(4, 4, 3, padding=1)), (4, "H", "W")).undecided == ()
 
@@ -864,37 +855,34 @@ def test_what_a_module_does_instead_of_its_class_is_not_overlooked(change):
 # --- what no layer kind describes -------------------------------------------------------------------------------------
 
 
-@torch.fx.wrap
-def softplus(x):
-    """Not the one of torch."""
-    return x
+def followed(x):
+    return F.max_pool2d(x, 2)
+
+
+torch.fx.wrap("followed")
+
+
+def test_functions_that_fx_was_to_leave_alone_are_followed():
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), Does(lambda s, x: followed(x)))
+    assert kinds(load(module).network) == "Conv MaxPool"
+    assert torch.fx.symbolic_trace(Does(lambda s, x: followed(x))).code.count("followed")
 
 
 UNKNOWN = {
     "pooled along one axis": (nn.AdaptiveAvgPool2d((None, 4)), "AdaptiveAvgPool2d", "it keeps the size of an axis"),
-    "function": (lambda x: torch.cumsum(x, 1), "cumsum", "no layer kind does what it does"),
-    "method": (lambda x: x.roll(1, 2), "roll", "no layer kind does what it does"),
-    "function of the module": (lambda x: softplus(x), "softplus", "no layer kind does what it does"),
-    "too long a slice": (lambda x: x.narrow(1, 7, 6), "narrow", "it takes no channels, or more than there are: from 7 to 13"),
+    "function": (lambda x: torch.logcumsumexp(x, 1), "logcumsumexp", "no layer kind does what it does"),
+    "method": (lambda x: x.renorm(2, 1, 5), "renorm", "no layer kind does what it does"),
     "rows apart": (lambda x: x.chunk(2, 2)[0], "getitem", None),
     "rows beside images": (lambda x: x.view(-1, 24) + x.mean((2, 3)).view(1, 12), "add",
-                           "it must not depend on the size of the batch"),
+                           "it combines the batch with another axis"),
     "other weights": (lambda x: F.conv2d(x, x), "conv2d", "its weights are computed"),
     "other images": (lambda x: torch.cat([x, x]), "cat", "it works along the batch"),
-    "higher constant": (
-        lambda x: x.mean((2, 3)) + torch.zeros(1, 1, 12),
-        "add",
-        "it must not depend on the size of the batch",
-    ),
     "statistics of the batch": (nn.BatchNorm2d(12, track_running_stats=False), "BatchNorm2d",
                                 "it normalizes by the statistics of what it reads"),
     "statistics of the batch, function": (lambda x: F.batch_norm(x, None, None, training=True), "batch_norm",
                                           "it normalizes by the statistics of what it reads"),
-    "several numbers": (lambda x: torch.clamp(x[:, :1], min=torch.ones(8, 1, 1)), "clamp", "it reads several numbers"),
-    "part changed in place": (lambda x: x.chunk(2, 1)[0].add_(1), "add_", "it changes another tensor too"),
     "result elsewhere": (lambda x: torch.add(x, 1, out=torch.empty(1)), "add", "it changes another tensor too"),
-    "gate of fewer axes": (lambda x: x * x.mean((2, 3)).unsqueeze(-1), "mul", "it must not depend on the size of the batch"),
-    "more channels": (lambda x: F.pad(x, (0, 0, 0, 0, 1, 1)), "pad", "it pads the channels or the batch"),
+    "gate of fewer axes": (lambda x: x * x.mean((2, 3)).unsqueeze(-1), "mul", "it combines the batch with another axis"),
     "settings": (nn.Upsample(), "Upsample", None),
 }  # fmt: skip
 
@@ -914,7 +902,43 @@ def test_what_no_layer_kind_describes_is_unknown_and_the_rest_goes_on(name):
         assert set(imported.parameters.get(unknown.name, ())) == {f"1.part.{n}" for n, _ in what.named_parameters()}
 
 
+def written(x):
+    y = F.relu(x)
+    y[:, :2, :1] += 1
+    y.chunk(2, 1)[0].add_(y[:, 7:8])
+    return y
+
+
+def test_what_fails_at_every_size_is_accepted_at_none():
+    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: x.narrow(1, 7, 6)))
+    assert accepted_sizes(load(module).network).empty
+
+
 SHAPED = {
+    "another axis ahead": lambda x: (x.mean((2, 3)) + torch.zeros(1, 1, 12)).relu(),
+    "more channels": lambda x: F.pad(x, (0, 0, 0, 0, 1, 1)),
+    "several numbers": lambda x: torch.clamp(x[:, :1], min=torch.ones(8, 1, 1)),
+    "summed along": lambda x: torch.cumsum(x, 1),
+    "rolled": lambda x: x.roll(1, 2),
+    "written to": written,
+    "part changed in place": lambda x: x.chunk(2, 1)[0].add_(1),
+    "rows": lambda x: x.narrow(2, 2, 3),
+    "one row": lambda x: x[:, :, 2] + x.select(2, -1),
+    "stacked before the batch": lambda x: torch.stack([x, x.relu()]).sum(0),
+    "three of them": lambda x: torch.addcmul(x, x.mean(1, keepdim=True), torch.ones(12, 1, 1)),
+    "attention of torch": lambda x: F.scaled_dot_product_attention(*[x.flatten(2).transpose(1, 2)[:, None]] * 3).squeeze(1),
+    "heads": lambda x: (
+        x.flatten(2).transpose(1, 2).reshape(x.size(0), -1, 3, 2, 2).permute(2, 0, 3, 1, 4).unbind(0)[1].matmul(torch.ones(2, 5))
+    ),
+    "windows": lambda x: (
+        x.view(x.size(0), 12, x.size(2) // 2, 2, x.size(3) // 2, 2)
+        .permute(0, 2, 4, 3, 5, 1).reshape(-1, 4, 12).reshape(x.size(0), x.size(2) // 2, x.size(3) // 2, 48)
+    ),
+    "einsum": lambda x: torch.einsum("nchw,ndhw->ncd", x, x),
+    "grid": lambda x: x + torch.stack(torch.meshgrid(torch.arange(x.size(2)), torch.arange(x.size(3)), indexing="ij")).sum(0),
+    "in a pattern": lambda x: x.repeat(1, 1, 2, 1).repeat_interleave(3, 3),
+    "unbound": lambda x: sum(x.unbind(1)[:3])[:, None],
+    "split rows": lambda x: x.permute(0, 2, 3, 1).split([4, 8], -1)[1],
     "normalized": lambda x: F.layer_norm(x, (12, 9, 7)),
     "quotient": lambda x: x / x.mean((2, 3), keepdim=True).sigmoid(),
     "difference": lambda x: torch.maximum(x[:, :, 1:-1, 1:-1] - F.avg_pool2d(x, 3, 1), x[:, :, 2:, 2:]),
@@ -948,14 +972,14 @@ SHAPED = {
 def test_tensors_of_any_rank_have_the_shapes_that_torch_gives_them(name):
     """And are accepted at the sizes at which torch runs and leaves something."""
     function = SHAPED[name]
-    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x))).eval()
+    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x))).eval().requires_grad_(False)
     imported = load(module, (12, "H", "W"))
     assert "Unknown" not in kinds(imported.network)
     accepted = analyze(imported.network, cases=imported.cases).accepted
     for h, w in itertools.product((1, 2, 3, 4, 5, 6, 9, 10), (1, 2, 3, 5, 6, 7, 8)):
         try:
             shape = tuple(module(torch.zeros(1, 12, h, w)).shape[1:])
-        except (RuntimeError, ValueError):
+        except (RuntimeError, ValueError, IndexError):
             shape = None
         runs = shape is not None and 0 not in shape
         assert accepted.boxes is not None or imported.undecided, accepted

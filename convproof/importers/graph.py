@@ -9,7 +9,7 @@ from typing import Any
 
 from convproof.architecture import Input, Layer, Network, Node, layers
 from convproof.errors import ConvproofError, InputError
-from convproof.importers.sizes import BATCH, Size
+from convproof.importers.sizes import BATCH, Size, letters_of, over
 from convproof.importers.values import Flow, Inexpressible, shown
 from convproof.symbolic import normal, symbol
 from convproof.symbolic.amounts import own_operands
@@ -94,6 +94,7 @@ class Graph:
         self.nodes[name], self.tensors[name] = Node(name, layer), tensor
         channels = symbol(layer.channels) if isinstance(layer.channels, str) else layer.channels
         self.flows[name] = Flow(name, (batch, channels, *map(symbol, image_letters(layer))), name)
+        self.places[batch] = name, 0
         self._remember(self.flows[name])
         return self.flows[name]
 
@@ -106,8 +107,8 @@ class Graph:
         tensor: str = "",
         shape: Sequence[Any] | None = None,
     ) -> Flow:
-        """A new layer, named like `wanted`; `shape` is what an operation makes (without the batch) that no layer kind
-        describes, where that is known.
+        """A new layer, named like `wanted`; `shape` is what an operation makes that no layer kind describes, where that
+        is known.
         """
         name = self.name(wanted)
         self.nodes[name] = Node(name, layer, tuple(operand.layer for operand in operands))
@@ -115,18 +116,19 @@ class Graph:
             self.tensors[name] = tensor
         if learned:
             self.parameters[name] = tuple(learned)
-        made = self._inferred(layer, operands) if shape is None else shape
-        if made is not None:
-            sizes = (self.own_size(name, axis) if n is None else n for axis, n in enumerate(made, 1))
+        made = None if shape is None else tuple(shape)
+        if made is None and (inferred := self._inferred(layer, operands)) is not None:
+            sizes = (self.own_size(name, axis) if n is None else n for axis, n in enumerate(inferred, 1))
             made = (self._batch(name, layer, operands), *sizes)
         self.flows[name] = flow = Flow(name, made, name)
         self._remember(flow)
         return flow
 
     def _remember(self, x: Flow) -> None:
-        for axis, n in enumerate(x.shape or ()):
-            if not isinstance(n, int):
-                self.places.setdefault(n, (x.layer, axis))
+        if x.shape is not None:
+            for axis, n in enumerate(self.of_image(x.shape), 1):
+                if not isinstance(n, int):
+                    self.places.setdefault(n, (x.layer, axis))
 
     def absorb(self, names: Iterable[str]) -> None:
         """Leaves layers out that became a part of another one, unless something else reads them."""
@@ -155,8 +157,28 @@ class Graph:
 
     def _formula(self, x: Flow) -> tuple[Any, ...]:
         """The shape of x in formulas."""
-        _, *sizes = self.shape(x)
-        return tuple(map(self.given, sizes))
+        return tuple(map(self.given, self.of_image(self.shape(x))))
+
+    def has_batch(self, n: Any) -> bool:
+        """Whether an axis of this size is that of the batch, or has it as a factor."""
+        return any(each == self.batch or self.places.get(each, ("", 1))[1] == 0 for each in letters_of(n))
+
+    def of_image(self, sizes: Sequence[Any]) -> tuple[Any, ...]:
+        """The shape of what is made of one image, of that with the batch; an axis that has more than the batch stays.
+        Raises `Inexpressible` where the batch is in no axis.
+        """
+        if isinstance(self.batch, int):
+            return tuple(sizes[1:])
+        found = [axis for axis, n in enumerate(sizes) if self.has_batch(n)]
+        if len(found) != 1:
+            raise Inexpressible("what it makes is not one thing for each image")
+        (place,) = found
+        rest = 1 if sizes[place] in letters_of(sizes[place]) else over(sizes[place], self.batch)
+        return (*sizes[:place], *([] if rest == 1 else [rest]), *sizes[place + 1 :])
+
+    def is_batch_first(self, x: Flow) -> bool:
+        """Whether the first axis of x is the batch alone, as layers of one image need it."""
+        return x.shape is None or isinstance(self.batch, int) or x.shape[0] in letters_of(x.shape[0])
 
     def given(self, n: Any) -> Any:
         """A size with what weights say for the letter of the image's channels."""

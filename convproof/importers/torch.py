@@ -24,11 +24,12 @@ from convproof.errors import ConvproofError, InputError
 from convproof.importers.graph import Imported
 from convproof.importers.sizes import OPERATORS, OTHERWISE, combine, is_formula, minus, rounded
 from convproof.importers.torch_graph import IMAGE, MOST_CASES, Call, Rule, TorchGraph
-from convproof.importers.torch_operators import FUNCTIONS, MODULES
-from convproof.importers.torch_shapes import SIZES
+from convproof.importers.torch_operators import ELEMENTWISE, FUNCTIONS, MODULES
+from convproof.importers.torch_shapes import SIZES, VIEWED
 from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
+from convproof.importers.torch_tensors import MADE, elementwise
 from convproof.importers.torch_tensors import MODULES as TENSOR_MODULES
-from convproof.importers.torch_tracing import extremes, is_raised, tracer
+from convproof.importers.torch_tracing import extremes, is_raised, seen_through, tracer
 from convproof.importers.torch_values import (
     Comparison,
     Computed,
@@ -43,6 +44,9 @@ _STRIDED = (
     "permute", "select", "split", "swapaxes", "swapdims", "t", "tensor_split", "transpose", "unbind", "unfold",
 )  # fmt: skip
 """Functions whose results need not be contiguous; so are slices."""
+
+_PARTS = ("chunk", "split")
+"""Those that take parts along an axis, by their second argument."""
 
 _VIEWS = (
     *_STRIDED,
@@ -188,7 +192,7 @@ class _Import:
     def network(self, output: str | None) -> Imported:
         """The network with a tensor as its output."""
         try:
-            with extremes(self):
+            with extremes(self), seen_through(self.torch):
                 self.tracer.trace(self.module)
             chosen = self._chosen(output)
         except Exception as error:  # a forward may raise anything
@@ -308,8 +312,6 @@ class _Import:
         if node.op == "output":
             return args[0]
         call, rule = self._call(node, args, kwargs)
-        if self._is_strided(node):
-            self.graph.strided.add(node)
         try:
             made = self._made(call, rule)
             if isinstance(made, Flow) and call.others:
@@ -318,24 +320,57 @@ class _Import:
         except Inexpressible as reason:
             if not call.flows or call.op in SIZES:
                 return Computed(str(reason), isinstance(reason, SizeNeeded))
-            made = self._of_shapes(node, call, reason)
+            made = self._of_shapes(call, reason)
         except ConvproofError as error:
             raise InputError(f"{call.place} ({call.op}): {error}") from None
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             why = f"its settings are none that torch knows ({error})"
             made = call.unknown(why) if call.flows else Computed(why)
-        if call.in_place and isinstance(made, Flow) and isinstance(self.values[node.all_input_nodes[0]], Flow):
-            self.values[node.all_input_nodes[0]] = made
+        self.values[node] = made
+        if self._is_strided(node):
+            self.graph.strided.add(node)
+        if call.in_place and isinstance(made, Flow):
+            self._changed(node.all_input_nodes[0], made)
         return made
 
-    def _of_shapes(self, node: Any, call: Call, reason: Inexpressible) -> Any:
+    def _changed(self, node: Any, made: Flow) -> None:
+        """Takes note that the tensor of a node was changed in place, and with it all that share elements with it."""
+        root = self._root(node)
+        for each in [each for each in self.values if self._root(each) is root] if root is not node else ():
+            if each is not node and isinstance(old := self.values[each], Flow):
+                call = Call(self.graph, each, "written", f"{old.layer}.written", "input", [old, made], {})
+                try:
+                    written: Any = call.shaped(self.graph.extents(old), in_place=True)
+                    self.graph.absorb([written.layer])
+                    self.values[each] = written
+                except Inexpressible as reason:
+                    self.values[each] = call.unknown(str(reason))
+        self.values[node] = made
+
+    def _root(self, node: Any) -> Any:
+        """The node whose elements those of another are."""
+        while self._is_part([node]) and node.all_input_nodes:
+            node = node.all_input_nodes[0]
+        return node
+
+    def _tensor_rule(self, call: Call) -> Rule | None:
+        """The rule for what no layer kind describes."""
+        name = call.op.rstrip("_")
+        if name in ELEMENTWISE:
+            return elementwise
+        if call.module is not None:
+            return TENSOR_MODULES.get(call.op)
+        if not self._is_torch(call.node):
+            return None
+        table = TENSOR_FUNCTIONS if call.reads(Flow) or call.reads(Constant) else MADE
+        rule, order = table.get(name, (None, ""))
+        call.settings = dict(zip(order.split(), call.args, strict=False)) | call.kwargs
+        return rule
+
+    def _of_shapes(self, call: Call, reason: Inexpressible) -> Any:
         """What a node makes that no layer kind describes, as far as shapes say it."""
-        rule = TENSOR_MODULES.get(call.op) if call.module is not None else None
-        if call.module is None and call.op.rstrip("_") in TENSOR_FUNCTIONS and self._is_torch(node):
-            rule, order = TENSOR_FUNCTIONS[call.op.rstrip("_")]
-            call.settings = dict(zip(order.split(), call.args, strict=False)) | call.kwargs
-        in_place = call.in_place and self._is_part(node.all_input_nodes)
-        if rule is None or in_place or "out" in call.kwargs:
+        rule = self._tensor_rule(call)
+        if rule is None or "out" in call.kwargs:
             return call.unknown(str(reason))
         try:
             return rule(call)
@@ -369,11 +404,20 @@ class _Import:
         """Whether what a node makes may not be contiguous, so that a view of it may fail."""
         op = self._op(node)
         index = node.args[1] if op == "getitem" else ()
-        parts = [each for each in (index if isinstance(index, tuple) else [index]) if isinstance(each, slice)]
-        if op in _STRIDED or any(each != slice(None) for each in parts):
+        parts = index if isinstance(index, tuple) else (index,)
+        behind = [each for each in parts[2:] if isinstance(each, slice)]  # parts of one image's channels are contiguous
+        if op == "getitem" and any(each != slice(None) for each in behind):
+            return True
+        if op in _STRIDED and (op not in _PARTS or node.kwargs.get("dim", [*node.args, 0, 0][2]) != 1):
             return True
         read = any(each in self.graph.strided for each in node.all_input_nodes)
-        return read and not _CONTIGUOUS.fullmatch(op)
+        return read and not _CONTIGUOUS.fullmatch(op) and not self._is_vector(node, op)
+
+    def _is_vector(self, node: Any, op: str) -> bool:
+        """Whether a node lays all values of an image out in one row, which makes them contiguous."""
+        made = self.values.get(node)
+        shape = made.shape if isinstance(made, Flow) else None
+        return op in ("flatten", "reshape") and shape is not None and len(shape) == 2 and self.graph.is_batch(shape[0])
 
     def _is_torch(self, node: Any) -> bool:
         """Whether a function is the one of torch, or of Python, that the table means by its name."""
@@ -394,8 +438,10 @@ class _Import:
             return self._folded(call, rule)
         if rule is None:
             raise Inexpressible("no layer kind does what it does")
-        if "out" in call.kwargs or (call.in_place and self._is_part(call.node.all_input_nodes)):
+        if "out" in call.kwargs:
             raise Inexpressible("it changes another tensor too")
+        if rule not in VIEWED and not all(map(self.graph.is_batch_first, call.flows)):
+            raise Inexpressible("its first axis is not the batch")
         more = call.module is not None and len(call.args) + len(call.kwargs) != 1
         if more and not call.op.startswith(("ConvTranspose", "MaxUnpool")):
             raise Inexpressible("it is called with more than its input")
@@ -412,12 +458,12 @@ class _Import:
             return rule(call)
         if call.op == "_assert":
             return self._asserted(*args, *call.kwargs.values())
-        if call.reads(Constant):
-            return Constant(self._shape_of_constant(call), None, call.learned)
+        if call.reads(Constant) or (call.op in MADE and self._is_torch(call.node)):
+            return self._constant(call)
         if function is operator.add and all(isinstance(each, tuple) for each in args):
             return args[0] + args[1]
-        if function in (operator.eq, operator.ne) and args[0] == args[1]:
-            return function is operator.eq
+        if function in (operator.eq, operator.ne) and (args[0] == args[1] or None in args):
+            return (function is operator.eq) is bool(args[0] == args[1])
         if function in _COMPARISONS and all(self.graph.is_size(each) for each in args):
             decided = None if isinstance(args[0], tuple) else self.graph.compared(function, *args)
             return Comparison(function, *args) if decided is None else decided
@@ -435,6 +481,16 @@ class _Import:
             return function(*self.graph.resolved(args))
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise Inexpressible(f"{call.op}: {error}") from None
+
+    def _constant(self, call: Call) -> Any:
+        """What is made of constants alone."""
+        rule = self._tensor_rule(call)
+        try:
+            if rule is not None:
+                return rule(call)
+        except (Inexpressible, ConvproofError, ArithmeticError, LookupError, TypeError, ValueError):
+            pass
+        return Constant(self._shape_of_constant(call), None, call.learned)
 
     def _asserted(self, condition: Any, message: Any) -> None:
         """Nothing, where what is asserted is known to hold. Raises `InputError` where it does not."""

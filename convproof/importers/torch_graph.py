@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any
 
 import sympy
 
@@ -33,7 +33,7 @@ from convproof.symbolic.floordiv import least_value
 from convproof.symbolic.shapes import infer, of_any_size
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
-T = TypeVar("T")
+Tensor = Flow | Constant
 
 _SIGNS: Mapping[tuple[Any, bool], tuple[str, bool]] = {
     (operator.eq, True): ("equal", False),
@@ -335,6 +335,8 @@ class TorchGraph(Graph):
         """The elements of x as those of a layer that is known."""
         if x.layer in self.views:
             return self.views[x.layer]
+        if not self.is_batch_first(x):
+            raise Inexpressible("its first axis is not the batch")
         own = own_axes(self.extents(x))
         return View(x, own, own)
 
@@ -388,7 +390,7 @@ class Call:
         """One for each of `rank` axes, of one for all or one for each."""
         return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
 
-    def reads(self, kind: type[T]) -> list[T]:
+    def reads(self, kind: Any) -> list[Any]:
         """All values of a kind that it reads."""
         return [each for each in leaves([self.args, self.kwargs]) if isinstance(each, kind)]
 
@@ -409,6 +411,14 @@ class Call:
         found = self.raw("input")
         if not isinstance(found, Flow):
             raise Inexpressible("its input does not depend on the image")
+        return found
+
+    @property
+    def tensor(self) -> Tensor:
+        """The input, of the image or not."""
+        found = self.raw("input")
+        if not isinstance(found, Flow | Constant):
+            raise Inexpressible("its input is no tensor")
         return found
 
     @property
@@ -456,19 +466,23 @@ class Call:
 
     def moved(self, layer: Layer, view: View) -> Flow:
         """A new layer that only moves elements; it is left out where what follows looks through it."""
-        sizes = view.sizes()[1:] if view.keeps_batch else None
+        sizes = view.sizes() if view.keeps_batch else None
         made = self.add(layer, self.flows if isinstance(layer, layers.Unknown) else [view.x], shape=sizes)
         self.graph.views[made.layer] = view
         self.graph.parts.add(made.layer)
         return made
 
-    def shaped(self, sizes: Sequence[Any], macs: Any = 0, in_place: bool = False) -> Flow:
-        """The node as an operation of which the shape of its result is known, batch first, and its multiply-adds."""
-        if not self.graph.is_batch(sizes[0]):
-            raise Inexpressible("it changes the batch")
+    def shaped(self, sizes: Sequence[Any], macs: Any = 0, in_place: bool = False) -> Tensor:
+        """The node as an operation of which the shape of its result is known, with the batch, and its multiply-adds; a
+        constant where it reads no activation.
+        """
+        sizes = [n if isinstance(n, Amount) else self.graph.given(n) for n in sizes]
+        if not self.flows:
+            return Constant(tuple(sizes), None, self.learned)
+        own = self.graph.of_image(sizes)
         read = list(dict.fromkeys(self.flows))
-        shape = tuple(self.graph.amount(n, read) for n in sizes[1:])
-        for n in sizes[1:]:
+        shape = tuple(self.graph.amount(n, read) for n in own)
+        for n in own:
             if not self.graph.is_there(n) and not self.graph.compared(operator.ge, n, 1):
                 read.append(self.graph.ask("at_least", n, 1))  # what nothing reads may be empty
                 self.graph.parts.add(read[-1].layer)
@@ -478,7 +492,8 @@ class Call:
         for name in self.learned:
             counts["bias" if name.endswith("bias") else ""] += math.prod(self.graph.stored[name])
         products = self.graph.amount(macs, read)
-        made = self.add(layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place), read)
+        layer = layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place)
+        made = self.add(layer, read, shape=sizes)
         self._seen_through(made)
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from functools import partial
@@ -70,11 +71,21 @@ def _arithmetic(name: str) -> Rule:
             raise Inexpressible("it combines activations otherwise than by a sum or a product")
         call.graph.together(flows)
         made = _sum(call) if name == "add" else _product(call, *flows)
-        if call.in_place and not _keeps(call, *flows):
-            call.graph.undecide(call.place, "whether what is added in place has the size for it depends on the image")
+        if call.in_place:
+            _stays(call, *flows)
         return made
 
     return rule
+
+
+def _stays(call: Call, x: Flow, other: Flow) -> None:
+    """Demands of what is changed in place that it is no smaller than the other."""
+    if x.shape is not None and other.shape is not None:
+        if len(x.shape) != len(other.shape):
+            raise Inexpressible("it changes what has another number of axes in place")
+        for n, m in zip(x.shape, other.shape, strict=True):
+            if not call.graph.compared(operator.ge, n, m):
+                call.graph.ask("at_least", n, m)
 
 
 def _keeps(call: Call, x: Flow, other: Flow) -> bool:
@@ -131,6 +142,7 @@ def _with_constant(call: Call, name: str, x: Flow, c: Constant) -> Flow:
         raise Inexpressible(f"a constant of shape {c.shape} is neither one number nor one for each channel")
     if c.size == 1:
         return _of_each(call, name)
+    assert c.size is not None  # its shape is known
     if not c.sources:
         return _per_channel(call, x, c.size, lambda: _of_each(call, name))
     call.graph.need(x, len(shape), c.size)
@@ -257,6 +269,9 @@ _SAME = (
 _DROPOUTS = (
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "feature_dropout",
 )  # fmt: skip
+
+ELEMENTWISE = (*_ACTIVATIONS, *_ACTIVATIONS.values(), *_ELEMENTWISE, *_SAME, *_DROPOUTS, "Dropout", "Identity")
+"""Modules and functions that work on each element alone, whatever the axes."""
 
 MODULES: dict[str, Rule] = {
     **torch_windows.MODULES,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 from convproof.architecture import layers
-from convproof.importers.sizes import OTHERWISE, Size, is_formula, minus, plus
+from convproof.importers.sizes import OTHERWISE, Size, is_formula, minus
 from convproof.importers.torch_graph import Call, Rule
+from convproof.importers.torch_tensors import contiguous, placed
 from convproof.importers.torch_values import Atom, Computed, View
 from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short_pads
 
@@ -82,9 +82,7 @@ def _reshape(call: Call) -> Flow:
 
 def _view(call: Call) -> Flow:
     """A reshape that fails where the elements do not lie in memory in order."""
-    if any(each in call.graph.strided for each in call.node.all_input_nodes[:1]):
-        why = "a view of what is not contiguous fails in torch, at some sizes or all; use reshape"
-        call.graph.undecide(call.place, why)
+    contiguous(call)
     return _reshape(call)
 
 
@@ -264,25 +262,8 @@ def _narrow(call: Call) -> Flow:
 
 def _cut(call: Call, part: slice, size: Size) -> tuple[Any, Any]:
     """What a slice leaves away at both ends, as negative numbers."""
-    start, stop = _placed(call, part.start, size, 0), _placed(call, part.stop, size, size)
+    start, stop = placed(call, part.start, size, 0), placed(call, part.stop, size, size)
     return minus(0, start), minus(stop, size)
-
-
-def _placed(call: Call, place: Any, size: Size, missing: Any) -> Any:
-    """Where an end of a slice is, as Python counts. A number from which on less is left than there is, is taken at its
-    word: the crop demands it.
-    """
-    decide = call.graph.decide
-    if place is None:
-        return missing
-    if isinstance(place, int) and place < 0 and missing is size:
-        return plus(size, place)
-    if decide(operator.lt, place, 0):
-        place = plus(size, place)
-        place = 0 if decide(operator.lt, place, 0) else place
-    if isinstance(place, int) and missing == 0:
-        return place
-    return size if decide(operator.gt, place, size) else place
 
 
 MODULES: dict[str, Rule] = {"Flatten": _flatten, "Unflatten": _unflatten}
@@ -307,3 +288,5 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
 }
 SIZES = ("dim", "getattr", "numel", "size")
 """Functions that make no tensor."""
+VIEWED = {rule for rule, _ in FUNCTIONS.values()} | {*MODULES.values()}
+"""The rules that follow elements wherever the batch is."""

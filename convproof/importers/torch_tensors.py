@@ -5,25 +5,21 @@ demand of sizes, and what they cost. Which positions they read is not followed.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from convproof.errors import InputError
-from convproof.importers.sizes import OTHERWISE, combine, letters_of, minus, plus, times
-from convproof.importers.torch_graph import Call
+from convproof.importers.sizes import combine, letters_of, minus, over, plus, times
+from convproof.importers.torch_graph import Call, Rule, Tensor
 from convproof.importers.torch_values import Computed, Indices
 from convproof.importers.values import Constant, Flow, Inexpressible, axis_of
 
 Sizes = list[Any]
 
 
-def _over(a: Any, b: Any) -> Any:
-    return combine("//", a, b)
-
-
-def _sizes(call: Call, x: Flow | Constant) -> Sizes:
-    """The shape of x, batch first."""
-    return list(call.graph.extents(x))
+def _sizes(call: Call, x: Tensor | None = None) -> Sizes:
+    """The shape of what it reads, or of something else, with the batch."""
+    return list(call.graph.extents(call.tensor if x is None else x))
 
 
 def _axes(call: Call, rank: int, name: str = "dim", default: Any = None) -> list[int]:
@@ -34,121 +30,214 @@ def _axes(call: Call, rank: int, name: str = "dim", default: Any = None) -> list
     return [axis_of(each, rank) for each in (found if isinstance(found, tuple | list) else [found])]
 
 
-def _kept_batch(call: Call, axes: Sequence[int]) -> None:
-    if 0 in axes:
+def _axis(call: Call, rank: int, default: Any = None) -> int:
+    """The axis that is asked for."""
+    (found,) = _axes(call, rank, default=default)
+    return found
+
+
+def _kept_batch(call: Call, sizes: Sequence[Any], axes: Sequence[int]) -> None:
+    if any(call.graph.has_batch(sizes[axis]) for axis in axes):
         raise Inexpressible("it works along the batch")
+
+
+def _equal(call: Call, n: Any, m: Any) -> None:
+    """Demands that two sizes are equal."""
+    if not call.graph.compared(operator.eq, n, m):
+        call.graph.ask("equal", n, m)
+
+
+def _without_batch(call: Call, n: Any) -> Any:
+    return over(n, call.graph.batch) if call.graph.has_batch(n) else n
+
+
+def _number_of(call: Call, sizes: Sequence[Any]) -> Any:
+    """How many values there are for one image."""
+    return call.graph.times(_without_batch(call, n) for n in sizes)
 
 
 # --- the same elements ------------------------------------------------------------------------------------------------
 
 
-def _permute(call: Call) -> Flow:
-    sizes = _sizes(call, call.x)
-    axes = [axis_of(call.graph.resolved(each), len(sizes)) for each in call.rest]
-    if axes[:1] != [0]:
-        raise Inexpressible("it moves the batch")
+def _alike(call: Call) -> Any:
+    """As many values on the same axes."""
+    return call.shaped(_sizes(call))
+
+
+def elementwise(call: Call) -> Any:
+    """A function of each element, which works in place; of those of several tensors, another one."""
+    if len(call.reads(Flow | Constant)) > 1 and call.op.lower() != "prelu":
+        return _combined(call)
+    return call.shaped(_sizes(call), in_place=True)
+
+
+def _permute(call: Call) -> Any:
+    sizes = _sizes(call)
+    axes = [axis_of(call.graph.resolved(each), len(sizes)) for each in call.rest] or [*reversed(range(len(sizes)))]
     return call.shaped([sizes[axis] for axis in axes], in_place=True)
 
 
-def _transpose(call: Call) -> Flow:
-    sizes = _sizes(call, call.x)
-    a, b = (axis_of(call.get(name), len(sizes)) for name in ("dim0", "dim1"))
-    _kept_batch(call, (a, b))
+def _transpose(call: Call) -> Any:
+    sizes = _sizes(call)
+    a, b = (axis_of(call.get(*each), len(sizes)) for each in (("dim0", -1), ("dim1", -2)))
     sizes[a], sizes[b] = sizes[b], sizes[a]
     return call.shaped(sizes, in_place=True)
 
 
-def _reshape(call: Call) -> Flow:
+def _moved(call: Call) -> Any:
+    sizes = _sizes(call)
+    axis, place = (axis_of(call.get(name), len(sizes)) for name in ("source", "destination"))
+    sizes.insert(place, sizes.pop(axis))
+    return call.shaped(sizes, in_place=True)
+
+
+def _reshape(call: Call) -> Any:
     """A shape with as many values: each axis of what is read is split or joined where the letters of sizes say so."""
-    sizes = _sizes(call, call.x)
+    sizes, graph = _sizes(call), call.graph
     target = list(call.rest)
-    if call.op == "flatten":
-        first, last = (axis_of(call.get(*each), len(sizes)) for each in (("start_dim", 0), ("end_dim", -1)))
-        target = [*sizes[:first], call.graph.times(sizes[first : last + 1]), *sizes[last + 1 :]]
-    if not target or not call.graph.is_batch(target[0]):
-        raise Inexpressible(OTHERWISE)
-    whole, wanted = sizes[1:], target[1:]
-    if -1 in wanted:
-        place = wanted.index(-1)
-        others = wanted[:place] + wanted[place + 1 :]
-        wanted[place] = _rest(call, whole, others)
-    _same_number(call, whole, wanted)
-    return call.shaped([sizes[0], *wanted], in_place=True)
+    if call.op in ("flatten", "Flatten"):
+        default = 0 if call.module is None else 1
+        first, last = (axis_of(call.get(*each), len(sizes)) for each in (("start_dim", default), ("end_dim", -1)))
+        target = [*sizes[:first], graph.times(sizes[first : last + 1]), *sizes[last + 1 :]]
+    elif call.op in ("unflatten", "Unflatten"):
+        axis = _axis(call, len(sizes))
+        target = [*sizes[:axis], *call.raw("unflattened_size", call.raw("sizes")), *sizes[axis + 1 :]]
+    if call.flows and -1 not in target and not any(map(graph.has_batch, target)) and target[:1] == [1]:
+        target[0] = graph.batch
+    if -1 in target:
+        place = target.index(-1)
+        target[place] = _rest(call, sizes, target[:place] + target[place + 1 :])
+    if call.op == "view":
+        contiguous(call)
+    if call.flows:
+        _same_number(call, graph.of_image(sizes), graph.of_image(target))
+    return call.shaped(target, in_place=True)
+
+
+def contiguous(call: Call) -> None:
+    """A view fails where the elements do not lie in memory in order."""
+    if any(each in call.graph.strided for each in call.node.all_input_nodes[:1]):
+        why = "a view of what is not contiguous fails in torch, at some sizes or all; use reshape"
+        call.graph.undecide(call.place, why)
 
 
 def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
     """What -1 stands for: what the other sizes leave."""
-    left = list(whole)
-    rest = list(others)
+    left, rest = list(whole), list(others)
     for each in list(rest):
         same = next((n for n in left if call.graph.compared(operator.eq, n, each)), None)
         if same is not None:
             left.remove(same)
             rest.remove(each)
+    batch = [call.graph.batch for n in left if call.graph.has_batch(n)]
+    if batch and any(map(call.graph.has_batch, rest)):
+        return over(times(left), times(rest))
+    left = [n for n in (_without_batch(call, n) for n in left) if n != 1]
     if not rest:
-        return call.graph.times(left)
-    return _over(call.graph.times(left), call.graph.times(rest))
+        return call.graph.times([*batch, *left])
+    return call.graph.times([*batch, combine("//", times(left), times(rest))])
 
 
-def _same_number(call: Call, whole: Sizes, wanted: Sizes) -> None:
+def _same_number(call: Call, whole: Sequence[Any], wanted: Sequence[Any]) -> None:
     """Demands that there are as many values: axis by axis, where sizes that share letters stand in the same order."""
-    a, b = call.graph.times(whole), call.graph.times(wanted)
+    a, b = times(whole), times(wanted)
     if call.graph.compared(operator.eq, a, b):
         return
     pairs = _aligned(call, whole, wanted)
     if pairs is None or not all(call.graph.compared(operator.ge, n, part) for n, part in pairs):
         pairs = [(a, b)]
     for n, part in pairs:
-        if not call.graph.compared(operator.eq, n, part):
-            call.graph.ask("equal", n, part)
+        _equal(call, n, part)
 
 
-def _aligned(call: Call, whole: Sizes, wanted: Sizes) -> list[tuple[Any, Any]] | None:
+def _aligned(call: Call, whole: Sequence[Any], wanted: Sequence[Any]) -> list[tuple[Any, Any]] | None:
     """Each axis with the product of those that it is split into, where that can be told by the letters."""
     found, rest = [], list(wanted)
     for place, n in enumerate(whole):
-        letters = letters_of([n])
+        letters = letters_of(n)
         last = place == len(whole) - 1
         part: Sizes = []
-        while rest and (last or _belongs(call, n, letters, [*part, rest[0]], rest)):
+        while rest and (last or _belongs(call, n, letters, [*part, rest[0]])):
             part.append(rest.pop(0))
         if not part:
             return None
-        found.append((n, call.graph.times(part)))
+        found.append((n, times(part)))
     return None if rest else found
 
 
-def _belongs(call: Call, n: Any, letters: set[Any], part: Sizes, rest: Sizes) -> bool:
+def _belongs(call: Call, n: Any, letters: set[Any], part: Sizes) -> bool:
     """Whether the next size is a part of an axis: it has its letters, or none, and does not make it too large."""
-    own = letters_of([part[-1]])
-    return own <= letters and call.graph.compared(operator.ge, n, call.graph.times(part)) is True
+    return letters_of(part[-1]) <= letters and call.graph.compared(operator.ge, n, times(part)) is True
 
 
-def _unsqueeze(call: Call) -> Flow:
-    sizes = _sizes(call, call.x)
-    axis = axis_of(call.get("dim"), len(sizes) + 1)
-    _kept_batch(call, [axis])
-    return call.shaped([*sizes[:axis], 1, *sizes[axis:]], in_place=True)
+def _squeeze(call: Call) -> Any:
+    sizes = _sizes(call)
+    axes = [axis_of(call.graph.resolved(each), len(sizes)) for each in call.rest]
+    if not axes:
+        raise Inexpressible("without axes it takes the batch of a single image away, too; name the axes")
+    gone = [axis for axis in axes if call.graph.decide(operator.eq, sizes[axis], 1)]
+    return call.shaped([n for axis, n in enumerate(sizes) if axis not in gone], in_place=True)
 
 
-def _expand(call: Call) -> Flow:
-    sizes = _sizes(call, call.x)
+def _unsqueeze(call: Call) -> Any:
+    sizes = _sizes(call)
+    sizes.insert(_axis(call, len(sizes) + 1), 1)
+    return call.shaped(sizes, in_place=True)
+
+
+def _expand(call: Call) -> Any:
+    sizes = _sizes(call)
     if call.op == "expand_as":
         other = call.raw("other")
-        if not isinstance(other, Flow):
+        if not isinstance(other, Flow | Constant):
             raise Inexpressible("it is as large as something else")
-        return call.shaped(_sizes(call, other), in_place=True)
-    wanted = list(call.rest)
+        wanted = _sizes(call, other)
+    else:
+        wanted = list(call.rest)
     ahead = [1] * (len(wanted) - len(sizes))
-    return call.shaped([n if m == -1 else m for m, n in zip(wanted, [*ahead, *sizes], strict=True)], in_place=True)
+    made = [n if m == -1 else m for m, n in zip(wanted, [*ahead, *sizes], strict=True)]
+    for n, m in zip(sizes, made[len(ahead) :], strict=True):
+        if not call.graph.compared(operator.eq, n, 1):
+            _equal(call, n, m)
+    return call.shaped(made, in_place=True)
+
+
+def _repeat(call: Call) -> Any:
+    sizes, counts = _sizes(call), list(call.rest)
+    return call.shaped([times(pair) for pair in zip([1] * (len(counts) - len(sizes)) + sizes, counts, strict=True)])
+
+
+def _repeated_each(call: Call) -> Any:
+    sizes = _sizes(call)
+    axis = _axis(call, len(sizes))
+    if not isinstance(call.get("repeats"), int):
+        raise Inexpressible("it repeats what it reads by numbers of a tensor")
+    sizes[axis] = times([sizes[axis], call.get("repeats")])
+    return call.shaped(sizes)
 
 
 # --- parts and several ------------------------------------------------------------------------------------------------
 
 
-def _index(call: Call) -> Flow:
-    """Slices with steps along any axis but the batch; a number takes one position of an axis, which goes away."""
-    sizes, given = _sizes(call, call.x), call.raw("index")
+def _index(call: Call) -> Any:
+    return _part(call, _indexed(call))
+
+
+def _set(call: Call) -> Any:
+    """What it reads, a part of it with other values."""
+    part, value = _indexed(call), call.raw("value")
+    own = _sizes(call, value) if isinstance(value, Flow | Constant) else []
+    if len(own) > len(part):
+        raise Inexpressible("it sets a part by more than it holds")
+    for n, m in zip(part[len(part) - len(own) :], own, strict=True):
+        if m != 1:
+            _equal(call, n, m)
+    return call.shaped(_sizes(call), in_place=True)
+
+
+def _indexed(call: Call) -> Sizes:
+    """Slices along any axis but the batch; a number takes one position of an axis, which goes away."""
+    sizes, given = _sizes(call), call.raw("index")
     index = list(given) if isinstance(given, tuple) else [given]
     missing = len(sizes) - sum(each is not None and each is not ... for each in index)
     place = index.index(...) if ... in index else len(index)
@@ -160,65 +249,146 @@ def _index(call: Call) -> Flow:
             made.append(1)
         elif isinstance(each, slice):
             made.append(n if each == slice(None) else _length(call, each, n))
-        elif isinstance(each, int) and made:
-            call.graph.ask("above", n, each if each >= 0 else -each - 1)
+        elif isinstance(each, int) and not call.graph.has_batch(n):
+            _is_place(call, each, n)
         else:
             raise Inexpressible("it takes a part of what it reads")
-    y = call.shaped(made, in_place=True)
-    call.graph.absorb([y.layer])
-    return y
+    return made
+
+
+def _part(call: Call, sizes: Sizes) -> Any:
+    """A part of what it reads, which may be empty where nothing reads it."""
+    made = call.shaped(sizes, in_place=True)
+    if isinstance(made, Flow):
+        call.graph.absorb([made.layer])
+    return made
+
+
+def _is_place(call: Call, place: int, n: Any) -> None:
+    """Demands that an axis of n positions has one in this place, which counts from its end where it is negative."""
+    if not call.graph.compared(operator.gt, n, place if place >= 0 else -place - 1):
+        call.graph.ask("above", n, place if place >= 0 else -place - 1)
 
 
 def _length(call: Call, part: slice, n: Any) -> Any:
     """How many positions a slice has."""
-    step, start, stop = (call.graph.resolved(each) for each in (part.step, part.start, part.stop))
-    step, start = 1 if step is None else step, 0 if start is None else start
-    if not (isinstance(step, int) and step > 0 and start >= 0 and stop is None):
+    step = call.graph.resolved(part.step)
+    step = 1 if step is None else step
+    if call.graph.has_batch(n) or not (isinstance(step, int) and step > 0):
         raise Inexpressible("it takes a part of what it reads")
-    return _over(plus(n, step - 1 - start), step)
+    ends = (part.start, part.stop)
+    if isinstance(n, int) and all(each is None or isinstance(each, int) for each in ends):
+        return len(range(*slice(*ends, step).indices(n)))
+    start, stop = placed(call, part.start, n, 0), placed(call, part.stop, n, n)
+    return combine("//", plus(minus(stop, start), step - 1), step)
 
 
-def _joined(call: Call) -> Flow:
-    flows = list(call.raw("tensors"))
-    if not all(isinstance(each, Flow) for each in flows):
-        raise Inexpressible("it joins what does not depend on the image")
-    shapes = [_sizes(call, each) for each in flows]
+def placed(call: Call, place: Any, size: Any, missing: Any) -> Any:
+    """Where an end of a slice is, as Python counts. A number from which on less is left than there is, is taken at its
+    word: that something is left is demanded.
+    """
+    decide = call.graph.decide
+    if place is None:
+        return missing
+    if isinstance(place, int) and place < 0 and missing is size:
+        return plus(size, place)
+    if decide(operator.lt, place, 0):
+        place = plus(size, place)
+        place = 0 if decide(operator.lt, place, 0) else place
+    if isinstance(place, int) and missing == 0:
+        return place
+    return size if decide(operator.gt, place, size) else place
+
+
+def _select(call: Call) -> Any:
+    sizes = _sizes(call)
+    axis = _axis(call, len(sizes))
+    _kept_batch(call, sizes, [axis])
+    _is_place(call, call.get("index"), sizes.pop(axis))
+    return _part(call, sizes)
+
+
+def _unbind(call: Call) -> Any:
+    sizes = _sizes(call)
+    n = call.graph.exactly(sizes.pop(axis := _axis(call, len(sizes), 0)))
+    if n is None:
+        raise Inexpressible(f"into how many parts axis {axis} goes depends on the size")
+    return tuple(_part(call, sizes) for _ in range(n))
+
+
+def _split(call: Call) -> Any:
+    """Parts along an axis of so many positions each, or, if it is chunks, so many parts."""
+    sizes = _sizes(call)
+    axis = _axis(call, len(sizes), 0)
+    n = call.graph.exactly(sizes[axis])
+    if n is None:
+        raise Inexpressible("into which parts an axis goes depends on the size")
+    if call.op == "chunk":
+        each: Any = -(-n // call.get("chunks"))
+    else:
+        each = call.get("split_size", call.get("split_size_or_sections"))
+    listed = list(each) if isinstance(each, tuple | list) else [min(each, n - start) for start in range(0, n, each)]
+    if sum(listed) != n:
+        raise InputError(f"its parts, {listed}, do not make up {n} positions")
+    return tuple(_part(call, [*sizes[:axis], part, *sizes[axis + 1 :]]) for part in listed)
+
+
+def _narrow(call: Call) -> Any:
+    sizes = _sizes(call)
+    axis, start, length = _axis(call, len(sizes)), call.raw("start"), call.raw("length")
+    _kept_batch(call, sizes, [axis])
+    if not call.graph.compared(operator.ge, sizes[axis], plus(start, length)):
+        call.graph.ask("at_least", sizes[axis], plus(start, length))
+    sizes[axis] = length
+    return _part(call, sizes)
+
+
+def _joined(call: Call) -> Any:
+    tensors = list(call.raw("tensors"))
+    shapes = [_sizes(call, each) for each in tensors]
     stacks = call.op == "stack"
-    rank = len(shapes[0]) + stacks
-    axis = axis_of(call.get("dim", call.get("axis", 0)), rank)
-    _kept_batch(call, [axis])
+    axis = axis_of(call.get("dim", call.get("axis", 0)), len(shapes[0]) + stacks)
     if len({len(each) for each in shapes}) > 1:
         raise Inexpressible("its operands have different numbers of axes")
+    if not stacks and call.flows:
+        _kept_batch(call, shapes[0], [axis])
     for other in shapes[1:]:
         for place, (n, m) in enumerate(zip(shapes[0], other, strict=True)):
-            if (stacks or place != axis) and not call.graph.compared(operator.eq, n, m):
-                call.graph.ask("equal", n, m)
+            if stacks or place != axis:
+                _equal(call, n, m)
     if stacks:
-        return call.shaped([*shapes[0][:axis], len(flows), *shapes[0][axis:]])
+        return call.shaped([*shapes[0][:axis], len(tensors), *shapes[0][axis:]])
     total: Any = shapes[0][axis]
     for other in shapes[1:]:
         total = plus(total, other[axis])
     return call.shaped([*shapes[0][:axis], total, *shapes[0][axis + 1 :]])
 
 
-def _combined(call: Call) -> Flow:
-    """A function of the elements of two tensors, of which one may be repeated along axes of size 1."""
-    read = [each for each in (call.raw("input"), call.raw("other")) if isinstance(each, Flow | Constant)]
-    if len(read) != 2 or any(each.shape is None for each in read):
-        raise Inexpressible("it combines what is not known")
-    a, b = (_sizes(call, each) for each in read)
-    rank = max(len(a), len(b))
-    made = [_repeated(call, *pair) for pair in zip([1] * (rank - len(a)) + a, [1] * (rank - len(b)) + b, strict=True)]
+def _combined(call: Call) -> Any:
+    """A function of the elements of several tensors, which may be repeated along axes of size 1."""
+    made: Sizes = []
+    for each in call.reads(Flow | Constant):
+        more = _sizes(call, each)
+        rank = max(len(made), len(more))
+        pairs = zip([1] * (rank - len(made)) + made, [1] * (rank - len(more)) + more, strict=True)
+        made = [_broadcast(call, *pair) for pair in pairs]
+    if call.in_place:
+        kept = _sizes(call)
+        if len(kept) != len(made):
+            raise Inexpressible("it changes a tensor in place that is smaller than what comes out")
+        for n, m in zip(kept, made, strict=True):
+            _equal(call, n, m)
     return call.shaped(made)
 
 
-def _repeated(call: Call, n: Any, m: Any) -> Any:
+def _broadcast(call: Call, n: Any, m: Any) -> Any:
     """The size of an axis with n positions in one tensor and m in another."""
-    compared = call.graph.compared
     if n == 1 or m == 1:
         return m if n == 1 else n
-    if compared(operator.eq, n, m):
+    if call.graph.compared(operator.eq, n, m):
         return n
+    if call.graph.has_batch(n) or call.graph.has_batch(m):
+        raise Inexpressible("it combines the batch with another axis")
     if call.graph.decide(operator.eq, n, 1):
         return m
     if not call.graph.decide(operator.eq, m, 1):
@@ -232,58 +402,114 @@ def _repeated(call: Call, n: Any, m: Any) -> Any:
 def _reduced(call: Call) -> Any:
     """Sums, means, maxima and the like over some axes; a maximum over one also says where it is."""
     if isinstance(call.raw("dim"), Flow | Constant):
-        call.settings["other"] = call.settings.pop("dim")
         return _combined(call)
-    sizes = _sizes(call, call.x)
+    sizes = _sizes(call)
     axes = _axes(call, len(sizes))
-    _kept_batch(call, axes)
+    _kept_batch(call, sizes, axes)
     keeps = call.get("keepdim", call.get("keepdims", False))
-    made = [1 if axis in axes else n for axis, n in enumerate(sizes) if keeps or axis not in axes]
-    y = call.shaped(made)
-    return (y, Computed("where the maxima are is not looked at")) if call.op in ("max", "min", "topk") else y
+    y = call.shaped([1 if axis in axes else n for axis, n in enumerate(sizes) if keeps or axis not in axes])
+    if call.op in ("std_mean", "var_mean"):
+        return y, y
+    return (y, Computed("where the maxima are is not looked at")) if call.op in ("max", "min") else y
 
 
-def _softmax(call: Call) -> Flow:
-    sizes = _sizes(call, call.x)
-    _kept_batch(call, _axes(call, len(sizes), default=1))
+def _along(call: Call) -> Any:
+    """What runs over some axes, and keeps them."""
+    sizes = _sizes(call)
+    default = 1 if call.op in ("softmax", "Softmax", "log_softmax", "normalize") else None
+    _kept_batch(call, sizes, _axes(call, len(sizes), default=default))
     return call.shaped(sizes)
 
 
-def _linear(call: Call) -> Flow:
+def _topk(call: Call) -> Any:
+    sizes = _sizes(call)
+    axis = _axis(call, len(sizes), -1)
+    _kept_batch(call, sizes, [axis])
+    if not call.graph.compared(operator.ge, sizes[axis], call.get("k")):
+        call.graph.ask("at_least", sizes[axis], call.get("k"))
+    sizes[axis] = call.get("k")
+    return call.shaped(sizes), Computed("where the largest are is not looked at")
+
+
+def _linear(call: Call) -> Any:
     """A fully connected layer on the last axis."""
-    sizes, module = _sizes(call, call.x), call.module
+    sizes, module = _sizes(call), call.module
     if module is not None:
         units, features = module.out_features, module.in_features
     else:
-        weight = call.raw("weight")
-        if not isinstance(weight, Constant) or weight.shape is None or len(weight.shape) != 2:
+        shape = _sizes(call, call.raw("weight"))
+        if len(shape) != 2:
             raise Inexpressible("its weights are computed")
-        units, features = weight.shape
-    if not call.graph.compared(operator.eq, sizes[-1], features):
-        call.graph.ask("equal", sizes[-1], features)
-    return call.shaped([*sizes[:-1], units], macs=call.graph.times([*sizes[1:-1], features * units]))
+        units, features = shape
+    _equal(call, sizes[-1], features)
+    return call.shaped([*sizes[:-1], units], macs=_number_of(call, [*sizes[:-1], features, units]))
 
 
-def _normalized(call: Call) -> Flow:
+def _normalized(call: Call) -> Any:
     """Layer normalization over the last axes."""
-    sizes = _sizes(call, call.x)
-    shape = list(call.get("normalized_shape"))
+    sizes, given = _sizes(call), call.get("normalized_shape")
+    shape = list(given) if isinstance(given, tuple | list) else [given]
     for n, m in zip(sizes[len(sizes) - len(shape) :], shape, strict=True):
-        if not call.graph.compared(operator.eq, n, m):
-            call.graph.ask("equal", n, m)
+        _equal(call, n, m)
     return call.shaped(sizes)
 
 
-def _matmul(call: Call) -> Flow:
-    if len(call.flows) != 2:
-        raise Inexpressible("it multiplies by what does not depend on the image")
-    a, b = (_sizes(call, each) for each in call.flows)
-    if len(a) != len(b) or len(a) < 3:
-        raise Inexpressible("it multiplies tensors of different ranks")
-    for n, m in [(a[-1], b[-2]), *zip(a[:-2], b[:-2], strict=True)]:
-        if not call.graph.compared(operator.eq, n, m):
-            call.graph.ask("equal", n, m)
-    return call.shaped([*a[:-1], b[-1]], macs=call.graph.times([*a[1:], b[-1]]))
+def _matmul(call: Call) -> Any:
+    """Matrix products, of which the axes before the last two are repeated where they have size 1."""
+    a, b = (_sizes(call, call.raw(name)) for name in ("input", "other"))
+    if min(len(a), len(b)) < 2:
+        raise Inexpressible("it multiplies by a vector")
+    _equal(call, a[-1], b[-2])
+    rank = max(len(a), len(b))
+    ahead = zip([1] * (rank - len(a)) + a[:-2], [1] * (rank - len(b)) + b[:-2], strict=True)
+    made = [_broadcast(call, *pair) for pair in ahead]
+    return call.shaped([*made, a[-2], b[-1]], macs=_number_of(call, [*made, *a[-2:], b[-1]]))
+
+
+def _einsum(call: Call) -> Any:
+    """A sum of products, one letter an axis; every term counts once."""
+    equation = call.get("equation")
+    tensors = [each for each in call.rest if isinstance(each, Flow | Constant)]
+    if not isinstance(equation, str) or "." in equation or "->" not in equation:
+        raise Inexpressible("its equation leaves axes or the result open")
+    read, made = equation.replace(" ", "").split("->")
+    sizes: dict[str, Any] = {}
+    for letters, each in zip(read.split(","), tensors, strict=True):
+        for letter, n in zip(letters, _sizes(call, each), strict=True):
+            if letter in sizes:
+                _equal(call, sizes[letter], n)
+            sizes.setdefault(letter, n)
+    return call.shaped([sizes[letter] for letter in made], macs=_number_of(call, list(sizes.values())))
+
+
+def _attention(call: Call) -> Any:
+    """Scaled dot products of queries and keys, and the values weighted by them."""
+    q, k, v = (_sizes(call, call.raw(name)) for name in ("query", "key", "value"))
+    _equal(call, q[-1], k[-1])
+    _equal(call, k[-2], v[-2])
+    for places in zip(q[:-2], k[:-2], v[:-2], strict=True):
+        _equal(call, places[0], places[1])
+        _equal(call, places[1], places[2])
+    macs = call.graph.times([_number_of(call, q[:-1]), k[-2], plus(q[-1], v[-1])])
+    return call.shaped([*q[:-1], v[-1]], macs=macs)
+
+
+def _multi_head(call: Call) -> Any:
+    """Attention with its four projections."""
+    q, k, v = (_sizes(call, call.raw(name)) for name in ("query", "key", "value"))
+    module = call.module
+    if module.bias_k is not None or module.add_zero_attn or len(q) != 3:
+        raise Inexpressible("it attends to more than it reads")
+    batch, positions, (width, read) = 1 - module.batch_first, int(module.batch_first), (module.embed_dim, k)
+    for shape, n in ((q, width), (k, module.kdim), (v, module.vdim)):
+        _equal(call, shape[-1], n)
+    _equal(call, q[batch], k[batch])
+    _equal(call, k[positions], v[positions])
+    own = times([q[positions], 2 * width * width])
+    other = times([read[positions], (module.kdim + module.vdim) * width])
+    products = times([q[positions], read[positions], 2 * width])
+    y = call.shaped(q, macs=plus(plus(own, other), products))
+    return y, Computed("its weights are not looked at")
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
@@ -296,54 +522,63 @@ def _windows(call: Call, sizes: Sequence[Any]) -> Sizes:
         for name, default in (("kernel_size", None), ("dilation", 1), ("padding", 0), ("stride", 1))
     )
     return [
-        plus(_over(plus(n, 2 * p - d * (k - 1) - 1), s), 1)
+        plus(combine("//", plus(n, 2 * p - d * (k - 1) - 1), s), 1)
         for n, k, d, p, s in zip(sizes, kernel, dilation, padding, stride, strict=True)
     ]
 
 
 def _of_rank(call: Call, rank: int) -> Sizes:
     """The shape of what it reads. Raises `InputError` where that has another number of axes."""
-    sizes = _sizes(call, call.x)
+    sizes = _sizes(call)
     if len(sizes) != rank:
         raise InputError(f"it needs an input with {rank} axes, but {call.x.layer} has {len(sizes)}")
     return sizes
 
 
-def _unfold(call: Call) -> Flow:
+def _unfold(call: Call) -> Any:
     sizes = _of_rank(call, 4)
     kernel = call.spread(call.get("kernel_size"), 2)
     counts = _windows(call, sizes[2:])
     return call.shaped([sizes[0], times([sizes[1], kernel[0] * kernel[1]]), call.graph.times(counts)])
 
 
-def _fold(call: Call) -> Flow:
+def _fold(call: Call) -> Any:
     sizes = _of_rank(call, 3)
     kernel = call.spread(call.get("kernel_size"), 2)
     wanted = list(call.spread(call.raw("output_size"), 2))
     channels = call.graph.exactly(sizes[1])
     if channels is None or channels % (kernel[0] * kernel[1]):
         raise InputError("blocks of the kernel do not divide its channels")
-    counts = call.graph.times(_windows(call, wanted))
-    if not call.graph.compared(operator.eq, sizes[2], counts):
-        call.graph.ask("equal", sizes[2], counts)
+    _equal(call, sizes[2], call.graph.times(_windows(call, wanted)))
     return call.shaped([sizes[0], channels // (kernel[0] * kernel[1]), *wanted])
 
 
-def _resized(call: Call) -> Flow:
+def _padded(call: Call) -> Any:
+    """Any of the axes, in pairs from the last one on; what remains must be something."""
+    sizes, pads = _sizes(call), list(call.raw("pad"))
+    for place in range(len(pads) // 2):
+        axis = len(sizes) - 1 - place
+        if pads[2 * place] != 0 or pads[2 * place + 1] != 0:
+            _kept_batch(call, sizes, [axis])
+            sizes[axis] = plus(sizes[axis], plus(pads[2 * place], pads[2 * place + 1]))
+    return call.shaped(sizes)
+
+
+def _resized(call: Call) -> Any:
     """By factors that are sums of powers of 2, whose products with sizes are exact in floating point."""
-    sizes = _sizes(call, call.x)
+    sizes = _sizes(call)
     if call.raw("size") is not None:
         return call.shaped([*sizes[:2], *call.spread(call.raw("size"), len(sizes) - 2)])
     factors = [float(each).as_integer_ratio() for each in call.spread(call.get("scale_factor"), len(sizes) - 2)]
     if any(q > 2**10 for _, q in factors):
         raise Inexpressible("what the framework rounds its factor to is not known")
-    made = [_over(combine("*", n, p), q) for n, (p, q) in zip(sizes[2:], factors, strict=True)]
+    made = [combine("//", combine("*", n, p), q) for n, (p, q) in zip(sizes[2:], factors, strict=True)]
     return call.shaped([*sizes[:2], *made])
 
 
-def _unpooled(call: Call) -> Flow:
+def _unpooled(call: Call) -> Any:
     """Maxima in the places that they had; an output size may be less than a stride off the least one."""
-    sizes, indices, rank = _sizes(call, call.x), call.raw("indices"), call.rank
+    sizes, indices, rank = _sizes(call), call.raw("indices"), call.rank
     kernel = call.spread(call.get("kernel_size"), rank)
     stride = call.spread(call.get("stride") or call.get("kernel_size"), rank)
     padding = call.spread(call.get("padding", 0), rank)
@@ -363,39 +598,112 @@ def _unpooled(call: Call) -> Flow:
     return call.shaped([*sizes[:2], *made])
 
 
-Rule = Callable[[Call], Any]
+# --- constants --------------------------------------------------------------------------------------------------------
+
+
+def _filled(call: Call) -> Any:
+    """A tensor of a shape that is told."""
+    sizes = call.settings.get("size", call.args)
+    if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+        (sizes,) = sizes
+    return call.shaped(list(sizes))
+
+
+def _counted(call: Call) -> Any:
+    """The numbers up to one, or from one up to another."""
+    ends = call.args[:2] if len(call.args) > 1 else [0, call.raw("end", *call.args)]
+    if len(call.args) > 2 or "step" in call.kwargs:
+        raise Inexpressible("it counts in steps")
+    return call.shaped([minus(ends[1], ends[0])])
+
+
+def _new(call: Call) -> Any:
+    """A tensor beside another one, which depends on no image."""
+    sizes = call.rest if call.op != "new_full" else call.raw("size")
+    return Constant(tuple(sizes), None)
+
+
+def _grid(call: Call) -> Any:
+    """Each of several ranges, repeated along the axes of the others."""
+    shapes = [_sizes(call, each) for each in call.reads(Constant)]
+    sizes = [n for (n,) in shapes]
+    if call.get("indexing", "ij") == "xy":
+        sizes[:2] = reversed(sizes[:2])
+    return tuple(call.shaped(sizes) for _ in shapes)
+
+
 _WINDOW = "input kernel_size dilation padding stride"
 _REDUCE = "input dim keepdim"
 
 MODULES: dict[str, Rule] = {
     "Flatten": _reshape,
+    "Unflatten": _reshape,
     "Linear": _linear,
     "LayerNorm": _normalized,
     "RMSNorm": _normalized,
-    "Softmax": _softmax,
+    "MultiheadAttention": _multi_head,
+    "Softmax": _along,
+    "LogSoftmax": _along,
     "Upsample": _resized,
     **{f"MaxUnpool{rank}d": _unpooled for rank in "123"},
     "Unfold": _unfold,
     "Fold": _fold,
 }
 FUNCTIONS: dict[str, tuple[Rule, str]] = {
-    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "std", "var", "prod", "norm"), (_reduced, _REDUCE)),
+    **dict.fromkeys(
+        (*("mean", "sum", "amax", "amin", "max", "min", "prod", "argmax", "argmin", "logsumexp"),),
+        (_reduced, _REDUCE),
+    ),
+    **dict.fromkeys(("std", "var", "std_mean", "var_mean"), (_reduced, "input dim unbiased keepdim")),
+    "norm": (_reduced, "input p dim keepdim"),
+    "normalize": (_along, "input p dim"),
     **dict.fromkeys(("matmul", "bmm"), (_matmul, "input other")),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), (_joined, "tensors dim")),
-    **dict.fromkeys(("softmax", "log_softmax"), (_softmax, "input dim")),
+    **dict.fromkeys(("softmax", "log_softmax", "cumsum"), (_along, "input dim")),
     **dict.fromkeys(("view", "reshape"), (_reshape, "input")),
-    **dict.fromkeys(("transpose", "swapaxes"), (_transpose, "input dim0 dim1")),
-    **dict.fromkeys(("add", "sub", "mul", "div", "truediv", "maximum", "minimum"), (_combined, "input other")),
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims", "mT"), (_transpose, "input dim0 dim1")),
+    **dict.fromkeys(
+        (
+            *("add", "sub", "mul", "multiply", "div", "truediv", "maximum", "minimum", "pow", "addcmul", "addcdiv"),
+            *("lerp", "where", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "masked_fill"),
+        ),
+        (_combined, "input other"),
+    ),
+    **dict.fromkeys(("roll", "flip", "zeros_like", "ones_like", "rand_like", "logical_not"), (_alike, "input")),
+    **dict.fromkeys(("repeat", "tile"), (_repeat, "input")),
+    **dict.fromkeys(("movedim", "moveaxis"), (_moved, "input source destination")),
+    "split": (_split, "input split_size dim"),
+    "setitem": (_set, "input index value"),
+    "chunk": (_split, "input chunks dim"),
+    "einsum": (_einsum, "equation"),
     "expand": (_expand, "input"),
     "expand_as": (_expand, "input other"),
     "flatten": (_reshape, "input start_dim end_dim"),
+    "unflatten": (_reshape, "input dim sizes"),
     "fold": (_fold, "input output_size kernel_size dilation padding stride"),
     "getitem": (_index, "input index"),
     "interpolate": (_resized, "input size scale_factor mode align_corners recompute_scale_factor antialias"),
     "layer_norm": (_normalized, "input normalized_shape weight bias eps"),
+    "rms_norm": (_normalized, "input normalized_shape weight eps"),
     "linear": (_linear, "input weight bias"),
-    "permute": (_permute, "input"),
     **{f"max_unpool{rank}d": (_unpooled, "input indices kernel_size stride padding output_size") for rank in "123"},
+    "meshgrid": (_grid, ""),
+    **dict.fromkeys(("new_zeros", "new_ones", "new_empty", "new_full"), (_new, "input size")),
+    "narrow": (_narrow, "input dim start length"),
+    "pad": (_padded, "input pad mode value"),
+    "permute": (_permute, "input"),
+    "repeat_interleave": (_repeated_each, "input repeats dim"),
+    "scaled_dot_product_attention": (_attention, "query key value"),
+    "select": (_select, "input dim index"),
+    "squeeze": (_squeeze, "input"),
+    "topk": (_topk, "input k dim"),
+    "unbind": (_unbind, "input dim"),
     "unfold": (_unfold, _WINDOW),
     "unsqueeze": (_unsqueeze, "input dim"),
 }
+MADE: dict[str, tuple[Rule, str]] = {
+    **dict.fromkeys(("zeros", "ones", "empty", "rand", "randn"), (_filled, "")),
+    "arange": (_counted, "end"),
+    "full": (_filled, "size"),
+}
+"""Functions that read no tensor."""

@@ -37,7 +37,7 @@ class Flow:
 class Constant:
     """What depends on no image: its shape, its values if they are few, the stored tensors that it is made of."""
 
-    shape: tuple[int, ...] | None = None
+    shape: tuple[Any, ...] | None = None
     values: Values | None = None
     sources: tuple[str, ...] = ()
 
