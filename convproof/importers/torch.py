@@ -24,10 +24,10 @@ from convproof.errors import ConvproofError, InputError
 from convproof.importers.graph import Imported
 from convproof.importers.sizes import OPERATORS, OTHERWISE, combine, is_formula, minus, rounded
 from convproof.importers.torch_graph import IMAGE, MOST_CASES, Call, Rule, TorchGraph
-from convproof.importers.torch_operators import ELEMENTWISE, FUNCTIONS, MODULES
+from convproof.importers.torch_operators import ELEMENTWISE, FUNCTIONS, MODULES, SAME
 from convproof.importers.torch_shapes import SIZES, VIEWED
 from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
-from convproof.importers.torch_tensors import MADE, elementwise
+from convproof.importers.torch_tensors import MADE, elementwise, unchanged
 from convproof.importers.torch_tensors import MODULES as TENSOR_MODULES
 from convproof.importers.torch_tracing import extremes, is_raised, seen_through, tracer
 from convproof.importers.torch_values import (
@@ -356,6 +356,8 @@ class _Import:
     def _tensor_rule(self, call: Call) -> Rule | None:
         """The rule for what no layer kind describes."""
         name = call.op.rstrip("_")
+        if name in SAME:
+            return unchanged
         if name in ELEMENTWISE:
             return elementwise
         if call.module is not None:
@@ -370,7 +372,7 @@ class _Import:
     def _of_shapes(self, call: Call, reason: Inexpressible) -> Any:
         """What a node makes that no layer kind describes, as far as shapes say it."""
         rule = self._tensor_rule(call)
-        if rule is None or "out" in call.kwargs:
+        if rule is None or call.kwargs.get("out") is not None:
             return call.unknown(str(reason))
         try:
             return rule(call)
@@ -438,7 +440,7 @@ class _Import:
             return self._folded(call, rule)
         if rule is None:
             raise Inexpressible("no layer kind does what it does")
-        if "out" in call.kwargs:
+        if call.kwargs.get("out") is not None:
             raise Inexpressible("it changes another tensor too")
         if rule not in VIEWED and not all(map(self.graph.is_batch_first, call.flows)):
             raise Inexpressible("its first axis is not the batch")

@@ -262,15 +262,17 @@ _ELEMENTWISE = (
     "sqrt", "square",
 )  # fmt: skip
 _ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "multiply": "mul", "div": "div", "truediv": "div"}
-_SAME = (
+SAME = (
+    "Identity",
     "bfloat16", "clone", "contiguous", "cpu", "cuda", "detach", "double", "float", "half", "requires_grad", "to",
     "type_as",
 )  # fmt: skip
+"""What changes nothing but how, and where, numbers are stored."""
 _DROPOUTS = (
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "feature_dropout",
 )  # fmt: skip
 
-ELEMENTWISE = (*_ACTIVATIONS, *_ACTIVATIONS.values(), *_ELEMENTWISE, *_SAME, *_DROPOUTS, "Dropout", "Identity")
+ELEMENTWISE = (*_ACTIVATIONS, *_ACTIVATIONS.values(), *_ELEMENTWISE, *_DROPOUTS, "Dropout")
 """Modules and functions that work on each element alone, whatever the axes."""
 
 MODULES: dict[str, Rule] = {
@@ -301,7 +303,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "_threshold": (_activation("threshold"), "input"),
     "log_sigmoid": (_activation("logsigmoid"), "input"),
     **{name: (_arithmetic(sign), "input other") for name, sign in _ARITHMETIC.items()},
-    **dict.fromkeys(_SAME, (_same, "input")),
+    **dict.fromkeys(SAME, (_same, "input")),
     **dict.fromkeys(_DROPOUTS, (MODULES["Dropout"], "input p")),
     **dict.fromkeys(("cat", "concat", "concatenate"), (_concat, "tensors dim")),
     **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), (MODULES["ChannelShuffle"], "input groups")),

@@ -64,6 +64,11 @@ def _alike(call: Call) -> Any:
     return call.shaped(_sizes(call))
 
 
+def unchanged(call: Call) -> Tensor:
+    """What it reads."""
+    return call.tensor
+
+
 def elementwise(call: Call) -> Any:
     """A function of each element, which works in place; of those of several tensors, another one."""
     if len(call.reads(Flow | Constant)) > 1 and call.op.lower() != "prelu":
@@ -115,10 +120,23 @@ def _reshape(call: Call) -> Any:
 
 
 def contiguous(call: Call) -> None:
-    """A view fails where the elements do not lie in memory in order."""
-    if any(each in call.graph.strided for each in call.node.all_input_nodes[:1]):
+    """A view fails where the elements do not lie in memory in order, unless it does no more than divide axes."""
+    strided = any(each in call.graph.strided for each in call.node.all_input_nodes[:1])
+    if strided and not _divides(_sizes(call), list(call.rest)):
         why = "a view of what is not contiguous fails in torch, at some sizes or all; use reshape"
         call.graph.undecide(call.place, why)
+
+
+def _divides(sizes: Sizes, target: Sizes) -> bool:
+    """Whether each axis becomes one or several that stand in its place."""
+    for n in sizes:
+        part: Any = 1
+        while part != n and target:
+            part = n if target[0] == -1 else times([part, target[0]])
+            target.pop(0)
+        if part != n:
+            return False
+    return all(n == 1 for n in target)
 
 
 def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
