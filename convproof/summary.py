@@ -96,6 +96,8 @@ class Described:
     proof: ProvedSizes | None = None
     unproved: str = ""
     """Why what was asked to be proved is not."""
+    outputs: tuple[tuple[str, Row], ...] = ()
+    """The tensors that a model returns, by their names there."""
     remarks: tuple[str, ...] = ()
 
     def fits(self, exact: bool = False) -> bool:
@@ -105,7 +107,7 @@ class Described:
     @property
     def counted(self) -> int:
         """How many layers are known."""
-        return sum(row.output is not None for row in self.found.rows)
+        return sum(row.output is not None and row.derived for row in self.found.rows)
 
     def words(self) -> Iterator[str]:
         """What to know about the network, a sentence a line."""
@@ -118,6 +120,12 @@ class Described:
             moving = f"step {jump}" if any(self.feature.jump) else "the same at every place"
             most = "" if self.feature.receptive_field_exact else "at most "
             yield f"the last feature ({self.feature.name}) sees {most}{field} pixels, {moving}"
+        if len(self.outputs) > 1:
+            yield f"returns {len(self.outputs)} tensors: {_listed(self.outputs)}"
+        if self.found.unused:
+            count, names = sum(self.found.unused.values()), ", ".join(list(self.found.unused)[:3])
+            more = len(self.found.unused) - 3
+            yield f"{_shown(count)} parameters are read by no layer: {names}{f' and {more} more' if more > 0 else ''}"
         yield from self.mismatches
         yield from [self.shifted] if self.shifted else []
         yield from _proved_words(self.proof) if self.proof is not None else []
@@ -132,6 +140,7 @@ class Described:
         sums, counted, layers = self.found.totals, self.counted, len(self.found.rows)
         return (
             *([f"counted are only {counted} of {layers} layers"] if counted < layers else []),
+            *([] if all(row.derived for row in self.found.rows) else ["* as the framework makes it of this image"]),
             f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
             f"multiply-adds {_shown(sums.macs)}",
             f"activations {_shown(sums.values)} values, {_shown(sums.bytes)} bytes",
@@ -154,6 +163,7 @@ class Described:
             more |= {"proofs": [next(_proved_words(self.proof))], "theorem": self.proof.statement}
         more |= {"unproved": self.unproved} if self.unproved else {}
         more["counted_layers"] = self.counted
+        more["outputs"] = [{"name": name, "layer": row.name, "output": plain(row.output)} for name, row in self.outputs]
         return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
 
 
@@ -180,7 +190,11 @@ def described(
     """
     limits = imported.undecided if imported else ()
     cases = [each.with_input(network.image) for each in imported.cases] if imported else []
-    found = analyze(network, imported.parameters if imported else None, False, limits, cases)
+    if imported is None:
+        found = analyze(network, strict=False)
+    else:
+        taken = imported.taken if network.image.sizes == imported.network.image.sizes else {}
+        found = analyze(network, imported.parameters, False, limits, cases, imported.stored, taken)
     if cases and not limits:
         limits = (f"what it accepts is made up of {1 + len(cases)} cases",)
     proof, unproved = _proved(network, found, limits) if prove else (None, "")
@@ -195,8 +209,24 @@ def described(
         _shifted(network, found),
         proof,
         unproved,
+        tuple(_returned(found, imported)) if imported else (),
         (*remarks, *_about_the_case(found, cases), *_about_the_image(network)),
     )
+
+
+def _returned(found: Analysis, imported: Imported) -> Iterator[tuple[str, Row]]:
+    rows = {row.name: row for row in found.rows}
+    return ((name, rows[layer]) for name, layer in imported.outputs.items() if layer in rows)
+
+
+MOST_OUTPUTS_SHOWN = 8
+
+
+def _listed(outputs: Sequence[tuple[str, Row]]) -> str:
+    """Tensors with their names and sizes."""
+    texts = [f"{name} {'?' if row.output is None else _times(row.output)}" for name, row in outputs]
+    more = len(texts) - MOST_OUTPUTS_SHOWN
+    return ", ".join(texts[:MOST_OUTPUTS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _about_the_case(found: Analysis, others: Sequence[Network]) -> Iterator[str]:
@@ -410,7 +440,7 @@ def _cells(row: Row) -> tuple[Any, ...]:
     return (
         row.name,
         row.op,
-        "?" if row.output is None else _times(row.output),
+        "?" if row.output is None else _times(row.output) + (" *" * (not row.derived)),
         *("?" if n is None else n for n in (row.params, row.macs, row.values)),
         "?" if row.receptive_field is None else bound + _one_or_all(row.receptive_field),
         "?" if row.jump is None else _one_or_all(row.jump),

@@ -118,7 +118,7 @@ def test_one_output_is_taken_and_a_tensor_that_is_none_cuts_off_what_it_does_not
     )
     whole.graph.output.append(oh.make_tensor_value_info("a", TensorProto.FLOAT, None))
     first = imported(whole)
-    assert first.notes["c"] == "the first of 2 outputs of the file (c, a); name another (output=, or --tensor)"
+    assert first.outputs == {"c": "c", "a": "a"}
     assert [each.name for each in first.network] == ["x", "a", "b", "c"]
     assert imported(whole, output="c").network == first.network
     assert list(imported(whole, output="c").notes) == ["b"]

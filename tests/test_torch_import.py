@@ -99,10 +99,9 @@ def test_one_of_several_outputs_is_taken(returned, listed, second):
     module = Pair(returned)
     imported = load(module, output=second)
     assert imported.network == load(Pair()).network
-    assert imported.notes == {}
     first = load(module)
-    message = f"the first of 2 tensors that the forward returns ({listed}); name another (output=, or --tensor)"
-    assert first.notes == {"inner.a_2": message}
+    assert first.outputs == imported.outputs == dict(zip(listed.split(", "), ("inner.a_2", "inner.b"), strict=True))
+    assert imported.notes == first.notes == {}
     assert (first.network.output.name, first.network.nodes) == ("inner.a_2", imported.network.nodes)
     with pytest.raises(InputError) as error:
         load(module, output="x\n")
@@ -461,3 +460,39 @@ def test_torch_is_loaded_only_when_a_module_is_read():
     code = "import sys, convproof.importers.torch; print({'torch', 'onnx'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+class Parted(nn.Module):
+    """Learns a gain, blurs with a kernel that is not learned, and has a head that is never used."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+        self.gain = nn.Parameter(torch.ones(()))
+        self.register_buffer("kernel", torch.ones(8, 1, 2, 2))
+
+    def forward(self, x):
+        return F.conv2d(self.conv(x) * self.gain, self.kernel, stride=2, groups=8)
+
+
+def test_parameters_are_what_the_model_learns():
+    """A fixed kernel is none, a gain is one, and so is what nothing reads."""
+    module = Parted()
+    imported = load(module, (3, 9, 9))
+    found = analyze(imported.network, imported.parameters, stored=imported.stored)
+    assert found.totals.params == imported.learned == sum(each.numel() for each in module.parameters())
+    assert {row.name: (row.params, row.weights) for row in found.rows} == {
+        "input": (0, 0), "conv": (224, 216), "mul": (1, 0), "conv2d": (0, 0),
+    }  # fmt: skip
+    assert found.unused == {"head.weight": 40, "head.bias": 5}
+
+
+def test_behind_what_is_not_known_parameters_are_counted_and_shapes_are_those_of_torch():
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.FractionalMaxPool2d(2, 3), nn.Conv2d(8, 4, 1))
+    imported = load(module, (3, 8, 8))
+    found = analyze(imported.network, imported.parameters, strict=False, stored=imported.stored, taken=imported.taken)
+    rows = {row.name: (row.output, row.derived, row.params) for row in found.rows}
+    assert rows["1"] == ((8, 3, 3), False, None)
+    assert rows["2"] == ((4, 3, 3), False, 36)
+    assert found.totals.params == sum(each.numel() for each in module.parameters())
+    assert load(module).taken == {}

@@ -996,12 +996,11 @@ TAKEN = {
         "pads by another number than 0, which is taken as zeros: sizes and costs are the same",
     ),
     "weighted sum": (lambda x: torch.add(x, F.relu(x), alpha=0.5), "multiplies one of the branches by a number"),
-    "slopes": (nn.PReLU(12), "learns 1.part.weight, which this layer kind does not count"),
     "no scale": (nn.BatchNorm2d(12, affine=False), "learns nothing; it is taken as a fixed function of each element"),
     "weight norm": (
         nn.utils.parametrizations.weight_norm(nn.Conv2d(12, 3, 3)),
         "its weights are computed from 1.part.parametrizations.weight.original0, "
-        "1.part.parametrizations.weight.original1; the layer counts them, not these",
+        "1.part.parametrizations.weight.original1, too",
     ),
 }
 

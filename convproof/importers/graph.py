@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -25,7 +25,8 @@ class Imported:
     """A network from a file or a module, and where in it its layers come from.
 
     `tensors` names the tensor that a layer makes, `parameters` the stored tensors that it learns (scale and shift of a
-    BatchNorm, not the running statistics), whose shapes are in `stored`. A tensor that several layers use stands
+    BatchNorm, not the running statistics); `stored` has the shapes of all that the model learns, also of what no layer
+    reads. A tensor that several layers use stands
     under each of them. `notes` says, layer by layer, what was taken for something else or not understood. `undecided`
     says why the sizes that the network accepts are not known to be those of the model: what was read at a single size,
     or depends on what was not looked at. Where it is empty, the model accepts just the sizes that the network accepts.
@@ -37,6 +38,10 @@ class Imported:
     stored: Mapping[str, tuple[int, ...]]
     notes: Mapping[str, str]
     undecided: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """The layers whose results are returned, by the names of these."""
+    taken: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The shapes, without the batch, that the framework makes of the given image where no rule tells them."""
     cases: tuple[Network, ...] = ()
     """The networks that the model is at other sizes, where it decides by them: what it accepts is
     `accepted_sizes(found.network, found.cases)`, of which the network alone accepts a part.
@@ -44,8 +49,8 @@ class Imported:
 
     @property
     def learned(self) -> int:
-        """The learned numbers in the file; what several layers share counts once."""
-        return sum(prod(self.stored[name]) for name in {name for used in self.parameters.values() for name in used})
+        """The numbers that the model learns; what several layers share counts once."""
+        return sum(map(prod, self.stored.values()))
 
 
 class Graph:
@@ -317,10 +322,14 @@ class Graph:
             network=Network(nodes, output.layer),
             tensors={name: tensor for name, tensor in self.tensors.items() if name in names},
             parameters=parameters,
-            stored={name: self.stored[name] for used in parameters.values() for name in used},
+            stored=self._learned(parameters),
             notes={name: text for name, text in self.notes.items() if name in names},
             undecided=tuple(self.undecided),
         )
+
+    def _learned(self, parameters: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:
+        """The shapes of all that the model learns: as far as is known, what layers use."""
+        return {name: self.stored[name] for used in parameters.values() for name in used}
 
     def _needed(self, wanted: Sequence[str]) -> list[Node]:
         """Layers and all that they read, in the order in which they were added."""

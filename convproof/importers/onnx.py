@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,11 +130,10 @@ class _Import:
         end = self.values[wanted]
         if isinstance(end, Constant):
             raise InputError(f"the output {shown(wanted)!r} does not depend on the image")
-        if output is None and len(outputs) > 1:
-            listed = ", ".join(map(shown, outputs[:10]))
-            text = f"the first of {len(outputs)} outputs of the file ({listed})"
-            graph.note(end, f"{text}; name another (output=, or --tensor)")
-        return graph.network(end, [name for name in graph.nodes if wanted in outputs and name not in graph.parts])
+        found = graph.network(end, [name for name in graph.nodes if wanted in outputs and name not in graph.parts])
+        made = {name: each.layer for name in outputs if isinstance(each := self.values.get(name), Flow)}
+        names = {node.name for node in found.network}
+        return replace(found, outputs={name: layer for name, layer in made.items() if layer in names})
 
     def _along(self, wanted: str, roots: Sequence[str]) -> tuple[list[NodeProto], list[NodeProto]]:
         """All nodes that run on some inputs of the graph, whether an output needs them or not; and those that need

@@ -13,16 +13,14 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import sympy
-
 from convproof.architecture.amounts import NUMBERS, Amount
 from convproof.errors import ConvproofError
 from convproof.importers.values import Inexpressible
-from convproof.symbolic import FloorDiv, normal, symbol
-from convproof.symbolic.amounts import FORMULAS
+from convproof.symbolic import symbol
+from convproof.symbolic.amounts import FORMULAS, Formula, exact_quotient
 
 Size = Any
-"""An int or a sympy expression."""
+"""An int or a `Formula`."""
 
 BATCH = symbol("size of N")
 """The letter for the batch."""
@@ -42,7 +40,7 @@ OPERATORS: Mapping[Any, str] = {
 
 def is_formula(value: Any) -> bool:
     """Whether a value is computed of sizes that are no numbers."""
-    return isinstance(value, sympy.Expr | Amount)
+    return isinstance(value, Formula | Amount)
 
 
 def combine(function: str, a: Any, b: Any) -> Any:
@@ -93,27 +91,15 @@ def times(sizes: Iterable[Any]) -> Any:
 
 def over(whole: Any, part: Any) -> Any:
     """What makes `whole`, multiplied by `part`. Raises `Inexpressible` where nothing does at every size."""
-    if not all(isinstance(each, int | sympy.Expr) for each in (whole, part)) or part == 0:
+    found = None
+    if all(isinstance(each, int | Formula) for each in (whole, part)) and part != 0:
+        found = exact_quotient(whole, part)
+    if found is None:
         raise Inexpressible(OTHERWISE)
-    if isinstance(whole, int) and isinstance(part, int):
-        found, rest = divmod(whole, part)
-        if rest:
-            raise Inexpressible(OTHERWISE)
-        return found
-    if part == 1:
-        return whole
-    found, rest = sympy.fraction(sympy.cancel(sympy.sympify(whole) / part))
-    if rest != 1:
-        raise Inexpressible(OTHERWISE)
-    return normal(found)
+    return found
 
 
 OTHERWISE = "it lays out the elements in another way"
-
-
-def content(size: Size) -> int:
-    """The largest whole number that divides all coefficients of a size."""
-    return size if isinstance(size, int) else int(size.primitive()[0])
 
 
 def letters_of(value: Any) -> set[Any]:
@@ -131,41 +117,3 @@ def worked_out(value: Any, number: Callable[[Any], Any]) -> Any:
         return number(value)
     a, b = (worked_out(each, number) for each in value.operands)
     return operator.truediv(a, b) if value.function == "/" else NUMBERS[value.function](a, b)
-
-
-def as_amount(value: Any, size_of: Callable[[Any], Amount | None]) -> Any:
-    """A value as an amount that a layer can have: `size_of` says of which operand something is the size. Raises
-    `Inexpressible` for what depends on other things.
-    """
-    if isinstance(value, int):
-        return value
-    if not isinstance(value, Amount) and (place := size_of(value)) is not None:
-        return place
-
-    def of(each: Any) -> Any:
-        return as_amount(int(each) if isinstance(each, int | sympy.Integer) else each, size_of)
-
-    if isinstance(value, Amount) and value.function in NUMBERS:
-        return Amount(value.function, tuple(map(of, value.operands)))
-    if isinstance(value, FloorDiv):
-        return Amount("//", tuple(map(of, value.args)))
-    if isinstance(value, sympy.Mul):
-        return _joined("*", map(of, value.args))
-    if isinstance(value, sympy.Pow) and value.exp.is_Integer and value.exp > 0:
-        return _joined("*", [of(value.base)] * int(value.exp))
-    if isinstance(value, sympy.Add):
-        terms = value.as_coefficients_dict()
-        whole = math.lcm(*(int(c.q) for c in terms.values()))
-        added, taken = ([abs(c) * m for m, c in terms.items() if bool(c > 0) is sign] for sign in (True, False))
-        found = _joined("+", [of(whole * each) for each in added]) if added else 0
-        for each in taken:
-            found = Amount("-", (found, of(whole * each)))
-        return found if whole == 1 else Amount("//", (found, whole))
-    raise Inexpressible("it is computed of more than sizes")
-
-
-def _joined(function: str, parts: Iterable[Any]) -> Any:
-    first, *others = parts
-    for each in others:
-        first = Amount(function, (first, each))
-    return first

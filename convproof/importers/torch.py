@@ -183,6 +183,8 @@ class _Import:
         """What each node makes: a `Flow`, a `Constant`, `Computed`, or Python's values with `Size`s among them."""
         self.shadows: dict[Any, Any] = {}
         self.fake: Any = None
+        self.outputs: dict[str, str] = {}
+        """The layers whose results the forward returns, by the names of these."""
         self.denied = False
         """Whether something is asserted that does not hold in this case."""
         self.stopped: Exception | None = None
@@ -211,7 +213,7 @@ class _Import:
         for node, made in self.values.items():
             if isinstance(made, Computed) and not node.users and self._op(node) not in SIZES:
                 self.graph.undecide(self._op(node), f"what it does was not looked at: {made.why}")
-        return self.graph.imported(chosen)
+        return self._imported(chosen)
 
     def _up_to(self, path: str, why: str) -> Imported:
         """The network up to where the forward at a path decides by a size; the rest is one unknown operation."""
@@ -222,7 +224,7 @@ class _Import:
         made = self.graph.place(path or "forward", op, [last], rest)
         self.graph.note(made, f"not understood: {why}")
         self.graph.undecide(made.layer, why)
-        return self.graph.imported(made)
+        return self._imported(made)
 
     def _check(self) -> None:
         if isinstance(self.module, self.torch.jit.ScriptModule):
@@ -315,8 +317,7 @@ class _Import:
         try:
             made = self._made(call, rule)
             if isinstance(made, Flow) and call.others:
-                why = f"its weights are computed from {', '.join(call.others)}; the layer counts them, not these"
-                call.note(made, why)
+                call.note(made, f"its weights are computed from {', '.join(call.others)}, too")
         except Inexpressible as reason:
             if not call.flows or call.op in SIZES:
                 return Computed(str(reason), isinstance(reason, SizeNeeded))
@@ -547,20 +548,26 @@ class _Import:
         )
 
     def _chosen(self, output: str | None) -> Flow:
-        """The tensor that is asked for, of those that the forward returns; or the first of them, with a note."""
+        """The tensor that is asked for, of those that the forward returns; or the first of them."""
         found = dict(_named(self.value(next(iter(reversed(self.tracer.graph.nodes))))))
         listed = ", ".join(map(shown, list(found)[:10]))
         if not found:
             raise InputError("what its forward returns does not depend on the image")
         if output is not None and output not in found:
             raise InputError(f"its forward returns no tensor {shown(output)!r}; there are {listed}")
-        if output is not None:
-            return found[output]
-        first = next(iter(found.values()))
-        if len(found) > 1:
-            text = f"the first of {len(found)} tensors that the forward returns ({listed})"
-            self.graph.note(first, f"{text}; name another (output=, or --tensor)")
-        return first
+        self.outputs = {name: each.layer for name, each in found.items()}
+        return next(iter(found.values())) if output is None else found[output]
+
+    def _imported(self, chosen: Flow) -> Imported:
+        """The network, with the shapes that torch makes of the given image where no rule tells them."""
+        found = self.graph.imported(chosen)
+        names, taken = {node.name for node in found.network}, dict[str, tuple[int, ...]]()
+        if self.graph.in_numbers:
+            known = infer(found.network).shapes
+            made = {name: self._measured(self.graph.makers[name]) for name in self.graph.makers if name not in known}
+            taken = {name: shape[1:] for name, shape in made.items() if shape and name in names}
+        outputs = {name: layer for name, layer in self.outputs.items() if layer in names}
+        return replace(found, outputs=outputs, taken=taken)
 
     # --- sizes as numbers ---------------------------------------------------------------------------------------------
 

@@ -10,13 +10,11 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-import sympy
-
 from convproof.architecture import Layer, Network, layers
 from convproof.architecture.amounts import Amount
 from convproof.errors import Undecided
 from convproof.importers.graph import Graph, Imported, image_letters
-from convproof.importers.sizes import as_amount, is_formula, letters_of, minus, times, worked_out
+from convproof.importers.sizes import is_formula, letters_of, minus, times, worked_out
 from convproof.importers.torch_values import (
     Comparison,
     Computed,
@@ -29,6 +27,7 @@ from convproof.importers.values import Constant, Flow, Inexpressible, short, sho
 from convproof.symbolic import normal, symbol
 from convproof.symbolic.accepted import letters_of as letters_of_demand
 from convproof.symbolic.accepted import where
+from convproof.symbolic.amounts import Formula, as_amount, operands
 from convproof.symbolic.floordiv import least_value
 from convproof.symbolic.shapes import infer, of_any_size
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
@@ -157,7 +156,7 @@ class TorchGraph(Graph):
 
     def formula(self, n: Any) -> Any:
         """A size in letters for those of the image. Raises `Inexpressible` for what is none."""
-        if isinstance(n, bool) or not isinstance(n, int | sympy.Expr):
+        if isinstance(n, bool) or not isinstance(n, int | Formula):
             raise Inexpressible("it is computed of sizes otherwise than by whole numbers")
         return self.given(n)
 
@@ -165,13 +164,13 @@ class TorchGraph(Graph):
         """The sizes multiplied, of which is kept in mind what they were."""
         sizes = tuple(sizes)
         found = times(sizes)
-        if isinstance(found, sympy.Expr):
+        if isinstance(found, Formula):
             self.made_of.setdefault(found, sizes)
         return found
 
     def exactly(self, value: Any) -> int | None:
         """A number, where a value is that at every size of the image; None where it is not, or not known to be."""
-        found = self.given(value) if isinstance(value, sympy.Expr) else value
+        found = self.given(value) if isinstance(value, Formula) else value
         return found if isinstance(found, int) else None
 
     def compared(self, function: Callable[[int, int], bool], a: Any, b: Any) -> bool | None:
@@ -257,8 +256,8 @@ class TorchGraph(Graph):
         layer, _ = self.places.get(n, ("", 0))
         if n == self.batch or (layer and layer not in self.parts):
             return True
-        of = self.made_of.get(n) or n.args if isinstance(n, sympy.Add | sympy.Mul) else ()
-        return bool(of) and all(self.is_there(int(each) if isinstance(each, sympy.Integer) else each) for each in of)
+        of = self.made_of.get(n) or operands(n)
+        return bool(of) and all(map(self.is_there, of))
 
     def ask(self, sign: str, a: Any, b: Any) -> Flow:
         """Demands that two sizes compare so, since an error is raised where they do not."""
@@ -289,7 +288,7 @@ class TorchGraph(Graph):
             before = len(read)
             try:
                 return as_amount(self._given(value), size_of)
-            except Inexpressible:
+            except Undecided:
                 del read[before:]
         return self.resolved(value)
 
@@ -300,7 +299,7 @@ class TorchGraph(Graph):
 
     def like(self, sizes: Sequence[Any]) -> Flow | None:
         """What has these spatial sizes, whatever the image, where some layer has them."""
-        return super().like([self.given(n) if isinstance(n, sympy.Expr) else n for n in sizes])
+        return super().like([self.given(n) if isinstance(n, Formula) else n for n in sizes])
 
     def resolved(self, value: Any) -> Any:
         """A value with numbers for the sizes in it. Raises `Inexpressible` where one is not known."""
@@ -326,6 +325,10 @@ class TorchGraph(Graph):
         if view is None or len(view.axes) != self.rank or len(view.own) != 2:
             return None
         return view.x if view.axes[:2] == view.own and not any(view.axes[2:]) else None
+
+    def _learned(self, parameters: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:
+        """All parameters of the module."""
+        return self.stored
 
     def imported(self, output: Flow) -> Imported:
         """The network of all that was recorded, also what the output does not need."""

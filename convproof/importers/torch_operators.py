@@ -27,10 +27,7 @@ def _of_each(call: Call, name: str) -> Flow:
     for each in call.reads(Computed):
         if not each.of_sizes:  # else a number, whatever it is
             raise Inexpressible(each.why)
-    made = call.elementwise(layers.ReLU() if name == "relu" else layers.Activation(name), call.flows[0])
-    if call.learned:
-        call.note(made, f"learns {', '.join(call.learned)}, which this layer kind does not count")
-    return made
+    return call.elementwise(layers.ReLU() if name == "relu" else layers.Activation(name), call.flows[0])
 
 
 def _activation(name: str) -> Rule:

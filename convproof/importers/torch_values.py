@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convproof.importers.sizes import OTHERWISE, Size, content, over, times
+from convproof.importers.sizes import OTHERWISE, Size, over, times
 from convproof.importers.values import Flow, Inexpressible
+from convproof.symbolic.amounts import content
 
 
 @dataclass(frozen=True)

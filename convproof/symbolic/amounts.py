@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from convproof.architecture.amounts import settled
+import sympy
+
+from convproof.architecture.amounts import NUMBERS, Amount, settled
 from convproof.architecture.behaviour import Layer
 from convproof.errors import Undecided
-from convproof.symbolic.floordiv import Size, floordiv, least_value, normal
+from convproof.symbolic.floordiv import FloorDiv, Size, floordiv, least_value, normal
 
 Shape = tuple[Size, ...]
 
@@ -42,3 +46,76 @@ FORMULAS: Mapping[str, Callable[[Size, Size], Size]] = {
     "max": _extreme(-1),
 }
 """What the functions of amounts are on sizes in letters."""
+
+Formula = sympy.Expr
+"""A size that is no number."""
+
+
+def content(size: Size) -> int:
+    """The largest whole number that divides all coefficients of a size.
+
+    >>> content(6 * symbol("n") + 4)
+    2
+    """
+    return size if isinstance(size, int) else int(size.primitive()[0])
+
+
+def exact_quotient(whole: Size, part: Size) -> Size | None:
+    """What makes `whole`, multiplied by `part`, as a polynomial; None where nothing does.
+
+    >>> n = symbol("n")
+    >>> exact_quotient(n**2 + n, n + 1), exact_quotient(n, 2)
+    (n, None)
+    """
+    if isinstance(whole, int) and isinstance(part, int):
+        found, rest = divmod(whole, part)
+        return None if rest else found
+    if part == 1:
+        return whole
+    quotient, rest = sympy.fraction(sympy.cancel(sympy.Mul(whole, sympy.Pow(part, -1))))
+    return normal(quotient) if rest == 1 else None
+
+
+def operands(n: Size) -> tuple[Size, ...]:
+    """The terms of a sum, or the factors of a product; of anything else, nothing."""
+    if not isinstance(n, sympy.Add | sympy.Mul):
+        return ()
+    return tuple(int(each) if isinstance(each, sympy.Integer) else each for each in n.args)
+
+
+def as_amount(value: Any, size_of: Callable[[Any], Amount | None]) -> Any:
+    """A value as an amount that a layer can have: `size_of` says of which operand something is the size. Raises
+    `Undecided` for what depends on other things.
+    """
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, Amount) and (place := size_of(value)) is not None:
+        return place
+
+    def of(each: Any) -> Any:
+        return as_amount(int(each) if isinstance(each, int | sympy.Integer) else each, size_of)
+
+    if isinstance(value, Amount) and value.function in NUMBERS:
+        return Amount(value.function, tuple(map(of, value.operands)))
+    if isinstance(value, FloorDiv):
+        return Amount("//", tuple(map(of, value.args)))
+    if isinstance(value, sympy.Mul):
+        return _joined("*", map(of, value.args))
+    if isinstance(value, sympy.Pow) and value.exp.is_Integer and value.exp > 0:
+        return _joined("*", [of(value.base)] * int(value.exp))
+    if isinstance(value, sympy.Add):
+        terms = value.as_coefficients_dict()
+        whole = math.lcm(*(int(c.q) for c in terms.values()))
+        added, taken = ([abs(c) * m for m, c in terms.items() if bool(c > 0) is sign] for sign in (True, False))
+        found = _joined("+", [of(whole * each) for each in added]) if added else 0
+        for each in taken:
+            found = Amount("-", (found, of(whole * each)))
+        return found if whole == 1 else Amount("//", (found, whole))
+    raise Undecided("it is computed of more than sizes")
+
+
+def _joined(function: str, parts: Iterable[Any]) -> Any:
+    first, *others = parts
+    for each in others:
+        first = Amount(function, (first, each))
+    return first

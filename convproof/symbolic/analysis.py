@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
@@ -26,10 +27,10 @@ MAX_LETTERS = 16
 class Row:
     """One layer of a network with everything that is known about it.
 
-    From an operation on of which nothing is known everything is None. `receptive_field`, `jump` and `offset` hold one
-    entry per spatial axis of the input; they are None also from a merge on whose branches move at different paces.
-    Output o can depend on no position before offset + jump*o and on at most `receptive_field` positions; where that
-    is not `receptive_field_exact`, it is a bound.
+    From an operation on of which nothing is known everything is None but what a model has stored.
+    `receptive_field`, `jump` and `offset` hold one entry per spatial axis of the input; they are None also from a
+    merge on whose branches move at different paces. Output o can depend on no position before offset + jump*o and
+    on at most `receptive_field` positions; where that is not `receptive_field_exact`, it is a bound.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Row:
     jump: tuple[Size, ...] | None = None
     offset: tuple[Size, ...] | None = None
     receptive_field_exact: bool = True
+    derived: bool = True
+    """Whether the output was found by a rule; else the framework told it, for the given image."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Analysis:
     """Shape inference at the given input."""
     everywhere: Inference
     """Shape inference on an image of any size."""
+    unused: Mapping[str, int] = field(default_factory=dict)
+    """What the model learns that no layer reads, by its name there; it counts in the totals."""
 
     @property
     def valid_sizes(self) -> dict[str, SizeSet | None]:
@@ -121,6 +126,7 @@ class Analysis:
         return {
             "schema": "convproof/1",
             "layers": [{f.name: plain(getattr(row, f.name)) for f in fields(row)} for row in self.rows],
+            "unused_parameters": dict(self.unused),
             "totals": {f.name: plain(getattr(self.totals, f.name)) for f in fields(self.totals)},
             "accepted_sizes": self.accepted.to_json(),
             "valid_sizes": _sets(self.valid_sizes),
@@ -142,13 +148,17 @@ def analyze(
     strict: bool = True,
     at_one_size: Sequence[str] = (),
     cases: Sequence[Network] = (),
+    stored: Mapping[str, tuple[int, ...]] | None = None,
+    taken: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Analysis:
     """Sizes, costs, fields and accepted inputs of a network, in numbers or letters.
 
-    `parameters` names the stored parameters of layers; those that several layers use count once in the totals. Raises a
-    `ConvproofError` that names the layer where a window does not fit or shapes do not go together; unless `strict`, an
-    input that the network does not take is `refused` instead. `at_one_size` says why the network is what it is for the
-    given input only; then nothing is known of other sizes. `cases` are the networks that take its place at other sizes.
+    `parameters` names the stored parameters of layers; those that several layers use count once in the totals. With
+    the shapes of all that a model learns in `stored`, these are what is counted. `taken` has the shapes that a
+    framework makes where no rule tells them. Raises a `ConvproofError` that names the layer where a window does not
+    fit or shapes do not go together; unless `strict`, an input that the network does not take is `refused` instead.
+    `at_one_size` says why the network is what it is for the given input only; then nothing is known of other sizes.
+    `cases` are the networks that take its place at other sizes.
 
     >>> from convproof.architecture.notation import network
     >>> found = analyze(network("INPUT[32x32x3] -> CONV3-12 -> RELU -> POOL2 -> FC-10"))
@@ -168,10 +178,34 @@ def analyze(
     seen, unseen = receptive_fields(found)
     cost = cache(costs.cost)  # equal layers on equal shapes are worked out once
     rows = tuple(_row(node, found, seen.get(node.name), cost) for node in network)
+    unused: dict[str, int] = {}
+    if stored is not None:
+        used = parameters or {}
+        numbers = {name: math.prod(shape) for name, shape in stored.items()}
+        rows = tuple(_stored(row, sum(numbers[name] for name in used.get(row.name, ()))) for row in rows)
+        unused = {name: n for name, n in numbers.items() if not any(name in each for each in used.values())}
+    rows = tuple(_taken(row, (taken or {}).get(row.name)) for row in rows)
     undecided = dict.fromkeys((*found.undecided.values(), *accepted.undecided, *unseen))
     totals = _totals(rows, parameters or {})
+    if stored is not None:
+        totals = replace(totals, params=sum(math.prod(shape) for shape in stored.values()))
     refused = _refused(found, accepted)
-    return Analysis(rows, totals, accepted, tuple(_misfits(found)), tuple(undecided), refused, found, everywhere)
+    misfits = tuple(_misfits(found))
+    return Analysis(rows, totals, accepted, misfits, tuple(undecided), refused, found, everywhere, unused)
+
+
+def _stored(row: Row, learned: int) -> Row:
+    """The row with what a model learns there: less than the rule counts where a kernel is fixed, more where weights are
+    scaled by other numbers.
+    """
+    if row.weights is None:
+        return replace(row, params=learned or None)
+    fixed = not isinstance(row.weights, int) or learned < row.weights
+    return replace(row, params=learned, weights=0 if fixed else row.weights)
+
+
+def _taken(row: Row, shape: tuple[int, ...] | None) -> Row:
+    return row if row.output is not None or shape is None else replace(row, output=shape, derived=False)
 
 
 def _refused(found: Inference, accepted: Accepted) -> Refused | None:
@@ -219,10 +253,10 @@ def _row(node: Node, found: Inference, seen: Fields | None, cost: Callable[..., 
         return Row(*row)
     return Row(
         *row,
-        tuple(field.size if field.exact else _whole(field.size) for field in seen),
-        tuple(field.jump for field in seen),
-        tuple(field.offset for field in seen),
-        all(field.exact for field in seen),
+        tuple(each.size if each.exact else _whole(each.size) for each in seen),
+        tuple(each.jump for each in seen),
+        tuple(each.offset for each in seen),
+        all(each.exact for each in seen),
     )
 
 
