@@ -307,7 +307,7 @@ def test_json_is_plain():
     assert document["layers"][1] == {
         "name": "conv1", "op": "Conv", "output": [8, "W", "W"], "params": 224, "weights": 216, "macs": "216*W**2",
         "values": "8*W**2", "receptive_field": [3, 3], "jump": [1, 1], "offset": [-1, -1],
-        "receptive_field_exact": True,
+        "receptive_field_exact": True, "derived": True,
     }  # fmt: skip
     assert document["exact_sizes"]["W"] == {"below": [], "from": 1, "modulus": 2, "residues": [0]}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from typing import Any
 
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Axis, Layer, layers, letters
@@ -20,6 +20,7 @@ from convproof.errors import MissingRule, ShapeError, Undecided
 from convproof.symbolic import window
 from convproof.symbolic.amounts import own_operands
 from convproof.symbolic.floordiv import Size, broadcast, collect, floordiv, least_value, normal, size
+from convproof.symbolic.sizesets import EVERY, where_at_least
 from convproof.symbolic.window import rank_of
 
 Shape = tuple[Size, ...]
@@ -451,7 +452,36 @@ def _(layer: layers.Add | layers.Multiply, *inputs: Shape) -> Iterator[Demand]:
 
 def broadcast_shape(a: Shape, b: Shape) -> Shape:
     """The shape of two that differ only where one has size 1."""
-    return tuple(broadcast(n, m) for n, m in zip(a, b, strict=True))
+    return tuple(_together(n, m) for n, m in zip(a, b, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _together(a: Size, b: Size) -> Size:
+    """The size that two axes have together, where they are equal or one is 1: the larger one, where that is plain."""
+    for less, more in ((a, b), (b, a)):
+        if never_below(more, less):
+            return more
+    return broadcast(a, b)
+
+
+def never_below(more: Size, less: Size) -> bool:
+    """Whether a size is at least another one at every size of an image, as far as can be told by its period.
+
+    >>> from convproof.symbolic.floordiv import FloorDiv, symbol
+    >>> n = symbol("n")
+    >>> never_below(2 * FloorDiv(n + 1, 2), n), never_below(n, 2 * FloorDiv(n + 1, 2))
+    (True, False)
+    """
+    difference = normal(more - less)
+    if isinstance(difference, int):
+        return difference >= 0
+    letters = difference.free_symbols
+    if len(letters) != 1 or not all(letter.is_positive for letter in letters):
+        return False
+    try:
+        return where_at_least(difference, 0, *letters) == EVERY
+    except Undecided:
+        return False
 
 
 @demands.register
