@@ -1080,3 +1080,36 @@ def test_sizes_that_do_not_divide_are_refused():
     for target in ([n, 4, -1], [x, -1], [-1, 3, y], [n, 6], [-1, 0]):
         with pytest.raises(Inexpressible):
             view.reshaped(target)
+
+
+CHANNELS_LAST = {
+    "normalized": lambda s, x: s.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2),
+    "perceptron": lambda s, x: s.down(F.gelu(s.up(x.permute(0, 2, 3, 1))) * s.gamma).permute(0, 3, 1, 2) + x,
+    "gated": lambda s, x: (lambda a, b: (a * b.sigmoid()).movedim(-1, 1))(*s.up(x.movedim(1, -1)).chunk(2, -1)),
+    "attended": lambda s, x: x * torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1).softmax(1)[:, :1],
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS_LAST)
+def test_fields_are_followed_where_channels_stand_last(name):
+    """As they are measured by gradients."""
+    parts = {"norm": nn.LayerNorm(6), "up": nn.Linear(6, 12), "down": nn.Linear(12, 6)}
+    parts |= {"gamma": nn.Parameter(torch.rand(12))}
+    does = Does(CHANNELS_LAST[name], **parts)
+    module = nn.Sequential(nn.Conv2d(3, 6, 3, 2), does, nn.Conv2d(6, 4, (3, 5))).double()
+    imported = load(module.eval(), (3, 31, 33))
+    row = analyze(imported.network).rows[-1]
+    x = torch.rand(1, 3, 31, 33, dtype=torch.float64, requires_grad=True)
+    (g,) = torch.autograd.grad(module(x)[0, :, 1, 2].square().sum(), x)
+    seen = g[0].abs().sum(0).nonzero()
+    (top, left), (bottom, right) = (tuple(each.tolist()) for each in (seen.min(0).values, seen.max(0).values))
+    assert row.receptive_field == (bottom - top + 1, right - left + 1)
+    assert row.receptive_field_exact
+    assert tuple(o + j * k for o, j, k in zip(row.offset, row.jump, (1, 2), strict=True)) == (top, left)
+
+
+def test_axes_that_were_turned_are_not_taken_for_those_of_the_image():
+    module = nn.Sequential(nn.Conv2d(3, 6, 3), Does(lambda s, x: x.transpose(2, 3)), nn.Conv2d(6, 4, (3, 1)))
+    found = analyze(load(module, (3, 9, 12)).network)
+    assert (found.rows[-1].output, found.rows[-1].receptive_field) == ((4, 8, 7), None)
+    assert any("reordered" in why for why in found.undecided)

@@ -437,8 +437,9 @@ class Unknown(Layer):
 @dataclass(frozen=True)
 class Shaped(Layer):
     """An operation, by its name, of which is known what shape it makes and what it costs, but not which positions it
-    reads: a transposition, a sum along some axis, a matrix product. `shape` is that of one image; `in_place` says that
-    it makes no values of its own.
+    reads: a sum along some axis, a matrix product. `shape` is that of one image. With `in_place` it makes no values of
+    its own. Of the first `pointwise` operands, where there are any, every position reads the same position alone,
+    wherever their axes stand, and nothing of the others: channels put last, and what works on them there.
     """
 
     op: Annotated[str, Text(), "OP"]
@@ -447,6 +448,7 @@ class Shaped(Layer):
     biases: Annotated[Natural, "BIASES"] = 0
     macs: Annotated[Natural, "MACS"] = 0
     in_place: Annotated[Bool, "INPLACE"] = False
+    pointwise: Annotated[Natural, "POINTWISE"] = 0
     words: ClassVar = {"SHAPED": {}}
     operands: ClassVar[tuple[int, float]] = (1, math.inf)
 

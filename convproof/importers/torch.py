@@ -348,6 +348,15 @@ class _Import:
                     self.values[each] = call.unknown(str(reason))
         self.values[node] = made
 
+    def _reorder(self, call: Call) -> None:
+        """Takes what a call reads as it lies: from here on its axes are no longer those of the image."""
+        for x in call.flows:
+            if not self.graph.in_order(x):
+                one = Call(self.graph, call.node, "reordered", f"{x.layer}.reordered", "input", [x], {})
+                lying: Any = one.shaped(self.graph.extents(x), in_place=True)
+                call.args = [lying if each == x else each for each in call.args]
+                call.settings = {name: lying if each == x else each for name, each in call.settings.items()}
+
     def _root(self, node: Any) -> Any:
         """The node whose elements those of another are."""
         while self._is_part([node]) and node.all_input_nodes:
@@ -445,6 +454,10 @@ class _Import:
             raise Inexpressible("it changes another tensor too")
         if rule not in VIEWED and not all(map(self.graph.is_batch_first, call.flows)):
             raise Inexpressible("its first axis is not the batch")
+        if rule not in VIEWED and not all(map(self.graph.in_order, call.flows)):
+            if self._tensor_rule(call) is not None:
+                raise Inexpressible("its axes stand in another order than those of the image")
+            self._reorder(call)
         more = call.module is not None and len(call.args) + len(call.kwargs) != 1
         if more and not call.op.startswith(("ConvTranspose", "MaxUnpool")):
             raise Inexpressible("it is called with more than its input")

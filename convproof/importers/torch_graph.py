@@ -100,6 +100,10 @@ class TorchGraph(Graph):
         """Unknown layers that repeat a flow along the axes of another."""
         self.made_of: dict[Any, tuple[Any, ...]] = {}
         """The factors of products, which a formula does not tell."""
+        self.layouts: dict[str, tuple[int, ...]] = {}
+        """Layers whose axes are those of the image in another order, by the numbers of these: (0, 2, 3, 1) has the
+        channels last.
+        """
         self.strided: set[Any] = set()
         """Nodes whose elements may lie in memory otherwise than in the order of their axes."""
 
@@ -136,6 +140,16 @@ class TorchGraph(Graph):
             raise Inexpressible("nothing is known about the shape of what it reads")
         return (self.batch, *(self.own_size(x.layer, axis) for axis in range(1, len(self.shape_made(x.layer)))))
 
+    def layout(self, x: Tensor) -> tuple[int, ...] | None:
+        """Which axes of the image those of x are; None where they are others."""
+        if not isinstance(x, Flow) or x.shape is None or len(x.shape) != self.rank or not self.is_batch_first(x):
+            return None
+        return self.layouts.get(x.layer, tuple(range(self.rank)))
+
+    def in_order(self, x: Flow) -> bool:
+        """Whether the axes of x stand as those of the image do, as far as they are these."""
+        return self.layouts.get(x.layer, ()) in ((), tuple(range(self.rank)))
+
     def number(self, n: Any) -> int:
         """A size as a number, which it has at the given image. Raises `Inexpressible` where that is not known."""
         n = self.given(n)
@@ -162,9 +176,9 @@ class TorchGraph(Graph):
 
     def times(self, sizes: Iterable[Any]) -> Any:
         """The sizes multiplied, of which is kept in mind what they were."""
-        sizes = tuple(sizes)
+        sizes = tuple(n for n in sizes if n != 1)
         found = times(sizes)
-        if isinstance(found, Formula):
+        if isinstance(found, Formula) and len(sizes) > 1:
             self.made_of.setdefault(found, sizes)
         return found
 
@@ -276,6 +290,9 @@ class TorchGraph(Graph):
             return self.resolved(value)
 
         def size_of(n: Any) -> Amount | None:
+            if n in self.made_of:
+                product: Amount = as_amount(reduce(lambda a, b: Amount("*", (a, b)), self.made_of[n]), size_of)
+                return product
             layer, axis = self.places.get(n, ("", 0))
             if not axis or layer in self.parts:  # of what may be left out, the sizes are computed
                 return None
@@ -475,15 +492,18 @@ class Call:
         self.graph.parts.add(made.layer)
         return made
 
-    def shaped(self, sizes: Sequence[Any], macs: Any = 0, in_place: bool = False) -> Tensor:
+    def shaped(
+        self, sizes: Sequence[Any], macs: Any = 0, in_place: bool = False, layout: tuple[int, ...] | None = None
+    ) -> Tensor:
         """The node as an operation of which the shape of its result is known, with the batch, and its multiply-adds; a
-        constant where it reads no activation.
+        constant where it reads no activation. With a `layout` every position reads the same position of the image.
         """
         sizes = [n if isinstance(n, Amount) else self.graph.given(n) for n in sizes]
         if not self.flows:
             return Constant(tuple(sizes), None, self.learned)
         own = self.graph.of_image(sizes)
         read = list(dict.fromkeys(self.flows))
+        pointwise = 0 if layout is None else len(read)
         shape = tuple(self.graph.amount(n, read) for n in own)
         for n in own:
             if not self.graph.is_there(n) and not self.graph.compared(operator.ge, n, 1):
@@ -495,8 +515,10 @@ class Call:
         for name in self.learned:
             counts["bias" if name.endswith("bias") else ""] += math.prod(self.graph.stored[name])
         products = self.graph.amount(macs, read)
-        layer = layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place)
+        layer = layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place, pointwise)
         made = self.add(layer, read, shape=sizes)
+        if layout is not None:
+            self.graph.layouts[made.layer] = layout
         self._seen_through(made)
         return made
 

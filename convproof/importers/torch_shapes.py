@@ -52,7 +52,14 @@ def _laid_out(call: Call, view: View) -> Flow:
     if len(view.axes) == 2 and view.keeps_batch:
         return call.add(layers.Flatten(), [view.x])  # in any order: that of the weights behind
     sizes = view.sizes()[1:]
-    if view.keeps_batch and view.keeps_order and all(isinstance(n, int) for n in sizes) and _is_image(sizes):
+    moves = call.op in ("permute", "transpose", "swapaxes")
+    if (
+        not moves
+        and view.keeps_batch
+        and view.keeps_order
+        and all(isinstance(n, int) for n in sizes)
+        and _is_image(sizes)
+    ):
         return call.moved(layers.Reshape(sizes), view)
     call.view = view
     raise Inexpressible(OTHERWISE)

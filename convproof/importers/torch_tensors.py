@@ -36,6 +36,15 @@ def _axis(call: Call, rank: int, default: Any = None) -> int:
     return found
 
 
+def _layout(call: Call, axes: Sequence[int] | None = None) -> tuple[int, ...] | None:
+    """The layout of what it reads, if it works on each position alone: on each element, or along these axes, which are
+    the channels.
+    """
+    found = {call.graph.layout(each) for each in call.flows}
+    (own,) = found if len(found) == 1 else (None,)
+    return own if own is None or axes is None or [own[axis] for axis in axes] == [1] else None
+
+
 def _kept_batch(call: Call, sizes: Sequence[Any], axes: Sequence[int]) -> None:
     if any(call.graph.has_batch(sizes[axis]) for axis in axes):
         raise Inexpressible("it works along the batch")
@@ -61,7 +70,8 @@ def _number_of(call: Call, sizes: Sequence[Any]) -> Any:
 
 def _alike(call: Call) -> Any:
     """As many values on the same axes."""
-    return call.shaped(_sizes(call))
+    layout = None if call.op in ("roll", "flip") else _layout(call)
+    return call.shaped(_sizes(call), layout=layout)
 
 
 def unchanged(call: Call) -> Tensor:
@@ -73,27 +83,36 @@ def elementwise(call: Call) -> Any:
     """A function of each element, which works in place; of those of several tensors, another one."""
     if len(call.reads(Flow | Constant)) > 1 and call.op.lower() != "prelu":
         return _combined(call)
-    return call.shaped(_sizes(call), in_place=True)
+    return call.shaped(_sizes(call), in_place=True, layout=_layout(call))
 
 
 def _permute(call: Call) -> Any:
     sizes = _sizes(call)
     axes = [axis_of(call.graph.resolved(each), len(sizes)) for each in call.rest] or [*reversed(range(len(sizes)))]
-    return call.shaped([sizes[axis] for axis in axes], in_place=True)
+    return _with_axes(call, sizes, axes)
+
+
+def _with_axes(call: Call, sizes: Sizes, axes: Sequence[int]) -> Any:
+    """The axes in another order."""
+    own = _layout(call)
+    layout = None if own is None else tuple(own[axis] for axis in axes)
+    return call.shaped([sizes[axis] for axis in axes], in_place=True, layout=layout)
 
 
 def _transpose(call: Call) -> Any:
     sizes = _sizes(call)
     a, b = (axis_of(call.get(*each), len(sizes)) for each in (("dim0", -1), ("dim1", -2)))
-    sizes[a], sizes[b] = sizes[b], sizes[a]
-    return call.shaped(sizes, in_place=True)
+    axes = list(range(len(sizes)))
+    axes[a], axes[b] = axes[b], axes[a]
+    return _with_axes(call, sizes, axes)
 
 
 def _moved(call: Call) -> Any:
     sizes = _sizes(call)
     axis, place = (axis_of(call.get(name), len(sizes)) for name in ("source", "destination"))
-    sizes.insert(place, sizes.pop(axis))
-    return call.shaped(sizes, in_place=True)
+    axes = list(range(len(sizes)))
+    axes.insert(place, axes.pop(axis))
+    return _with_axes(call, sizes, axes)
 
 
 def _reshape(call: Call) -> Any:
@@ -274,9 +293,9 @@ def _indexed(call: Call) -> Sizes:
     return made
 
 
-def _part(call: Call, sizes: Sizes) -> Any:
+def _part(call: Call, sizes: Sizes, layout: tuple[int, ...] | None = None) -> Any:
     """A part of what it reads, which may be empty where nothing reads it."""
-    made = call.shaped(sizes, in_place=True)
+    made = call.shaped(sizes, in_place=True, layout=layout)
     if isinstance(made, Flow):
         call.graph.absorb([made.layer])
     return made
@@ -348,7 +367,8 @@ def _split(call: Call) -> Any:
     listed = list(each) if isinstance(each, tuple | list) else [min(each, n - start) for start in range(0, n, each)]
     if sum(listed) != n:
         raise InputError(f"its parts, {listed}, do not make up {n} positions")
-    return tuple(_part(call, [*sizes[:axis], part, *sizes[axis + 1 :]]) for part in listed)
+    layout = _layout(call, [axis])
+    return tuple(_part(call, [*sizes[:axis], part, *sizes[axis + 1 :]], layout) for part in listed)
 
 
 def _narrow(call: Call) -> Any:
@@ -379,7 +399,8 @@ def _joined(call: Call) -> Any:
     total: Any = shapes[0][axis]
     for other in shapes[1:]:
         total = plus(total, other[axis])
-    return call.shaped([*shapes[0][:axis], total, *shapes[0][axis + 1 :]])
+    layout = _layout(call, [axis]) if len(call.flows) == len(tensors) else None
+    return call.shaped([*shapes[0][:axis], total, *shapes[0][axis + 1 :]], layout=layout)
 
 
 def _combined(call: Call) -> Any:
@@ -396,7 +417,8 @@ def _combined(call: Call) -> Any:
             raise Inexpressible("it changes a tensor in place that is smaller than what comes out")
         for n, m in zip(kept, made, strict=True):
             _equal(call, n, m)
-    return call.shaped(made)
+    alike = all(_sizes(call, each) == made for each in call.flows)
+    return call.shaped(made, layout=_layout(call) if alike else None)
 
 
 def _broadcast(call: Call, n: Any, m: Any) -> Any:
@@ -425,7 +447,8 @@ def _reduced(call: Call) -> Any:
     axes = _axes(call, len(sizes))
     _kept_batch(call, sizes, axes)
     keeps = call.get("keepdim", call.get("keepdims", False))
-    y = call.shaped([1 if axis in axes else n for axis, n in enumerate(sizes) if keeps or axis not in axes])
+    made = [1 if axis in axes else n for axis, n in enumerate(sizes) if keeps or axis not in axes]
+    y = call.shaped(made, layout=_layout(call, axes) if keeps else None)
     if call.op in ("std_mean", "var_mean"):
         return y, y
     return (y, Computed("where the maxima are is not looked at")) if call.op in ("max", "min") else y
@@ -435,8 +458,9 @@ def _along(call: Call) -> Any:
     """What runs over some axes, and keeps them."""
     sizes = _sizes(call)
     default = 1 if call.op in ("softmax", "Softmax", "log_softmax", "normalize") else None
-    _kept_batch(call, sizes, _axes(call, len(sizes), default=default))
-    return call.shaped(sizes)
+    axes = _axes(call, len(sizes), default=default)
+    _kept_batch(call, sizes, axes)
+    return call.shaped(sizes, layout=_layout(call, axes))
 
 
 def _topk(call: Call) -> Any:
@@ -460,7 +484,8 @@ def _linear(call: Call) -> Any:
             raise Inexpressible("its weights are computed")
         units, features = shape
     _equal(call, sizes[-1], features)
-    return call.shaped([*sizes[:-1], units], macs=_number_of(call, [*sizes[:-1], features, units]))
+    macs = _number_of(call, [*sizes[:-1], features, units])
+    return call.shaped([*sizes[:-1], units], macs=macs, layout=_layout(call, [-1]))
 
 
 def _normalized(call: Call) -> Any:
@@ -469,7 +494,7 @@ def _normalized(call: Call) -> Any:
     shape = list(given) if isinstance(given, tuple | list) else [given]
     for n, m in zip(sizes[len(sizes) - len(shape) :], shape, strict=True):
         _equal(call, n, m)
-    return call.shaped(sizes)
+    return call.shaped(sizes, layout=_layout(call, [-1]) if len(shape) == 1 else None)
 
 
 def _matmul(call: Call) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from convproof.architecture import Network
+from convproof.architecture import Network, Shaped
 from convproof.errors import SpecError, Undecided
 from convproof.symbolic.reads import Everything, Relation, Window, reads
 from convproof.symbolic.shapes import Inference, axis_names, infer
@@ -61,6 +61,8 @@ def _in_numbers(network: Network) -> Inference:
     for reason in (*found.refused.values(), *found.undecided.values()):
         raise Undecided(reason)
     for node in network:
+        if isinstance(node.layer, Shaped):
+            raise Undecided(f"{node.name}: the axes of what {node.layer.op} makes are not followed one by one")
         if len(found.shapes[node.name]) - 1 not in (0, len(network.image.sizes)):
             raise Undecided(f"{node.name}: its axes are not those of the image")
         for n in _extents(found, node.name):

@@ -335,4 +335,6 @@ def _(layer: layers.Unknown, inputs: Sequence[Shape], output: Shape, rank: int) 
 
 @reads.register
 def _(layer: layers.Shaped, inputs: Sequence[Shape], output: Shape, rank: int) -> Reads:
+    if layer.pointwise:
+        return tuple((SAME,) * rank if place < layer.pointwise else None for place, _ in enumerate(inputs))
     raise Undecided(f"which positions {layer.op} reads is not followed")
