@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import sympy
+from exactly import forget
 from hypothesis import strategies as st
 
 from convproof import notes
@@ -131,7 +132,9 @@ def test_every_line_of_a_derivation_says_something_and_can_fail(each):
 
 
 @pytest.mark.parametrize("each", ["output_size", "what_fits", "same_padding", "alexnet_first_layer"])
-def test_derivations_depend_on_the_window_law(each, monkeypatch):
+def test_derivations_depend_on_the_window_law(each, monkeypatch, request):
+    forget()
+    request.addfinalizer(forget)
     right = window.position
     monkeypatch.setattr(window, "position", lambda axis, output, tap: right(axis, output, tap) + tap)
     found = notes.find([str(notes.bundled_folder() / f"{each}.py")])[0]

@@ -104,6 +104,9 @@ class TorchGraph(Graph):
         """Layers whose axes are those of the image in another order, by the numbers of these: (0, 2, 3, 1) has the
         channels last.
         """
+        self._settled: dict[tuple[Any, Any], bool] = {}
+        self._taken: dict[Any, tuple[int, SizeSet]] = {}
+        """Which numbers for a letter the first so many layers take."""
         self.strided: set[Any] = set()
         """Nodes whose elements may lie in memory otherwise than in the order of their axes."""
 
@@ -199,7 +202,11 @@ class TorchGraph(Graph):
             least = least_value(sign * difference)
             if least is not None and (least > 0 or (least == 0 and function(0, 0) == function(sign, 0))):
                 return function(sign, 0)
-        return self._at_every_size(function, difference)
+        if (function, difference) not in self._settled:
+            found = self._at_every_size(function, difference)
+            if found is not None:
+                self._settled[function, difference] = found
+        return self._settled.get((function, difference))
 
     def _at_every_size(self, function: Callable[[int, int], bool], difference: Any) -> bool | None:
         """How a size of one axis compares with 0, where it does so at every size."""
@@ -227,10 +234,16 @@ class TorchGraph(Graph):
     def _narrower(self, letter: Any) -> Iterator[SizeSet]:
         """All numbers for a letter of the image; then those alone that the layers so far take."""
         yield EVERY
+        count, sizes = self._taken.get(letter, (0, EVERY))
+        if count == len(self.nodes):
+            yield sizes
+            return
         nodes = self._needed([name for name in self.nodes if name not in self.parts])
         network = of_any_size(Network(nodes, nodes[-1].name), letters=True)
         own = [each for each in infer(network).distinct(lambda step: step.open) if letters_of_demand(each) == {letter}]
-        yield reduce(lambda a, b: a & b, (where(each, letter) for each in own), EVERY)
+        sizes = reduce(lambda a, b: a & b, (where(each, letter) for each in own), EVERY)
+        self._taken[letter] = len(self.nodes), sizes
+        yield sizes
 
     def decide(self, function: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
         """How two sizes, or tuples of them, compare. Where that depends on the size of the image, this is one of
