@@ -8,11 +8,12 @@ from math import prod
 from typing import Any
 
 from convproof.architecture import Input, Layer, Network, Node, layers
+from convproof.architecture.amounts import Amount
 from convproof.errors import ConvproofError, InputError
 from convproof.importers.sizes import BATCH, Size, letters_of, over
 from convproof.importers.values import Flow, Inexpressible, shown
 from convproof.symbolic import normal, symbol
-from convproof.symbolic.amounts import own_operands
+from convproof.symbolic.amounts import Formula, own_operands
 from convproof.symbolic.shapes import shape_of
 
 _CHAIN = 50
@@ -187,7 +188,11 @@ class Graph:
 
     def given(self, n: Any) -> Any:
         """A size with what weights say for the letter of the image's channels."""
-        return normal(n.xreplace(self.letters)) if self.letters and not isinstance(n, int) else n
+        if isinstance(n, Amount):
+            return Amount(n.function, tuple(map(self.given, n.operands)))
+        if not isinstance(n, int | float | Formula):
+            raise Inexpressible("it is no size")
+        return normal(n.xreplace(self.letters)) if self.letters and isinstance(n, Formula) else n
 
     def own_size(self, layer: str, axis: int) -> Any:
         """A letter for a size of which nothing is known."""

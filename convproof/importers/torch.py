@@ -152,11 +152,15 @@ class _Refused(Exception):
 def _left_alone(module: Any) -> Iterator[None]:
     """The module in evaluation; afterwards all is as it was before, also what a forward keeps for itself."""
     before = [(each, each.training, dict(each.__dict__)) for each in module.modules()]
+    caches = [(kept, dict(kept)) for _, _, own in before for kept in own.values() if type(kept) is dict]
     try:
         for each, _, _ in before:
             each.training = False
         yield
     finally:
+        for kept, held in caches:
+            kept.clear()
+            kept.update(held)
         for each, training, attributes in before:
             for added in each.__dict__.keys() - attributes.keys():
                 del each.__dict__[added]

@@ -104,6 +104,8 @@ class TorchGraph(Graph):
         """Layers whose axes are those of the image in another order, by the numbers of these: (0, 2, 3, 1) has the
         channels last.
         """
+        self._decided: dict[Any, bool] = {}
+        self._asked: dict[Any, Flow] = {}
         self._settled: dict[tuple[Any, Any], bool] = {}
         self._taken: dict[Any, tuple[int, SizeSet]] = {}
         """Which numbers for a letter the first so many layers take."""
@@ -261,6 +263,9 @@ class TorchGraph(Graph):
                 return joined(self.decide(turned, each, other) for each in one.operands)
         if self.path is None:
             return function(self.resolved(a), self.resolved(b))
+        asked = function, a, b
+        if asked in self._decided:
+            return self._decided[asked]
         if len(self.taken) >= MOST_CASES:
             raise Inexpressible(f"it decides by sizes more than {MOST_CASES} times")
         read = [self.flows[IMAGE]]
@@ -269,6 +274,7 @@ class TorchGraph(Graph):
             return function(left, right)
         outcome = self.path[len(self.taken)] if len(self.taken) < len(self.path) else True
         self.taken.append(outcome)
+        self._decided[asked] = outcome
         sign, swapped = _SIGNS[function, outcome]
         ends = (right, left) if swapped else (left, right)
         self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
@@ -286,11 +292,17 @@ class TorchGraph(Graph):
         of = self.made_of.get(n) or operands(n)
         return bool(of) and all(map(self.is_there, of))
 
-    def ask(self, sign: str, a: Any, b: Any) -> Flow:
-        """Demands that two sizes compare so, since an error is raised where they do not."""
-        read = [self.flows[IMAGE]]
-        ends = [self.amount(each, read) for each in (a, b)]
-        return self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
+    def ask(self, sign: str, a: Any, b: Any, part: bool = False) -> Flow:
+        """Demands that two sizes compare so, since an error is raised where they do not; of a `part` only where what
+        reads the demand is needed.
+        """
+        asked = sign, a, b, part
+        if asked not in self._asked:
+            read = [self.flows[IMAGE]]
+            ends = [self.amount(each, read) for each in (a, b)]
+            self._asked[asked] = made = self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
+            self.parts.update([made.layer] if part else [])
+        return self._asked[asked]
 
     def amount(self, value: Any, read: list[Flow]) -> Any:
         """A number in a field of a layer: as it is, or as it is computed of the sizes of layers, which `read` lists
@@ -317,15 +329,10 @@ class TorchGraph(Graph):
         if not unknown and self.batch not in letters_of(value):
             before = len(read)
             try:
-                return as_amount(self._given(value), size_of)
+                return as_amount(self.given(value), size_of)
             except Undecided:
                 del read[before:]
         return self.resolved(value)
-
-    def _given(self, value: Any) -> Any:
-        if isinstance(value, Amount):
-            return Amount(value.function, tuple(map(self._given, value.operands)))
-        return self.given(value)
 
     def like(self, sizes: Sequence[Any]) -> Flow | None:
         """What has these spatial sizes, whatever the image, where some layer has them."""
@@ -511,7 +518,7 @@ class Call:
         """The node as an operation of which the shape of its result is known, with the batch, and its multiply-adds; a
         constant where it reads no activation. With a `layout` every position reads the same position of the image.
         """
-        sizes = [n if isinstance(n, Amount) else self.graph.given(n) for n in sizes]
+        sizes = [self.graph.given(n) for n in sizes]
         if not self.flows:
             return Constant(tuple(sizes), None, self.learned)
         own = self.graph.of_image(sizes)
@@ -520,8 +527,7 @@ class Call:
         shape = tuple(self.graph.amount(n, read) for n in own)
         for n in own:
             if not self.graph.is_there(n) and not self.graph.compared(operator.ge, n, 1):
-                read.append(self.graph.ask("at_least", n, 1))  # what nothing reads may be empty
-                self.graph.parts.add(read[-1].layer)
+                read.append(self.graph.ask("at_least", n, 1, part=True))  # what nothing reads may be empty
         if not shape:
             raise Inexpressible("it leaves no axis but the batch")
         counts = {"bias": 0, "": 0}

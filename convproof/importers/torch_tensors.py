@@ -123,6 +123,8 @@ def _reshape(call: Call) -> Any:
         default = 0 if call.module is None else 1
         first, last = (axis_of(call.get(*each), len(sizes)) for each in (("start_dim", default), ("end_dim", -1)))
         target = [*sizes[:first], graph.times(sizes[first : last + 1]), *sizes[last + 1 :]]
+    elif call.op in ("reshape_as", "view_as"):
+        target = _sizes(call, call.raw("other"))
     elif call.op in ("unflatten", "Unflatten"):
         axis = _axis(call, len(sizes))
         target = [*sizes[:axis], *call.raw("unflattened_size", call.raw("sizes")), *sizes[axis + 1 :]]
@@ -170,9 +172,12 @@ def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
     if batch and any(map(call.graph.has_batch, rest)):
         return over(times(left), times(rest))
     left = [n for n in (_without_batch(call, n) for n in left) if n != 1]
-    if not rest:
-        return call.graph.times([*batch, *left])
-    return call.graph.times([*batch, combine("//", times(left), times(rest))])
+    try:
+        quotients = [over(times(left), times(rest))] if rest else left
+    except Inexpressible:
+        at_most_one = batch and _aligned(call, others, call.graph.of_image(whole))
+        quotients = [] if at_most_one else [combine("//", times(left), times(rest))]
+    return call.graph.times([*batch, *quotients])
 
 
 def _same_number(call: Call, whole: Sequence[Any], wanted: Sequence[Any]) -> None:
@@ -180,10 +185,7 @@ def _same_number(call: Call, whole: Sequence[Any], wanted: Sequence[Any]) -> Non
     a, b = times(whole), times(wanted)
     if call.graph.compared(operator.eq, a, b):
         return
-    pairs = _aligned(call, whole, wanted)
-    if pairs is None or not all(call.graph.compared(operator.ge, n, part) for n, part in pairs):
-        pairs = [(a, b)]
-    for n, part in pairs:
+    for n, part in _aligned(call, whole, wanted) or _aligned(call, wanted, whole) or [(a, b)]:
         _equal(call, n, part)
 
 
@@ -199,7 +201,9 @@ def _aligned(call: Call, whole: Sequence[Any], wanted: Sequence[Any]) -> list[tu
         if not part:
             return None
         found.append((n, times(part)))
-    return None if rest else found
+    if rest or not all(call.graph.compared(operator.ge, n, part) for n, part in found):
+        return None
+    return found
 
 
 def _belongs(call: Call, n: Any, letters: set[Any], part: Sizes) -> bool:
@@ -497,6 +501,15 @@ def _normalized(call: Call) -> Any:
     return call.shaped(sizes, layout=_layout(call, [-1]) if len(shape) == 1 else None)
 
 
+def _batch_normalized(call: Call) -> Any:
+    """By stored statistics of the second axis."""
+    sizes, module = _sizes(call), call.module
+    if module.running_mean is None:
+        raise Inexpressible("it normalizes by the statistics of what it reads")
+    _equal(call, sizes[1], module.num_features)
+    return call.shaped(sizes)
+
+
 def _matmul(call: Call) -> Any:
     """Matrix products, of which the axes before the last two are repeated where they have size 1."""
     a, b = (_sizes(call, call.raw(name)) for name in ("input", "other"))
@@ -579,6 +592,12 @@ def _of_rank(call: Call, rank: int) -> Sizes:
 
 
 def _unfold(call: Call) -> Any:
+    """Blocks as columns; the method of that name lays windows along one axis out on a last one."""
+    if call.node.op == "call_method":
+        sizes, (dim, size, step) = _sizes(call), (call.graph.resolved(each) for each in call.rest)
+        axis = axis_of(dim, len(sizes))
+        sizes[axis] = plus(combine("//", minus(sizes[axis], size), step), 1)
+        return call.shaped([*sizes, size])
     sizes = _of_rank(call, 4)
     kernel = call.spread(call.get("kernel_size"), 2)
     counts = _windows(call, sizes[2:])
@@ -683,6 +702,7 @@ MODULES: dict[str, Rule] = {
     "Unflatten": _reshape,
     "Linear": _linear,
     "LayerNorm": _normalized,
+    **{f"BatchNorm{rank}d": _batch_normalized for rank in "123"},
     "RMSNorm": _normalized,
     "MultiheadAttention": _multi_head,
     "Softmax": _along,
@@ -721,6 +741,8 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "einsum": (_einsum, "equation"),
     "expand": (_expand, "input"),
     "expand_as": (_expand, "input other"),
+    "reshape_as": (_reshape, "input other"),
+    "view_as": (_reshape, "input other"),
     "flatten": (_reshape, "input start_dim end_dim"),
     "unflatten": (_reshape, "input dim sizes"),
     "fold": (_fold, "input output_size kernel_size dilation padding stride"),
