@@ -868,6 +868,42 @@ def test_functions_that_fx_was_to_leave_alone_are_followed():
     assert torch.fx.symbolic_trace(Does(lambda s, x: followed(x))).code.count("followed")
 
 
+def not_followed(x):
+    return x * float(x.mean())
+
+
+torch.fx.wrap("not_followed")
+
+
+def test_a_function_that_cannot_be_followed_is_left_alone():
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), Does(lambda s, x: not_followed(x)), nn.ReLU())
+    assert kinds(load(module).network) == "Conv Unknown:not_followed ReLU"
+
+
+LAID_OUT = {
+    "half of the channels": (lambda x: x[:, :6].view(x.size(0), 3, 2, -1), True),
+    "every second channel": (lambda x: x[:, ::2].view(x.size(0), -1), False),
+    "chunk of the channels": (lambda x: x.chunk(2, 1)[0].view(x.size(0), -1), True),
+    "last columns": (lambda x: x[..., 1:].view(x.size(0), -1), False),
+    "turned": (lambda x: x.transpose(1, 2).view(x.size(0), -1), False),
+    "turned, divided": (lambda x: x.flatten(2).transpose(1, 2).view(x.size(0), -1, 3, 4), True),
+    "turned, in a row": (lambda x: x.transpose(1, 2).flatten(1).view(x.size(0), -1, 2), True),
+}
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_a_view_of_what_is_not_contiguous_is_undecided(name):
+    """Where it is known to be, torch runs."""
+    function, known = LAID_OUT[name]
+    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x)))
+    assert (load(module).undecided == ()) == known
+    if known:
+        module(torch.zeros(1, 12, 5, 6))
+    else:
+        with pytest.raises(RuntimeError, match="view"):
+            module(torch.zeros(1, 12, 5, 6))
+
+
 UNKNOWN = {
     "pooled along one axis": (nn.AdaptiveAvgPool2d((None, 4)), "AdaptiveAvgPool2d", "it keeps the size of an axis"),
     "function": (lambda x: torch.logcumsumexp(x, 1), "logcumsumexp", "no layer kind does what it does"),

@@ -14,7 +14,7 @@ import math
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -104,9 +104,14 @@ def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str |
     except ImportError:
         raise InputError("torch modules need the package torch; pip install 'convproof[torch]'") from None
     try:
-        return _cases(torch, module, input_shape, output)
+        with seen_through(torch) as some:
+            return _cases(torch, module, input_shape, output)
     except ConvproofError as error:
-        raise InputError(f"{type(module).__name__}: {error}") from None
+        told = InputError(f"{type(module).__name__}: {error}")
+    if some:  # one of them may do what cannot be followed
+        with suppress(ConvproofError):
+            return _cases(torch, module, input_shape, output)
+    raise told from None
 
 
 def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None) -> Imported:
@@ -198,7 +203,7 @@ class _Import:
     def network(self, output: str | None) -> Imported:
         """The network with a tensor as its output."""
         try:
-            with extremes(self), seen_through(self.torch):
+            with extremes(self):
                 self.tracer.trace(self.module)
             chosen = self._chosen(output)
         except Exception as error:  # a forward may raise anything
@@ -380,7 +385,8 @@ class _Import:
             return None
         table = TENSOR_FUNCTIONS if call.reads(Flow) or call.reads(Constant) else MADE
         rule, order = table.get(name, (None, ""))
-        call.settings = dict(zip(order.split(), call.args, strict=False)) | call.kwargs
+        if rule is not None:
+            call.settings = dict(zip(order.split(), call.args, strict=False)) | call.kwargs
         return rule
 
     def _of_shapes(self, call: Call, reason: Inexpressible) -> Any:
@@ -421,10 +427,14 @@ class _Import:
         op = self._op(node)
         index = node.args[1] if op == "getitem" else ()
         parts = index if isinstance(index, tuple) else (index,)
-        behind = [each for each in parts[2:] if isinstance(each, slice)]  # parts of one image's channels are contiguous
-        if op == "getitem" and any(each != slice(None) for each in behind):
-            return True
-        if op in _STRIDED and (op not in _PARTS or node.kwargs.get("dim", [*node.args, 0, 0][2]) != 1):
+        cut = [place for place, each in enumerate(parts) if isinstance(each, slice) and each != slice(None)]
+        of_channels = op in _PARTS and node.kwargs.get("dim", [*node.args, 0, 0][2]) == 1
+        if cut == [1] and parts[1].step in (None, 1) and ... not in parts:
+            of_channels = True
+        x = self.values.get(node.all_input_nodes[0]) if node.all_input_nodes else None
+        if of_channels and isinstance(x, Flow) and self.graph.is_batch_first(x):
+            cut, op = [], "parts of one image's channels"  # which are contiguous
+        if op in _STRIDED or cut:
             return True
         read = any(each in self.graph.strided for each in node.all_input_nodes)
         return read and not _CONTIGUOUS.fullmatch(op) and not self._is_vector(node, op)

@@ -81,7 +81,11 @@ def unchanged(call: Call) -> Tensor:
 
 def elementwise(call: Call) -> Any:
     """A function of each element, which works in place; of those of several tensors, another one."""
-    if len(call.reads(Flow | Constant)) > 1 and call.op.lower() != "prelu":
+    if call.op.lower() == "prelu":
+        slopes = times(_sizes(call, call.raw("weight"))) if call.module is None else call.module.num_parameters
+        if slopes != 1:
+            _equal(call, _sizes(call)[1], slopes)
+    elif len(call.reads(Flow | Constant)) > 1:
         return _combined(call)
     return call.shaped(_sizes(call), in_place=True, layout=_layout(call))
 

@@ -137,15 +137,15 @@ def extremes(of: Reading) -> Iterator[None]:
 
 
 @contextmanager
-def seen_through(torch: Any) -> Iterator[None]:
-    """Functions that their authors asked torch.fx to leave alone are followed all the same."""
+def seen_through(torch: Any) -> Iterator[bool]:
+    """Functions that their authors asked torch.fx to leave alone are followed all the same; whether there are some."""
     wrapped = torch.fx._symbolic_trace._wrapped_fns_to_patch
     before = dict(wrapped)
     try:
         for key, names in before.items():
             if isinstance(names.get(key[1]), FunctionType):
                 del wrapped[key]
-        yield
+        yield len(wrapped) < len(before)
     finally:
         wrapped.update(before)
 
