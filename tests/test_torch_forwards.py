@@ -7,8 +7,10 @@ import random
 
 import pytest
 
+from convproof.architecture import Input
 from convproof.errors import ConvproofError
 from convproof.symbolic import analyze
+from convproof.symbolic.shapes import infer
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 
@@ -108,4 +110,97 @@ def test_drawn_forwards_accept_what_runs():
             runs, some_empty = ran(module, h, w)
             accepted = {"H": h, "W": w} in found.accepted
             assert accepted == runs or (runs and some_empty), (seed, h, w)
+    assert known > COUNT // 4
+
+
+# --- tensors of any rank ----------------------------------------------------------------------------------------------
+
+
+def turn(rng, rank):
+    """What makes another tensor of one with so many axes, and how many axes that has."""
+    axis, other, place = rng.randrange(rank), rng.randrange(rank), rng.randrange(rank + 1)
+    order, n = rng.sample(range(rank), rank), rng.randint(1, 3)
+    first, last = sorted((axis, other))
+
+    def written(x):
+        y = x.relu()
+        y[..., :n] += 1
+        y.select(axis, 0).mul_(2)
+        return y
+
+    found = [
+        (lambda x: x.permute(order), rank),
+        (lambda x: x.transpose(axis, other), rank),
+        (lambda x: x.movedim(axis, other), rank),
+        (lambda x: x.unsqueeze(place), rank + 1),
+        (lambda x: x.flatten(first, last), rank - (last - first)),
+        (lambda x: x.unflatten(axis, (n, -1)), rank + 1),
+        (lambda x: x.chunk(2, axis)[0], rank),
+        (lambda x: x.select(axis, -1), rank - 1),
+        (lambda x: x.narrow(axis, n - 1, n), rank),
+        (lambda x: x[..., n - 1 :: n], rank),
+        (lambda x: torch.stack([x, x.relu()], place), rank + 1),
+        (lambda x: torch.cat([x, x], axis), rank),
+        (lambda x: x.sum(axis), rank - 1),
+        (lambda x: x - x.amax(axis, keepdim=True), rank),
+        (lambda x: x.softmax(axis), rank),
+        (lambda x: x @ x.transpose(-1, -2), rank),
+        (lambda x: x.reshape(x.size(0), -1), 2),
+        (lambda x: x.view(*x.shape[:axis], n, -1, *x.shape[axis + 1 :]), rank + 1),
+        (lambda x: x.roll(1, axis).flip(other), rank),
+        (lambda x: F.pad(x, (1, 0, 0, n)), rank),
+        (lambda x: x.repeat_interleave(n, axis), rank),
+        (written, rank),
+    ]
+    return rng.choice([(function, made) for function, made in found if 2 <= made <= 6])
+
+
+class Turned(nn.Module):
+    def __init__(self, seed):
+        super().__init__()
+        rng, rank = random.Random(seed), 4
+        self.conv, self.steps = nn.Conv2d(2, 6, 1), []
+        for _ in range(rng.randint(2, 6)):
+            function, rank = turn(rng, rank)
+            self.steps.append(function)
+
+    def forward(self, x):
+        return self.tensors(x)[-1]
+
+    def tensors(self, x):
+        found = [self.conv(x)]
+        for each in self.steps:
+            found.append(each(found[-1]))
+        return found
+
+
+def is_of_one(shape, found):
+    """Whether a shape is the one that was found for one image, with the batch somewhere."""
+    without = [(*shape[:axis], *shape[axis + 1 :]) for axis, n in enumerate(shape) if n == 1]
+    return found in (shape, *without)
+
+
+def test_drawn_tensors_of_any_rank_have_the_shapes_that_torch_gives_them():
+    known = 0
+    for seed in range(COUNT):
+        module = Turned(seed).eval().requires_grad_(False)
+        try:
+            imported = load(module, (2, "H", "W"))
+            found = analyze(imported.network, None, False, imported.undecided, imported.cases)
+        except ConvproofError:
+            continue
+        if found.accepted.boxes is None:
+            continue
+        known += 1
+        for h, w in itertools.product((1, 2, 3, 4, 5, 6, 9), (1, 2, 3, 5, 6, 8)):
+            try:
+                *inner, y = module.tensors(torch.zeros(1, 2, h, w))
+            except (RuntimeError, ValueError, IndexError):
+                inner, y = [], torch.zeros(0)
+            shape, accepted = tuple(y.shape), {"H": h, "W": w} in found.accepted
+            assert accepted == (y.numel() > 0) or not all(each.numel() for each in inner), (seed, h, w, shape)
+            if accepted:
+                cases = (infer(each, Input(2, (h, w))) for each in (imported.network, *imported.cases))
+                made = next(each for each in cases if not each.refused)
+                assert is_of_one(shape, made.shapes[made.network.output.name]), (seed, h, w, shape)
     assert known > COUNT // 4

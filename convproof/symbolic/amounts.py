@@ -10,8 +10,8 @@ import sympy
 
 from convproof.architecture.amounts import NUMBERS, Amount, settled
 from convproof.architecture.behaviour import Layer
-from convproof.errors import Undecided
-from convproof.symbolic.floordiv import FloorDiv, Size, floordiv, least_value, normal
+from convproof.errors import SpecError, Undecided
+from convproof.symbolic.floordiv import FloorDiv, Size, collect, floordiv, least_value, normal
 
 Shape = tuple[Size, ...]
 
@@ -61,19 +61,23 @@ def content(size: Size) -> int:
 
 
 def exact_quotient(whole: Size, part: Size) -> Size | None:
-    """What makes `whole`, multiplied by `part`, as a polynomial; None where nothing does.
+    """What makes `whole`, multiplied by `part`, as a polynomial of whole coefficients; None where nothing does.
 
     >>> n = symbol("n")
-    >>> exact_quotient(n**2 + n, n + 1), exact_quotient(n, 2)
-    (n, None)
+    >>> exact_quotient(n**2 + n, n + 1), exact_quotient(n + 1, 2), exact_quotient(2 * n, n + 1)
+    (n, None, None)
     """
     if isinstance(whole, int) and isinstance(part, int):
         found, rest = divmod(whole, part)
         return None if rest else found
     if part == 1:
         return whole
-    quotient, rest = sympy.fraction(sympy.cancel(sympy.Mul(whole, sympy.Pow(part, -1))))
-    return normal(quotient) if rest == 1 else None
+    quotient = normal(sympy.cancel(sympy.Mul(whole, sympy.Pow(part, -1))))
+    try:
+        terms = {} if isinstance(quotient, int) else collect(quotient)
+    except SpecError:  # something is left below the line
+        return None
+    return quotient if all(c.is_Integer for c in terms.values()) else None
 
 
 def operands(n: Size) -> tuple[Size, ...]:
