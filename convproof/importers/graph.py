@@ -184,7 +184,10 @@ class Graph:
 
     def is_batch_first(self, x: Flow) -> bool:
         """Whether the first axis of x is the batch alone, as layers of one image need it."""
-        return x.shape is None or isinstance(self.batch, int) or x.shape[0] in letters_of(x.shape[0])
+        if x.shape is None or isinstance(self.batch, int):
+            return True
+        first = x.shape[0]
+        return self.has_batch(first) and first in letters_of(first)
 
     def given(self, n: Any) -> Any:
         """A size with what weights say for the letter of the image's channels."""

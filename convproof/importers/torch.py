@@ -466,9 +466,9 @@ class _Import:
             raise Inexpressible("no layer kind does what it does")
         if call.kwargs.get("out") is not None:
             raise Inexpressible("it changes another tensor too")
-        if rule not in VIEWED and not all(map(self.graph.is_batch_first, call.flows)):
+        if rule not in VIEWED and call.op not in SIZES and not all(map(self.graph.is_batch_first, call.flows)):
             raise Inexpressible("its first axis is not the batch")
-        if rule not in VIEWED and not all(map(self.graph.in_order, call.flows)):
+        if rule not in VIEWED and call.op not in SIZES and not all(map(self.graph.in_order, call.flows)):
             if self._tensor_rule(call) is not None:
                 raise Inexpressible("its axes stand in another order than those of the image")
             self._reorder(call)

@@ -295,5 +295,6 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
 }
 SIZES = ("dim", "getattr", "numel", "size")
 """Functions that make no tensor."""
-VIEWED = {rule for rule, _ in FUNCTIONS.values()} | {*MODULES.values()}
+
+VIEWED = {_reshape, _view, _flatten, _unflatten, _permute, _transpose, _squeeze, _unsqueeze}
 """The rules that follow elements wherever the batch is."""
