@@ -880,6 +880,19 @@ def test_a_function_that_cannot_be_followed_is_left_alone():
     assert kinds(load(module).network) == "Conv Unknown:not_followed ReLU"
 
 
+def test_parts_of_what_is_changed_in_place_are_changed_too():
+    """What an output sees is what was added, too."""
+
+    def function(s, x):
+        part = x[:, :2]
+        x += F.max_pool2d(x, 3, 1, 1)
+        return s.last(part)
+
+    module = nn.Sequential(nn.Conv2d(3, 8, 1), Does(function, last=nn.Conv2d(2, 4, 1)))
+    found = analyze(load(module, (3, 9, 9)).network)
+    assert found.rows[-1].receptive_field in (None, (3, 3))
+
+
 LAID_OUT = {
     "half of the channels": (lambda x: x[:, :6].view(x.size(0), 3, 2, -1), True),
     "every second channel": (lambda x: x[:, ::2].view(x.size(0), -1), False),

@@ -345,8 +345,7 @@ class _Import:
 
     def _changed(self, node: Any, made: Flow) -> None:
         """Takes note that the tensor of a node was changed in place, and with it all that share elements with it."""
-        root = self._root(node)
-        for each in [each for each in self.values if self._root(each) is root] if root is not node else ():
+        for each in self._sharing(node):
             if each is not node and isinstance(old := self.values[each], Flow):
                 call = Call(self.graph, each, "written", f"{old.layer}.written", "input", [old, made], {})
                 try:
@@ -366,11 +365,14 @@ class _Import:
                 call.args = [lying if each == x else each for each in call.args]
                 call.settings = {name: lying if each == x else each for name, each in call.settings.items()}
 
-    def _root(self, node: Any) -> Any:
-        """The node whose elements those of another are."""
+    def _sharing(self, node: Any) -> list[Any]:
+        """The nodes that may share elements with a node: what it is a part of, and all parts of that."""
         while self._is_part([node]) and node.all_input_nodes:
             node = node.all_input_nodes[0]
-        return node
+        found = [node]
+        for each in found:
+            found += [user for user in each.users if user in self.values and self._is_part([user])]
+        return found
 
     def _tensor_rule(self, call: Call) -> Rule | None:
         """The rule for what no layer kind describes."""
