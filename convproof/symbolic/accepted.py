@@ -232,23 +232,22 @@ def _solved(demands: Sequence[Demand], unknowns: Mapping[Letter, str]) -> tuple[
 
 def where(demand: Demand, letter: Letter) -> SizeSet:
     """The numbers for a letter for which a demand holds that has no other letter."""
-    return _where(demand.sign, demand.left, demand.right, letter)
+    return _where(Demand(demand.left, demand.sign, demand.right, str), letter)  # equal ones are worked out once
 
 
 @lru_cache(maxsize=4096)
-def _where(sign: str, left: Size, right: Size, letter: Letter) -> SizeSet:
-    difference = normal(left - right)
-    match sign:
+def _where(demand: Demand, letter: Letter) -> SizeSet:
+    match demand.sign:
         case ">=" | ">":
-            return where_at_least(difference, int(sign == ">"), letter)
-        case "multiple" | "exact" if isinstance(right, int):
-            return where_multiple(left, right, letter)
+            return where_at_least(demand.difference, int(demand.sign == ">"), letter)
+        case "multiple" | "exact" if isinstance(demand.right, int):
+            return where_multiple(demand.left, demand.right, letter)
         case "=" | "multiple" | "exact":
-            return where_zero(difference, letter)
+            return where_zero(demand.difference, letter)
         case "!=":
-            return EVERY.without(where_zero(difference, letter))
-    ones = (where_zero(normal(n - 1), letter) for n in (left, right))
-    return reduce(lambda a, b: a | b, ones, where_zero(difference, letter))
+            return EVERY.without(where_zero(demand.difference, letter))
+    ones = (where_zero(normal(n - 1), letter) for n in (demand.left, demand.right))
+    return reduce(lambda a, b: a | b, ones, where_zero(demand.difference, letter))
 
 
 # --- products of sizes ------------------------------------------------------------------------------------------------

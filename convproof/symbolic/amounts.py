@@ -54,6 +54,7 @@ Formula = sympy.Expr
 def content(size: Size) -> int:
     """The largest whole number that divides all coefficients of a size.
 
+    >>> from convproof.symbolic.floordiv import symbol
     >>> content(6 * symbol("n") + 4)
     2
     """
@@ -63,6 +64,7 @@ def content(size: Size) -> int:
 def exact_quotient(whole: Size, part: Size) -> Size | None:
     """What makes `whole`, multiplied by `part`, as a polynomial of whole coefficients; None where nothing does.
 
+    >>> from convproof.symbolic.floordiv import symbol
     >>> n = symbol("n")
     >>> exact_quotient(n**2 + n, n + 1), exact_quotient(n + 1, 2), exact_quotient(2 * n, n + 1)
     (n, None, None)
