@@ -93,19 +93,23 @@ def ran(module, h, w):
     return y.numel() > 0, any(not each.numel() for each in inner)
 
 
-def test_drawn_forwards_accept_what_runs():
-    """Where something on the way is empty, PyTorch may go on, which is not accepted."""
-    known = 0
+def those_known(kind):
+    """Drawn modules of a kind whose accepted sizes are known: their seeds, what is read of them, and what is found."""
     for seed in range(COUNT):
-        module = Drawn(seed).eval()
+        module = kind(seed).eval().requires_grad_(False)
         try:
             imported = load(module, (2, "H", "W"))
             found = analyze(imported.network, None, False, imported.undecided, imported.cases)
         except ConvproofError:
             continue
-        if found.accepted.boxes is None:
-            continue
-        known += 1
+        if found.accepted.boxes is not None:
+            yield seed, module, imported, found
+
+
+def test_drawn_forwards_accept_what_runs():
+    """Where something on the way is empty, PyTorch may go on, which is not accepted."""
+    known = 0
+    for known, (seed, module, _, found) in enumerate(those_known(Drawn), 1):  # noqa: B007
         for h, w in itertools.product(range(1, 11), repeat=2):
             runs, some_empty = ran(module, h, w)
             accepted = {"H": h, "W": w} in found.accepted
@@ -182,16 +186,7 @@ def is_of_one(shape, found):
 
 def test_drawn_tensors_of_any_rank_have_the_shapes_that_torch_gives_them():
     known = 0
-    for seed in range(COUNT):
-        module = Turned(seed).eval().requires_grad_(False)
-        try:
-            imported = load(module, (2, "H", "W"))
-            found = analyze(imported.network, None, False, imported.undecided, imported.cases)
-        except ConvproofError:
-            continue
-        if found.accepted.boxes is None:
-            continue
-        known += 1
+    for known, (seed, module, imported, found) in enumerate(those_known(Turned), 1):  # noqa: B007
         for h, w in itertools.product((1, 2, 3, 4, 5, 6, 9), (1, 2, 3, 5, 6, 8)):
             try:
                 *inner, y = module.tensors(torch.zeros(1, 2, h, w))

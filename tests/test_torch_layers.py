@@ -958,7 +958,29 @@ def written(x):
     return y
 
 
+class Crossed(nn.Module):
+    """Queries of one width, keys and values of another number of positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.attention = nn.Conv2d(3, 8, 1), nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        tokens = self.conv(x).flatten(2).transpose(1, 2)
+        return self.attention(tokens[:, :2], tokens, tokens)[0]
+
+
+def test_attention_reads_queries_and_keys_of_their_own():
+    """Multiply-adds: two projections of the queries, two of the keys and values, and the two products."""
+    imported = load(Crossed(), (3, 3, 4))
+    found = analyze(imported.network, imported.parameters, stored=imported.stored)
+    assert (found.rows[-1].output, found.rows[-1].params) == ((2, 8), 4 * 8 * 8 + 4 * 8)
+    assert found.rows[-1].macs == 2 * 2 * 8 * 8 + 2 * 12 * 8 * 8 + 2 * 2 * 12 * 8
+
+
 def test_what_fails_at_every_size_is_accepted_at_none():
+    module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: x.narrow(2, -3, 5)))
+    assert accepted_sizes(load(module).network).empty
     module = nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: x.narrow(1, 7, 6)))
     assert accepted_sizes(load(module).network).empty
 
@@ -976,6 +998,11 @@ SHAPED = {
     "stacked before the batch": lambda x: torch.stack([x, x.relu()]).sum(0),
     "three of them": lambda x: torch.addcmul(x, x.mean(1, keepdim=True), torch.ones(12, 1, 1)),
     "attention of torch": lambda x: F.scaled_dot_product_attention(*[x.flatten(2).transpose(1, 2)[:, None]] * 3).squeeze(1),
+    "masked attention": lambda x: F.scaled_dot_product_attention(*[x.flatten(2).transpose(1, 2)] * 3, torch.zeros(1, 20, 20)),
+    "few keys": lambda x: (lambda t: F.scaled_dot_product_attention(t, t[:, :1], t[:, :1]))(x.flatten(2).transpose(1, 2)),
+    "from the end": lambda x: x.narrow(2, -3, 2),
+    "past the end": lambda x: x[:, :, :4].narrow(2, -2, 2),
+    "zeros beside it": lambda x: torch.zeros_like(x) + x.relu(),
     "heads": lambda x: (
         x.flatten(2).transpose(1, 2).reshape(x.size(0), -1, 3, 2, 2).permute(2, 0, 3, 1, 4).unbind(0)[1].matmul(torch.ones(2, 5))
     ),

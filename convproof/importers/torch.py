@@ -30,12 +30,7 @@ from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
 from convproof.importers.torch_tensors import MADE, elementwise, unchanged
 from convproof.importers.torch_tensors import MODULES as TENSOR_MODULES
 from convproof.importers.torch_tracing import extremes, is_raised, seen_through, tracer
-from convproof.importers.torch_values import (
-    Comparison,
-    Computed,
-    SizeNeeded,
-    leaves,
-)
+from convproof.importers.torch_values import Comparison, Computed, SizeNeeded, leaves
 from convproof.importers.values import Constant, Flow, Inexpressible, shown
 from convproof.symbolic.shapes import infer
 
@@ -44,6 +39,12 @@ _STRIDED = (
     "permute", "select", "split", "swapaxes", "swapdims", "t", "tensor_split", "transpose", "unbind", "unfold",
 )  # fmt: skip
 """Functions whose results need not be contiguous; so are slices."""
+
+_ORDERS = {
+    "MaxUnpool": "input indices output_size",
+    "MultiheadAttention": "query key value key_padding_mask need_weights attn_mask",
+}
+"""The arguments of modules that read more than their input, in order."""
 
 _PARTS = ("chunk", "split")
 """Those that take parts along an axis, by their second argument."""
@@ -406,7 +407,7 @@ class _Import:
         op = self._op(node)
         if node.op == "call_module":
             module = self.modules[node.target]
-            order = "input indices output_size" if op.startswith("MaxUnpool") else "input output_size"
+            order = _ORDERS.get(op.rstrip("123d"), "input output_size")
             call = Call(self.graph, node, op, node.target, order, args, kwargs, module)
             call.learned = tuple(dict.fromkeys(self.names[id(each)] for each in module.parameters()))
             return call, MODULES.get(op)

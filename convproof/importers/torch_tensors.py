@@ -13,13 +13,17 @@ from convproof.importers.sizes import combine, letters_of, minus, over, plus, ti
 from convproof.importers.torch_graph import Call, Rule, Tensor
 from convproof.importers.torch_values import Computed, Indices
 from convproof.importers.values import Constant, Flow, Inexpressible, axis_of
+from convproof.symbolic.amounts import Formula
 
 Sizes = list[Any]
 
 
-def _sizes(call: Call, x: Tensor | None = None) -> Sizes:
-    """The shape of what it reads, or of something else, with the batch."""
-    return list(call.graph.extents(call.tensor if x is None else x))
+def _sizes(call: Call, *of: Any) -> Sizes:
+    """The shape of what it reads, or `of` something else, with the batch. Raises `Inexpressible` for what is no tensor."""
+    (x,) = of or (call.tensor,)
+    if not isinstance(x, Flow | Constant):
+        raise Inexpressible("it reads what is no tensor")
+    return list(call.graph.extents(x))
 
 
 def _axes(call: Call, rank: int, name: str = "dim", default: Any = None) -> list[int]:
@@ -383,8 +387,11 @@ def _narrow(call: Call) -> Any:
     sizes = _sizes(call)
     axis, start, length = _axis(call, len(sizes)), call.raw("start"), call.raw("length")
     _kept_batch(call, sizes, [axis])
-    if not call.graph.compared(operator.ge, sizes[axis], plus(start, length)):
-        call.graph.ask("at_least", sizes[axis], plus(start, length))
+    if call.graph.decide(operator.lt, start, 0):
+        start = plus(sizes[axis], start)
+    for n, least in ((start, 0), (sizes[axis], plus(start, length))):
+        if not call.graph.compared(operator.ge, n, least):
+            call.graph.ask("at_least", n, least)
     sizes[axis] = length
     return _part(call, sizes)
 
@@ -413,6 +420,8 @@ def _joined(call: Call) -> Any:
 
 def _combined(call: Call) -> Any:
     """A function of the elements of several tensors, which may be repeated along axes of size 1."""
+    if call.op == "where" and len(call.args) + len(call.kwargs) < 3:
+        raise Inexpressible("how many places it finds depends on values")
     made: Sizes = []
     for each in call.reads(Flow | Constant):
         more = _sizes(call, each)
@@ -510,6 +519,8 @@ def _batch_normalized(call: Call) -> Any:
     sizes, module = _sizes(call), call.module
     if module.running_mean is None:
         raise Inexpressible("it normalizes by the statistics of what it reads")
+    if len(sizes) not in ((2, 3) if call.rank == 1 else (2 + call.rank,)):
+        raise InputError(f"it has no rule for {len(sizes)} axes")
     _equal(call, sizes[1], module.num_features)
     return call.shaped(sizes)
 
@@ -545,21 +556,27 @@ def _einsum(call: Call) -> Any:
 def _attention(call: Call) -> Any:
     """Scaled dot products of queries and keys, and the values weighted by them."""
     q, k, v = (_sizes(call, call.raw(name)) for name in ("query", "key", "value"))
+    if call.get("enable_gqa", False):
+        raise Inexpressible("its queries have more heads than its keys")
     _equal(call, q[-1], k[-1])
     _equal(call, k[-2], v[-2])
-    for places in zip(q[:-2], k[:-2], v[:-2], strict=True):
-        _equal(call, places[0], places[1])
-        _equal(call, places[1], places[2])
-    macs = call.graph.times([_number_of(call, q[:-1]), k[-2], plus(q[-1], v[-1])])
-    return call.shaped([*q[:-1], v[-1]], macs=macs)
+    made = [_broadcast(call, _broadcast(call, a, b), c) for a, b, c in zip(q[:-2], k[:-2], v[:-2], strict=True)]
+    if call.raw("attn_mask") is not None:
+        mask, weights = _sizes(call, call.raw("attn_mask")), [*made, q[-2], k[-2]]
+        for n, m in zip(weights[len(weights) - len(mask) :], mask, strict=True):
+            if m != 1:
+                _equal(call, n, m)
+    macs = call.graph.times([_number_of(call, [*made, q[-2]]), k[-2], plus(q[-1], v[-1])])
+    return call.shaped([*made, q[-2], v[-1]], macs=macs)
 
 
 def _multi_head(call: Call) -> Any:
     """Attention with its four projections."""
     q, k, v = (_sizes(call, call.raw(name)) for name in ("query", "key", "value"))
     module = call.module
-    if module.bias_k is not None or module.add_zero_attn or len(q) != 3:
-        raise Inexpressible("it attends to more than it reads")
+    masked = call.raw("key_padding_mask") is not None or call.raw("attn_mask") is not None
+    if masked or module.bias_k is not None or module.add_zero_attn or len(q) != 3:
+        raise Inexpressible("it attends to more, or less, than it reads")
     batch, positions, (width, read) = 1 - module.batch_first, int(module.batch_first), (module.embed_dim, k)
     for shape, n in ((q, width), (k, module.kdim), (v, module.vdim)):
         _equal(call, shape[-1], n)
@@ -680,18 +697,21 @@ def _counted(call: Call) -> Any:
     ends = call.args[:2] if len(call.args) > 1 else [0, call.raw("end", *call.args)]
     if len(call.args) > 2 or "step" in call.kwargs:
         raise Inexpressible("it counts in steps")
+    if not all(isinstance(each, int | Formula) for each in ends):
+        raise Inexpressible("it counts between what is no whole number")
     return call.shaped([minus(ends[1], ends[0])])
 
 
 def _new(call: Call) -> Any:
     """A tensor beside another one, which depends on no image."""
-    sizes = call.rest if call.op != "new_full" else call.raw("size")
-    return Constant(tuple(sizes), None)
+    if call.op.endswith("_like"):
+        return Constant(tuple(_sizes(call)), None)
+    return Constant(tuple(call.rest if call.op != "new_full" else call.raw("size")), None)
 
 
 def _grid(call: Call) -> Any:
     """Each of several ranges, repeated along the axes of the others."""
-    shapes = [_sizes(call, each) for each in call.reads(Constant)]
+    shapes = [_sizes(call, each) for each in call.reads(Flow | Constant)]
     sizes = [n for (n,) in shapes]
     if call.get("indexing", "ij") == "xy":
         sizes[:2] = reversed(sizes[:2])
@@ -718,8 +738,7 @@ MODULES: dict[str, Rule] = {
 }
 FUNCTIONS: dict[str, tuple[Rule, str]] = {
     **dict.fromkeys(
-        (*("mean", "sum", "amax", "amin", "max", "min", "prod", "argmax", "argmin", "logsumexp"),),
-        (_reduced, _REDUCE),
+        ("mean", "sum", "amax", "amin", "max", "min", "prod", "argmax", "argmin", "logsumexp"), (_reduced, _REDUCE)
     ),
     **dict.fromkeys(("std", "var", "std_mean", "var_mean"), (_reduced, "input dim unbiased keepdim")),
     "norm": (_reduced, "input p dim keepdim"),
@@ -736,7 +755,8 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
         ),
         (_combined, "input other"),
     ),
-    **dict.fromkeys(("roll", "flip", "zeros_like", "ones_like", "rand_like", "logical_not"), (_alike, "input")),
+    **dict.fromkeys(("roll", "flip", "logical_not"), (_alike, "input")),
+    **dict.fromkeys(("zeros_like", "ones_like", "rand_like"), (_new, "input")),
     **dict.fromkeys(("repeat", "tile"), (_repeat, "input")),
     **dict.fromkeys(("movedim", "moveaxis"), (_moved, "input source destination")),
     "split": (_split, "input split_size dim"),
@@ -762,7 +782,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "pad": (_padded, "input pad mode value"),
     "permute": (_permute, "input"),
     "repeat_interleave": (_repeated_each, "input repeats dim"),
-    "scaled_dot_product_attention": (_attention, "query key value"),
+    "scaled_dot_product_attention": (_attention, "query key value attn_mask"),
     "select": (_select, "input dim index"),
     "squeeze": (_squeeze, "input"),
     "topk": (_topk, "input k dim"),
