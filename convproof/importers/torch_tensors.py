@@ -19,7 +19,7 @@ Sizes = list[Any]
 
 
 def _sizes(call: Call, *of: Any) -> Sizes:
-    """The shape of what it reads, or `of` something else, with the batch. Raises `Inexpressible` for what is no tensor."""
+    """The shape of what it reads, or `of` something else, with the batch; `Inexpressible` where that is no tensor."""
     (x,) = of or (call.tensor,)
     if not isinstance(x, Flow | Constant):
         raise Inexpressible("it reads what is no tensor")
