@@ -38,8 +38,8 @@ from convproof.architecture import (
 from convproof.errors import InputError, Undecided
 from convproof.importers.sizes import times
 from convproof.importers.torch import load
-from convproof.importers.torch_values import View, own_axes
 from convproof.importers.values import Flow, Inexpressible
+from convproof.importers.views import View, own_axes
 from convproof.symbolic import accepted_sizes, analyze, output_shapes, symbol, symbols
 from convproof.symbolic.shapes import infer
 

@@ -18,20 +18,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from convproof.architecture import Network, layers
+from convproof.architecture import layers
 from convproof.architecture.amounts import Amount
 from convproof.errors import ConvproofError, InputError
+from convproof.importers import table
+from convproof.importers.calls import Call
+from convproof.importers.forward import IMAGE, Forward, Refused, all_cases
 from convproof.importers.graph import Imported
-from convproof.importers.sizes import OPERATORS, OTHERWISE, combine, is_formula, minus, rounded
-from convproof.importers.torch_graph import IMAGE, MOST_CASES, Call, Rule, TorchGraph
-from convproof.importers.torch_operators import ELEMENTWISE, FUNCTIONS, MODULES, SAME
-from convproof.importers.torch_shapes import SIZES, VIEWED
-from convproof.importers.torch_tensors import FUNCTIONS as TENSOR_FUNCTIONS
-from convproof.importers.torch_tensors import MADE, elementwise, unchanged
-from convproof.importers.torch_tensors import MODULES as TENSOR_MODULES
+from convproof.importers.reshapes import SIZES
+from convproof.importers.sizes import OPERATORS, combine, is_formula, minus, rounded
+from convproof.importers.tensors import MADE
 from convproof.importers.torch_tracing import extremes, is_raised, seen_through, tracer
-from convproof.importers.torch_values import Comparison, Computed, SizeNeeded, leaves
-from convproof.importers.values import Constant, Flow, Inexpressible, shown
+from convproof.importers.values import Comparison, Computed, Constant, Flow, Inexpressible, SizeNeeded, leaves, shown
 from convproof.symbolic.shapes import infer
 
 _STRIDED = (
@@ -39,12 +37,6 @@ _STRIDED = (
     "permute", "select", "split", "swapaxes", "swapdims", "t", "tensor_split", "transpose", "unbind", "unfold",
 )  # fmt: skip
 """Functions whose results need not be contiguous; so are slices."""
-
-_ORDERS = {
-    "MaxUnpool": "input indices output_size",
-    "MultiheadAttention": "query key value key_padding_mask need_weights attn_mask",
-}
-"""The arguments of modules that read more than their input, in order."""
 
 _PARTS = ("chunk", "split")
 """Those that take parts along an axis, by their second argument."""
@@ -116,42 +108,13 @@ def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str |
 
 
 def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None) -> Imported:
-    """The network of the case that the given image is, or else of the first one; with those of the others."""
-    waiting: list[list[bool]] = [[]]
-    found: list[Imported] = []
-    refused: list[InputError] = []
-    while waiting:
-        path = waiting.pop()
-        reading = _Import(torch, module, input_shape, path)
-        try:
-            with _left_alone(module):
-                found.append(reading.network(output))
-        except _Refused as error:
-            refused.append(error.args[0])
-        except InputError:
-            if len(reading.graph.taken) < MOST_CASES:
-                raise
-        taken = reading.graph.taken
-        waiting += [[*taken[:place], False] for place in range(len(path), len(taken))]
-        if len(found) + len(refused) + len(waiting) > MOST_CASES or len(taken) >= MOST_CASES:
-            with _left_alone(module):
-                return _Import(torch, module, input_shape, None).network(output)
-    if not found:
-        raise refused[0]
-    first = next((each for each in found if _is_case_of_image(each.network)), found[0])
-    others = tuple(each.network for each in found if each is not first)
-    undecided = dict.fromkeys(why for each in (first, *found) for why in each.undecided)
-    return replace(first, cases=others, undecided=tuple(undecided))
+    """The network, with what it is in other cases."""
 
+    def read(reading: _Import) -> Imported:
+        with _left_alone(module):
+            return reading.network(output)
 
-def _is_case_of_image(network: Network) -> bool:
-    """Whether all conditions on sizes hold at the image."""
-    refused = infer(network).refused
-    return not any(isinstance(node.layer, layers.Condition) and node.name in refused for node in network)
-
-
-class _Refused(Exception):
-    """A case in which the forward raises an error, with that."""
+    return all_cases(lambda path: _Import(torch, module, input_shape, path), read)
 
 
 @contextmanager
@@ -187,10 +150,11 @@ class _Import:
         self.names = {id(each): name for name, each in module.named_parameters()}
         self._check()
         stored = {self.names[id(each)]: tuple(each.shape) for each in module.parameters()}
-        self.graph = TorchGraph(self._measured, stored)
-        self.graph.path = path
+        self.graph = Forward(self._measured, stored, path)
         self.values: dict[Any, Any] = {}
         """What each node makes: a `Flow`, a `Constant`, `Computed`, or Python's values with `Size`s among them."""
+        self.strided: set[Any] = set()
+        """Nodes whose elements may lie in memory otherwise than in the order of their axes."""
         self.shadows: dict[Any, Any] = {}
         self.fake: Any = None
         self.outputs: dict[str, str] = {}
@@ -211,7 +175,7 @@ class _Import:
             if self.graph.taken and (self.denied or (self.stopped is None and is_raised(error, self.modules.values()))):
                 line = next(iter(str(error).splitlines()), "")
                 told = InputError(f"{self._where()} raises {type(error).__name__}: {line}")
-                raise _Refused(told) from None
+                raise Refused(told) from None
             if not isinstance(error, ConvproofError | _Undecided):
                 line = next(iter(str(error).splitlines()), "")
                 error = InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}")
@@ -304,7 +268,7 @@ class _Import:
 
     def is_leaf(self, module: Any) -> bool:
         """Whether there is a rule for what the module does."""
-        return _kind(module) in MODULES or _kind(module) in TENSOR_MODULES
+        return _kind(module) in table.MODULES
 
     # --- what each node makes -----------------------------------------------------------------------------------------
 
@@ -323,15 +287,11 @@ class _Import:
         args, kwargs = self.torch.fx.node.map_arg((node.args, node.kwargs), self.values.__getitem__)
         if node.op == "output":
             return args[0]
-        call, rule = self._call(node, args, kwargs)
+        call = self._call(node, args, kwargs)
         try:
-            made = self._made(call, rule)
-            if isinstance(made, Flow) and call.others:
-                call.note(made, f"its weights are computed from {', '.join(call.others)}, too")
+            made = self._made(call, node)
         except Inexpressible as reason:
-            if not call.flows or call.op in SIZES:
-                return Computed(str(reason), isinstance(reason, SizeNeeded))
-            made = self._of_shapes(call, reason)
+            return Computed(str(reason), isinstance(reason, SizeNeeded))
         except ConvproofError as error:
             raise InputError(f"{call.place} ({call.op}): {error}") from None
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -339,7 +299,7 @@ class _Import:
             made = call.unknown(why) if call.flows else Computed(why)
         self.values[node] = made
         if self._is_strided(node):
-            self.graph.strided.add(node)
+            self.strided.add(node)
         if call.in_place and isinstance(made, Flow):
             self._changed(node.all_input_nodes[0], made)
         return made
@@ -348,23 +308,8 @@ class _Import:
         """Takes note that the tensor of a node was changed in place, and with it all that share elements with it."""
         for each in self._sharing(node):
             if each is not node and isinstance(old := self.values[each], Flow):
-                call = Call(self.graph, each, "written", f"{old.layer}.written", "input", [old, made], {})
-                try:
-                    written: Any = call.shaped(self.graph.extents(old), in_place=True)
-                    self.graph.absorb([written.layer])
-                    self.values[each] = written
-                except Inexpressible as reason:
-                    self.values[each] = call.unknown(str(reason))
+                self.values[each] = table.written(self.graph, old, made, each)
         self.values[node] = made
-
-    def _reorder(self, call: Call) -> None:
-        """Takes what a call reads as it lies: from here on its axes are no longer those of the image."""
-        for x in call.flows:
-            if not self.graph.in_order(x):
-                one = Call(self.graph, call.node, "reordered", f"{x.layer}.reordered", "input", [x], {})
-                lying: Any = one.shaped(self.graph.extents(x), in_place=True)
-                call.args = [lying if each == x else each for each in call.args]
-                call.settings = {name: lying if each == x else each for name, each in call.settings.items()}
 
     def _sharing(self, node: Any) -> list[Any]:
         """The nodes that may share elements with a node: what it is a part of, and all parts of that."""
@@ -375,47 +320,20 @@ class _Import:
             found += [user for user in each.users if user in self.values and self._is_part([user])]
         return found
 
-    def _tensor_rule(self, call: Call) -> Rule | None:
-        """The rule for what no layer kind describes."""
-        name = call.op.rstrip("_")
-        if name in SAME:
-            return unchanged
-        if name in ELEMENTWISE:
-            return elementwise
-        if call.module is not None:
-            return TENSOR_MODULES.get(call.op)
-        if not self._is_torch(call.node):
-            return None
-        table = TENSOR_FUNCTIONS if call.reads(Flow) or call.reads(Constant) else MADE
-        rule, order = table.get(name, (None, ""))
-        if rule is not None:
-            call.settings = dict(zip(order.split(), call.args, strict=False)) | call.kwargs
-        return rule
-
-    def _of_shapes(self, call: Call, reason: Inexpressible) -> Any:
-        """What a node makes that no layer kind describes, as far as shapes say it."""
-        rule = self._tensor_rule(call)
-        if rule is None or call.kwargs.get("out") is not None:
-            return call.unknown(str(reason))
-        try:
-            return rule(call)
-        except Inexpressible as other:
-            return call.unknown(str(reason if str(other) == OTHERWISE else other))
-
-    def _call(self, node: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Call, Rule | None]:
-        """What a node does, and the rule for it."""
+    def _call(self, node: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+        """What a node does."""
         op = self._op(node)
-        if node.op == "call_module":
-            module = self.modules[node.target]
-            order = _ORDERS.get(op.rstrip("123d"), "input output_size")
-            call = Call(self.graph, node, op, node.target, order, args, kwargs, module)
-            call.learned = tuple(dict.fromkeys(self.names[id(each)] for each in module.parameters()))
-            return call, MODULES.get(op)
-        rule, order = FUNCTIONS.get(op.rstrip("_"), (None, "")) if self._is_torch(node) else (None, "")
+        module = self.modules[node.target] if node.op == "call_module" else None
         *_, path = "", *(path for path, _ in node.meta.get("nn_module_stack", {}).values())
-        call = Call(self.graph, node, op, (f"{path}.{op}" if path else op).rstrip("_"), order, args, kwargs)
-        call.learned = tuple(dict.fromkeys(name for each in call.reads(Constant) for name in each.sources))
-        return call, rule
+        place = node.target if module is not None else (f"{path}.{op}" if path else op).rstrip("_")
+        call = Call(self.graph, op, place, args, kwargs, module, node, node.name)
+        stored = module.parameters() if module is not None else ()
+        used = [self.names[id(each)] for each in stored]
+        used += [name for each in call.reads(Constant) for name in each.sources] if module is None else []
+        call.learned = tuple(dict.fromkeys(used))
+        call.known, call.is_method = self._is_torch(node), node.op == "call_method"
+        call.is_strided = any(each in self.strided for each in node.all_input_nodes[:1])
+        return call
 
     def _op(self, node: Any) -> str:
         """The name of a node in PyTorch."""
@@ -439,7 +357,7 @@ class _Import:
             cut, op = [], "parts of one image's channels"  # which are contiguous
         if op in _STRIDED or cut:
             return True
-        read = any(each in self.graph.strided for each in node.all_input_nodes)
+        read = any(each in self.strided for each in node.all_input_nodes)
         return read and not _CONTIGUOUS.fullmatch(op) and not self._is_vector(node, op)
 
     def _is_vector(self, node: Any, op: str) -> bool:
@@ -457,42 +375,27 @@ class _Import:
             spaces.append(torch)
         return node.op == "call_method" or any(getattr(space, op, None) is target for space in spaces)
 
-    def _made(self, call: Call, rule: Rule | None) -> Any:
-        function = call.node.target
+    def _made(self, call: Call, node: Any) -> Any:
+        """What a call makes. Raises `Inexpressible` where it makes no tensor of the image, and is not understood."""
+        function = node.target
         if isinstance(function, type) and issubclass(function, tuple):
             return function(*call.args, **call.kwargs)
         if function is operator.getitem and isinstance(call.args[0], tuple | list):
             return call.args[0][self.graph.resolved(call.args[1])]
-        if not call.flows:
-            return self._folded(call, rule)
-        if rule is None:
-            raise Inexpressible("no layer kind does what it does")
-        if call.kwargs.get("out") is not None:
-            raise Inexpressible("it changes another tensor too")
-        if rule not in VIEWED and call.op not in SIZES and not all(map(self.graph.is_batch_first, call.flows)):
-            raise Inexpressible("its first axis is not the batch")
-        if rule not in VIEWED and call.op not in SIZES and not all(map(self.graph.in_order, call.flows)):
-            if self._tensor_rule(call) is not None:
-                raise Inexpressible("its axes stand in another order than those of the image")
-            self._reorder(call)
-        more = call.module is not None and len(call.args) + len(call.kwargs) != 1
-        if more and not call.op.startswith(("ConvTranspose", "MaxUnpool")):
-            raise Inexpressible("it is called with more than its input")
-        return rule(call)
+        return table.made(call) if call.flows or call.op in SIZES else self._folded(call, node)
 
     def _is_part(self, read: Sequence[Any]) -> bool:
         """Whether the first that a node reads is a view of something, or was made by a function that may be one."""
         return bool(read) and read[0].op != "call_module" and self._op(read[0]).rstrip("_") in _VIEWS
 
-    def _folded(self, call: Call, rule: Rule | None) -> Any:
+    def _folded(self, call: Call, node: Any) -> Any:
         """What a node makes that reads no activation."""
-        function, args = _IN_PLACE.get(call.node.target, call.node.target), call.args
-        if rule is not None and call.op in SIZES:
-            return rule(call)
+        function, args = _IN_PLACE.get(node.target, node.target), call.args
         if call.op == "_assert":
             return self._asserted(*args, *call.kwargs.values())
-        if call.reads(Constant) or (call.op in MADE and self._is_torch(call.node)):
-            return self._constant(call)
+        if call.reads(Constant) or (call.op in MADE and call.known):
+            found = table.of_constants(call)
+            return Constant(self._shape_of_constant(call), None, call.learned) if found is None else found
         if function is operator.add and all(isinstance(each, tuple) for each in args):
             return args[0] + args[1]
         if function in (operator.eq, operator.ne) and (args[0] == args[1] or None in args):
@@ -515,16 +418,6 @@ class _Import:
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise Inexpressible(f"{call.op}: {error}") from None
 
-    def _constant(self, call: Call) -> Any:
-        """What is made of constants alone."""
-        rule = self._tensor_rule(call)
-        try:
-            if rule is not None:
-                return rule(call)
-        except (Inexpressible, ConvproofError, ArithmeticError, LookupError, TypeError, ValueError):
-            pass
-        return Constant(self._shape_of_constant(call), None, call.learned)
-
     def _asserted(self, condition: Any, message: Any) -> None:
         """Nothing, where what is asserted is known to hold. Raises `InputError` where it does not."""
         holds = self.graph.resolved(condition)
@@ -542,7 +435,7 @@ class _Import:
                     self.graph.resolved(each)
         except Inexpressible:
             return None
-        return self._measured(call.node)
+        return self._measured(call.source)
 
     def _image(self) -> Flow:
         """The Input layer."""
@@ -646,9 +539,9 @@ def _kind(module: Any) -> str:
     kinds: tuple[Any, ...] = () if hooked else own.__mro__
     for kind in kinds:
         same = all(getattr(kind, name, None) is getattr(own, name, None) for name in ("forward", "_conv_forward"))
-        if same and kind.__name__ in (*MODULES, *TENSOR_MODULES) and kind.__module__.startswith("torch.nn."):
+        if same and kind.__name__ in table.MODULES and kind.__module__.startswith("torch.nn."):
             return str(kind.__name__)
-    return f"another {own.__name__}" if own.__name__ in MODULES else own.__name__
+    return f"another {own.__name__}" if own.__name__ in table.MODULES else own.__name__
 
 
 def _named(value: Any, name: str = "") -> Iterator[tuple[str, Flow]]:

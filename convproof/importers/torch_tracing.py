@@ -13,8 +13,8 @@ from functools import reduce
 from types import FunctionType
 from typing import Any, Protocol
 
+from convproof.importers.forward import IMAGE, Forward
 from convproof.importers.sizes import letters_of
-from convproof.importers.torch_graph import IMAGE, TorchGraph
 
 
 class Reading(Protocol):
@@ -22,7 +22,7 @@ class Reading(Protocol):
 
     torch: Any
     module: Any
-    graph: TorchGraph
+    graph: Forward
     tracer: Any
 
     def count(self, proxy: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -56,6 +56,34 @@ class Constant:
 Value = Flow | Constant
 
 
+@dataclass(frozen=True)
+class Computed:
+    """A value of which nothing is known, with the reason; `of_sizes`, where it is one of sizes that have no number."""
+
+    why: str
+    of_sizes: bool = False
+
+
+@dataclass(frozen=True)
+class Indices(Computed):
+    """Where the maxima are that a pooling of x found."""
+
+    x: Flow | None = None
+
+
+class SizeNeeded(Inexpressible):
+    """A size must be known as a number, which it is only at an image in numbers."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two sizes, or tuples of them, compare, which depends on the size of the image."""
+
+    function: Any
+    a: Any
+    b: Any
+
+
 # --- what several importers ask ---------------------------------------------------------------------------------------
 
 
@@ -83,6 +111,23 @@ def axis_of(axis: Any, rank: int) -> int:
 def shown(name: str) -> str:
     """A name from the file, fit to print in a line."""
     return "".join(c if c.isprintable() else "?" for c in (name if len(name) <= 100 else name[:97] + "..."))
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What stands in nested lists, tuples, dictionaries and slices.
+
+    >>> list(leaves([1, (2, {"three": 3}), slice(4, 5)]))
+    [1, 2, 3, 4, 5, None]
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif isinstance(value, slice):
+        value = [value.start, value.stop, value.step]
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from leaves(each)
+    else:
+        yield value
 
 
 GATED = {"sigmoid": "silu", "hardsigmoid": "hardswish"}

@@ -1,29 +1,20 @@
-"""The network that grows while a recorded module is read, and what one recorded node reads and makes."""
+"""The network that grows while a forward is read: the sizes that it computes, asks for and decides by."""
 
 from __future__ import annotations
 
-import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from convproof.architecture import Layer, Network, layers
+from convproof.architecture import Network, layers
 from convproof.architecture.amounts import Amount
-from convproof.errors import Undecided
+from convproof.errors import InputError, Undecided
 from convproof.importers.graph import Graph, Imported, image_letters
 from convproof.importers.sizes import is_formula, letters_of, minus, times, worked_out
-from convproof.importers.torch_values import (
-    Comparison,
-    Computed,
-    SizeNeeded,
-    View,
-    leaves,
-    own_axes,
-)
-from convproof.importers.values import Constant, Flow, Inexpressible, short, shown
+from convproof.importers.values import Comparison, Computed, Constant, Flow, Inexpressible, SizeNeeded
+from convproof.importers.views import View, own_axes
 from convproof.symbolic import normal, symbol
 from convproof.symbolic.accepted import letters_of as letters_of_demand
 from convproof.symbolic.accepted import where
@@ -31,8 +22,6 @@ from convproof.symbolic.amounts import Formula, as_amount, operands
 from convproof.symbolic.floordiv import least_value
 from convproof.symbolic.shapes import infer, of_any_size
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
-
-Tensor = Flow | Constant
 
 _SIGNS: Mapping[tuple[Any, bool], tuple[str, bool]] = {
     (operator.eq, True): ("equal", False),
@@ -76,17 +65,22 @@ IMAGE = "input"
 """The name of the Input layer."""
 
 
-class TorchGraph(Graph):
+class Forward(Graph):
     """Layers, the recorded nodes that they come from, and the sizes that had to be known as numbers.
 
     `measure` gives the shape of what a node makes of the given image, batch first, or None where it is not known;
     `stored` are the shapes of all parameters.
     """
 
-    def __init__(self, measure: Callable[[Any], tuple[int, ...] | None], stored: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        measure: Callable[[Any], tuple[int, ...] | None],
+        stored: Mapping[str, tuple[int, ...]],
+        path: Sequence[bool] | None = (),
+    ) -> None:
         super().__init__(stored)
         self.measure = measure
-        self.path: Sequence[bool] | None = ()
+        self.path = path
         """How the first decisions that depend on the size are taken; further ones are taken as if they were true. None:
         all as they are at the given image.
         """
@@ -109,8 +103,6 @@ class TorchGraph(Graph):
         self._settled: dict[tuple[Any, Any], bool] = {}
         self._taken: dict[Any, tuple[int, SizeSet]] = {}
         """Which numbers for a letter the first so many layers take."""
-        self.strided: set[Any] = set()
-        """Nodes whose elements may lie in memory otherwise than in the order of their axes."""
 
     @property
     def image_shape(self) -> tuple[Any, ...]:
@@ -145,7 +137,7 @@ class TorchGraph(Graph):
             raise Inexpressible("nothing is known about the shape of what it reads")
         return (self.batch, *(self.own_size(x.layer, axis) for axis in range(1, len(self.shape_made(x.layer)))))
 
-    def layout(self, x: Tensor) -> tuple[int, ...] | None:
+    def layout(self, x: Flow | Constant) -> tuple[int, ...] | None:
         """Which axes of the image those of x are; None where they are others."""
         if not isinstance(x, Flow) or x.shape is None or len(x.shape) != self.rank or not self.is_batch_first(x):
             return None
@@ -381,186 +373,44 @@ class TorchGraph(Graph):
         return View(x, own, own)
 
 
-class Call:
-    """A recorded node with the values that it reads.
+# --- cases ------------------------------------------------------------------------------------------------------------
 
-    `op` is its name in PyTorch and `place` where in the module it stands; `order` names its arguments. They and the
-    attributes of `module` are its settings.
+
+class Refused(Exception):
+    """A case in which the forward raises an error, with that."""
+
+
+def all_cases(start: Callable[[Sequence[bool] | None], Any], read: Callable[[Any], Imported]) -> Imported:
+    """The network of the case that the given image is, or else of the first one; with those of the others.
+
+    `start` begins to read a model of which the first decisions are taken in a given way, on a `graph` of its own.
     """
-
-    def __init__(
-        self,
-        graph: TorchGraph,
-        node: Any,
-        op: str,
-        place: str,
-        order: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        module: Any = None,
-    ) -> None:
-        self.graph, self.node, self.op, self.place, self.module = graph, node, op, place, module
-        self.args, self.kwargs = list(args), dict(kwargs)
-        self.settings = dict(zip(order.split(), args, strict=False)) | self.kwargs
-        self.learned: tuple[str, ...] = ()
-        """The parameters that it uses."""
-        self.repeats: tuple[Flow, Flow] | None = None
-        """What it repeats, and along the axes of what, if it does no more."""
-        self.view: View | None = None
-        """How the elements lie in what it makes, if it only moves elements, in no way that a layer kind describes."""
-
-    # --- what it reads ------------------------------------------------------------------------------------------------
-
-    def raw(self, name: str, default: Any = None) -> Any:
-        """A setting, in which sizes need not be numbers."""
-        return self.settings[name] if name in self.settings else getattr(self.module, name, default)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """A setting, in numbers."""
-        return self.graph.resolved(self.raw(name, default))
-
-    def per_axis(self, name: str, default: Any = None) -> Any:
-        """A setting: one for all axes, or where they differ one for each."""
-        found = self.get(name)
-        if found in (None, (), []):
-            return default
-        return short(list(found)) if isinstance(found, tuple | list) else found
-
-    def spread(self, value: Any, rank: int) -> tuple[Any, ...]:
-        """One for each of `rank` axes, of one for all or one for each."""
-        return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
-
-    def reads(self, kind: Any) -> list[Any]:
-        """All values of a kind that it reads."""
-        return [each for each in leaves([self.args, self.kwargs]) if isinstance(each, kind)]
-
-    @property
-    def flows(self) -> list[Flow]:
-        """All activations that it reads."""
-        return self.reads(Flow)
-
-    @property
-    def rest(self) -> list[Any]:
-        """The arguments behind the first, which may stand in one tuple."""
-        found = self.args[1:] or list(self.kwargs.values())
-        return list(found[0]) if len(found) == 1 and isinstance(found[0], tuple | list) else found
-
-    @property
-    def x(self) -> Flow:
-        """The input."""
-        found = self.raw("input")
-        if not isinstance(found, Flow):
-            raise Inexpressible("its input does not depend on the image")
-        return found
-
-    @property
-    def tensor(self) -> Tensor:
-        """The input, of the image or not."""
-        found = self.raw("input")
-        if not isinstance(found, Flow | Constant):
-            raise Inexpressible("its input is no tensor")
-        return found
-
-    @property
-    def rank(self) -> int:
-        """How many spatial axes it works on, as its name says."""
-        return int(next(each for each in self.op if each in "123"))
-
-    @property
-    def has_bias(self) -> bool:
-        """Whether it has a bias, learned or not."""
-        if self.module is None:
-            return self.raw("bias") is not None
-        return any("bias" in name for name, _ in self.module.named_parameters())
-
-    @property
-    def others(self) -> list[str]:
-        """What a module learns beside weights and a bias."""
-        names = self.learned if self.module is not None else ()
-        return [name for name in names if name.rpartition(".")[2] not in ("weight", "bias")]
-
-    @property
-    def in_place(self) -> bool:
-        """Whether it changes its input."""
-        if self.raw("inplace") is True or self.op == "setitem":
-            return True
-        return self.module is None and bool(re.search("[^_]_$", self.op))
-
-    # --- what it makes ------------------------------------------------------------------------------------------------
-
-    def add(self, layer: Layer, operands: Sequence[Flow], part: str = "", shape: Sequence[Any] | None = None) -> Flow:
-        """A new layer; `shape`, without the batch, is what an operation makes that no layer kind describes.
-
-        `part` names a layer that makes only a part of what the node does, and learns nothing.
-        """
-        made = self.graph.place(self.place + part, layer, operands, () if part else self.learned, self.node.name, shape)
-        if part:
-            self.graph.parts.add(made.layer)
-        else:
-            self.graph.makers[made.layer] = self.node
-        return made
-
-    def elementwise(self, layer: Layer, x: Flow) -> Flow:
-        """A new layer that is a function of each element of x."""
-        return replace(self.add(layer, [x]), root=x.root)
-
-    def moved(self, layer: Layer, view: View) -> Flow:
-        """A new layer that only moves elements; it is left out where what follows looks through it."""
-        sizes = view.sizes() if view.keeps_batch else None
-        made = self.add(layer, self.flows if isinstance(layer, layers.Unknown) else [view.x], shape=sizes)
-        self.graph.views[made.layer] = view
-        self.graph.parts.add(made.layer)
-        return made
-
-    def shaped(
-        self, sizes: Sequence[Any], macs: Any = 0, in_place: bool = False, layout: tuple[int, ...] | None = None
-    ) -> Tensor:
-        """The node as an operation of which the shape of its result is known, with the batch, and its multiply-adds; a
-        constant where it reads no activation. With a `layout` every position reads the same position of the image.
-        """
-        sizes = [self.graph.given(n) for n in sizes]
-        if not self.flows:
-            return Constant(tuple(sizes), None, self.learned)
-        own = self.graph.of_image(sizes)
-        read = list(dict.fromkeys(self.flows))
-        pointwise = 0 if layout is None else len(read)
-        shape = tuple(self.graph.amount(n, read) for n in own)
-        for n in own:
-            if not self.graph.is_there(n) and not self.graph.compared(operator.ge, n, 1):
-                read.append(self.graph.ask("at_least", n, 1, part=True))  # what nothing reads may be empty
-        if not shape:
-            raise Inexpressible("it leaves no axis but the batch")
-        counts = {"bias": 0, "": 0}
-        for name in self.learned:
-            counts["bias" if name.endswith("bias") else ""] += math.prod(self.graph.stored[name])
-        products = self.graph.amount(macs, read)
-        layer = layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place, pointwise)
-        made = self.add(layer, read, shape=sizes)
-        if layout is not None:
-            self.graph.layouts[made.layer] = layout
-        self._seen_through(made)
-        return made
-
-    def _seen_through(self, made: Flow) -> None:
-        """Lets what follows look through a layer that only moves or repeats elements; nothing else needs it then."""
-        if self.view is not None:
-            self.graph.views[made.layer] = self.view
-            self.graph.parts.add(made.layer)
-        if self.repeats:
-            self.graph.repeated[made.layer] = self.repeats
-
-    def unknown(self, why: str) -> Flow:
-        """The node as an operation of which nothing is known."""
-        layer = layers.Unknown(shown(self.op))
-        made = self.add(layer, self.flows) if self.view is None else self.moved(layer, self.view)
-        self._seen_through(made)
-        self.note(made, f"not understood: {why}")
-        return made
-
-    def note(self, made: Flow, text: str) -> None:
-        """Something to know about a layer."""
-        self.graph.note(made, text)
+    waiting: list[list[bool]] = [[]]
+    found: list[Imported] = []
+    refused: list[InputError] = []
+    while waiting:
+        path = waiting.pop()
+        reading = start(path)
+        try:
+            found.append(read(reading))
+        except Refused as error:
+            refused.append(error.args[0])
+        except InputError:
+            if len(reading.graph.taken) < MOST_CASES:
+                raise
+        taken = reading.graph.taken
+        waiting += [[*taken[:place], False] for place in range(len(path), len(taken))]
+        if len(found) + len(refused) + len(waiting) > MOST_CASES or len(taken) >= MOST_CASES:
+            return read(start(None))
+    if not found:
+        raise refused[0]
+    first = next((each for each in found if _is_case_of_image(each.network)), found[0])
+    others = tuple(each.network for each in found if each is not first)
+    undecided = dict.fromkeys(why for each in (first, *found) for why in each.undecided)
+    return replace(first, cases=others, undecided=tuple(undecided))
 
 
-Rule = Callable[[Call], Any]
-"""What a node makes; or `Inexpressible` is raised."""
+def _is_case_of_image(network: Network) -> bool:
+    """Whether all conditions on sizes hold at the image."""
+    refused = infer(network).refused
+    return not any(isinstance(node.layer, layers.Condition) and node.name in refused for node in network)

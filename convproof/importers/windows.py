@@ -10,10 +10,9 @@ from typing import Any
 
 from convproof.architecture import SAME_UPPER, Layer, layers
 from convproof.errors import InputError
+from convproof.importers.calls import Call, Rule
 from convproof.importers.sizes import Size, combine, is_formula, minus, over, plus
-from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import Indices
-from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short, short_pads
+from convproof.importers.values import Constant, Flow, Indices, Inexpressible, axis_of, short, short_pads
 from convproof.symbolic import floordiv, normal
 
 # --- convolutions -----------------------------------------------------------------------------------------------------

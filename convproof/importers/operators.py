@@ -10,10 +10,9 @@ from math import prod
 
 from convproof.architecture import Layer, layers
 from convproof.errors import InputError
-from convproof.importers import torch_shapes, torch_windows
-from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_values import Computed
-from convproof.importers.values import GATED, Constant, Flow, Inexpressible, axis_of
+from convproof.importers import reshapes, windows
+from convproof.importers.calls import Call, Rule
+from convproof.importers.values import GATED, Computed, Constant, Flow, Inexpressible, axis_of
 
 # --- element by element -----------------------------------------------------------------------------------------------
 
@@ -36,7 +35,7 @@ def _activation(name: str) -> Rule:
 
 def _prelu(call: Call) -> Flow:
     """One slope, or one for each channel."""
-    slopes = call.module.num_parameters if call.module else prod(torch_windows.weight_shape(call))
+    slopes = call.module.num_parameters if call.module else prod(windows.weight_shape(call))
     made = partial(_of_each, call, "prelu")
     return made() if slopes == 1 else _per_channel(call, call.x, slopes, made)
 
@@ -151,11 +150,11 @@ def _with_constant(call: Call, name: str, x: Flow, c: Constant) -> Flow:
 
 def _linear(call: Call) -> Flow:
     module, x = call.module, call.x
-    units, features = (module.out_features, module.in_features) if module else torch_windows.weight_shape(call)
+    units, features = (module.out_features, module.in_features) if module else windows.weight_shape(call)
     if x.shape is not None and len(x.shape) != 2:
         raise Inexpressible("it reads the last of several axes")
     call.graph.need(x, 2, features)
-    return torch_windows.with_weight(call, call.add(layers.Linear(units, call.has_bias, features), [x]))
+    return windows.with_weight(call, call.add(layers.Linear(units, call.has_bias, features), [x]))
 
 
 def _norm_rank(call: Call, x: Flow) -> int:
@@ -184,7 +183,7 @@ def _batch_norm(call: Call) -> Flow:
         made = _per_channel(call, x, count, lambda: call.elementwise(layers.Activation("batch_norm"), x))
         call.note(made, "learns nothing; it is taken as a fixed function of each element")
         return made
-    channels = call.module.num_features if call.module else torch_windows.weight_shape(call)[0]
+    channels = call.module.num_features if call.module else windows.weight_shape(call)[0]
     call.graph.need(x, _norm_rank(call, x), channels)
     return call.add(layers.BatchNorm(call.get("eps", 1e-5), channels), [x])
 
@@ -200,7 +199,7 @@ def _group_norm(call: Call) -> Flow:
     if affine:  # else torch takes any
         module = call.module
         channels = getattr(module, "num_channels", None) or getattr(module, "num_features", None)
-        channels = channels or torch_windows.weight_shape(call)[0]
+        channels = channels or windows.weight_shape(call)[0]
     groups = call.get("num_groups")
     if x.shape is not None:
         if x.shape[0] != call.graph.batch or (groups is None and len(x.shape) < 3):
@@ -273,8 +272,8 @@ ELEMENTWISE = (*_ACTIVATIONS, *_ACTIVATIONS.values(), *_ELEMENTWISE, *_DROPOUTS,
 """Modules and functions that work on each element alone, whatever the axes."""
 
 MODULES: dict[str, Rule] = {
-    **torch_windows.MODULES,
-    **torch_shapes.MODULES,
+    **windows.MODULES,
+    **reshapes.MODULES,
     **{kind: _activation(name) for kind, name in _ACTIVATIONS.items()},
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"), _batch_norm),
     **dict.fromkeys(
@@ -294,8 +293,8 @@ MODULES: dict[str, Rule] = {
 """Modules as layers, one rule a class of torch.nn."""
 
 FUNCTIONS: dict[str, tuple[Rule, str]] = {
-    **torch_windows.FUNCTIONS,
-    **torch_shapes.FUNCTIONS,
+    **windows.FUNCTIONS,
+    **reshapes.FUNCTIONS,
     **{name: (_activation(name), "input") for name in (*_ACTIVATIONS.values(), *_ELEMENTWISE)},
     "_threshold": (_activation("threshold"), "input"),
     "log_sigmoid": (_activation("logsigmoid"), "input"),

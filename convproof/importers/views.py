@@ -1,45 +1,13 @@
-"""What the nodes of a traced module make beside tensors: sizes, and the elements of a layer in another order."""
+"""The elements of a layer on other axes, or in another order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from convproof.importers.sizes import OTHERWISE, Size, over, times
 from convproof.importers.values import Flow, Inexpressible
 from convproof.symbolic.amounts import content
-
-
-@dataclass(frozen=True)
-class Computed:
-    """A value of which nothing is known, with the reason; `of_sizes`, where it is one of sizes that have no number."""
-
-    why: str
-    of_sizes: bool = False
-
-
-@dataclass(frozen=True)
-class Indices(Computed):
-    """Where the maxima are that a pooling of x found."""
-
-    x: Flow | None = None
-
-
-class SizeNeeded(Inexpressible):
-    """A size must be known as a number, which it is only at an image in numbers."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How two sizes, or tuples of them, compare, which depends on the size of the image."""
-
-    function: Any
-    a: Any
-    b: Any
-
-
-# --- axes -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -154,20 +122,3 @@ def _dealt(atoms: list[Atom], size: Size) -> tuple[Atom, ...]:
             atom = Atom(atom.axis, wanted, atom.inner * rest)
         taken.append(atom)
     return tuple(taken)
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """What stands in nested lists, tuples, dictionaries and slices.
-
-    >>> list(leaves([1, (2, {"three": 3}), slice(4, 5)]))
-    [1, 2, 3, 4, 5, None]
-    """
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    elif isinstance(value, slice):
-        value = [value.start, value.stop, value.step]
-    if isinstance(value, list | tuple):
-        for each in value:
-            yield from leaves(each)
-    else:
-        yield value

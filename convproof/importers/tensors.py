@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from convproof.errors import InputError
+from convproof.importers.calls import Call, Rule, Tensor
 from convproof.importers.sizes import combine, letters_of, minus, over, plus, times
-from convproof.importers.torch_graph import Call, Rule, Tensor
-from convproof.importers.torch_values import Computed, Indices
-from convproof.importers.values import Constant, Flow, Inexpressible, axis_of
+from convproof.importers.values import Computed, Constant, Flow, Indices, Inexpressible, axis_of
 from convproof.symbolic.amounts import Formula
 
 Sizes = list[Any]
@@ -150,8 +149,7 @@ def _reshape(call: Call) -> Any:
 
 def contiguous(call: Call) -> None:
     """A view fails where the elements do not lie in memory in order, unless it does no more than divide axes."""
-    strided = any(each in call.graph.strided for each in call.node.all_input_nodes[:1])
-    if strided and not _divides(_sizes(call), list(call.rest)):
+    if call.is_strided and not _divides(_sizes(call), list(call.rest)):
         why = "a view of what is not contiguous fails in torch, at some sizes or all; use reshape"
         call.graph.undecide(call.place, why)
 
@@ -614,7 +612,7 @@ def _of_rank(call: Call, rank: int) -> Sizes:
 
 def _unfold(call: Call) -> Any:
     """Blocks as columns; the method of that name lays windows along one axis out on a last one."""
-    if call.node.op == "call_method":
+    if call.is_method:
         sizes, (dim, size, step) = _sizes(call), (call.graph.resolved(each) for each in call.rest)
         axis = axis_of(dim, len(sizes))
         sizes[axis] = plus(combine("//", minus(sizes[axis], size), step), 1)

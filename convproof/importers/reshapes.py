@@ -8,11 +8,11 @@ from itertools import accumulate
 from typing import Any
 
 from convproof.architecture import layers
+from convproof.importers.calls import Call, Rule
 from convproof.importers.sizes import OTHERWISE, Size, is_formula, minus
-from convproof.importers.torch_graph import Call, Rule
-from convproof.importers.torch_tensors import contiguous, placed
-from convproof.importers.torch_values import Atom, Computed, View
-from convproof.importers.values import Constant, Flow, Inexpressible, axis_of, short_pads
+from convproof.importers.tensors import contiguous, placed
+from convproof.importers.values import Computed, Constant, Flow, Inexpressible, axis_of, short_pads
+from convproof.importers.views import Atom, View
 
 # --- sizes ------------------------------------------------------------------------------------------------------------
 
