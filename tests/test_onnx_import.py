@@ -311,7 +311,7 @@ def test_numbers_do_not_grow_without_end(imported):
     nodes = [*squares, node("Concat", "one s40", "s", axis=0), node("Reshape", "x s", "y")]
     found = imported(model(nodes, {"s0": ints(9), "one": ints(1)}))
     assert layers_of(found)["y"] == layers.Unknown("Reshape")
-    assert found.notes["y"] == "not understood: it lays out the elements in another way"
+    assert found.notes["y"] == "not understood: its input 2 is computed"
 
 
 def test_limits(tmp_path):

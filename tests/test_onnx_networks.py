@@ -50,7 +50,7 @@ def test_shapes_of_published_networks(name):
         layer: shapes[layer] for layer in found.tensors
     }
     apart = [each for each in found.network if each.name not in found.tensors]
-    assert all(isinstance(each.layer, layers.Reshape) and each.name.endswith("/positions") for each in apart)
+    assert all(isinstance(each.layer, layers.Reshape) and each.name.endswith(".positions") for each in apart)
     assert len(apart) == (1 if name == "light_shufflenet.onnx" else 0)
     assert (found.notes, found.undecided) == ({}, ())
 

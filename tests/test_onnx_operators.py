@@ -7,6 +7,7 @@ from convproof import execute
 from convproof.architecture import Node, layers
 from convproof.errors import ConvproofError
 from convproof.symbolic import accepted_sizes, output_shapes
+from convproof.symbolic.shapes import infer
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed; `pip install '.[onnx]'` brings it")
 from onnx import TensorProto  # noqa: E402
@@ -299,7 +300,7 @@ def test_softmax_over_channels(imported):
         ([node("Div", "x h", "a"), node("Erf", "a", "b"), node("Add", "b h", "c"), node("Mul", "x c", "y")], "mul"),
         ([node("Mul", "h x", "y")], "mul"),
         ([node("Pow", "x h", "y")], "pow"),
-        ([node("Relu", "x", "a"), node("Add", "a x", "y")], "add"),
+        ([node("Relu", "x", "a"), node("Sub", "a x", "y")], "sub"),
     ],
 )
 def test_functions_of_each_element_that_are_written_out(nodes, name, imported):
@@ -320,50 +321,93 @@ def test_what_is_read_twice_is_added(imported):
     assert found.network.nodes[-1] == Node("y", layers.Add(broadcast=True), ("a", "a"))
 
 
-UNKNOWN = {
-    "no such operator": ([node("NonMaxSuppression", "x", "y")], {}, "no layer kind does what it does"),
-    "other domain": ([node("Relu", "x", "y", domain="com.example")], {}, "no layer kind does what it does"),
-    "quotient of branches": (
-        [node("Conv", "x w", "a"), node("Div", "x a", "y")],
-        {"w": integers(4, 4, 1, 1)},
-        "otherwise than by a sum or a product",
-    ),
-    "rows beside images": (
-        [node("Reshape", "x s", "rows"), node("Flatten", "x", "f"), node("Add", "rows f", "y")],
-        {"s": ints(-1, 24)},
-        "rows of an image in the place of images",
-    ),
-    "strided slice": (
-        [node("Slice", "x s e a t", "y")],
-        {"s": ints(0), "e": ints(9), "a": ints(1), "t": ints(2)},
-        "a part of what it reads",
-    ),
-    "slice to a position": (
-        [node("Slice", "x s e a", "y")],
-        {"s": ints(0), "e": ints(5), "a": ints(2)},
-        "depends on the size",
-    ),
-    "rows apart": ([oh.make_node("Split", ["x"], ["y", "u"], axis=2)], {}, "another axis than the channels"),
+SHAPED = {
+    "quotient of branches": ([node("Conv", "x w", "a"), node("Div", "x a", "y")], {"w": integers(4, 4, 1, 1)}),
+    "strided slice": ([node("Slice", "x s e a t", "y")], {"s": ints(0), "e": ints(9), "a": ints(1), "t": ints(2)}),
+    "slice to a position": ([node("Slice", "x s e a", "y")], {"s": ints(0), "e": ints(5), "a": ints(2)}),
     "one channel made many": (
         [node("Conv", "x w", "a"), node("Mul", "a c", "y")],
         {"w": integers(1, 4, 1, 1), "c": integers(4, 1, 1)},
-        "one for each channel",
     ),
-    "position weights": ([node("Add", "x c", "y")], {"c": integers(1, 1, 9, 8)}, "one for each channel"),
-    "quotient": ([node("Div", "c x", "y")], {"c": integers(4, 1, 1)}, "one for each channel"),
+    "position weights": ([node("Add", "x c", "y")], {"c": integers(1, 1, 9, 8)}),
+    "quotient": ([node("Div", "c x", "y")], {"c": integers(4, 1, 1)}),
+    "transposed image": ([node("Transpose", "x", "y", perm=[0, 1, 3, 2])], {}),
+    "more axes": ([node("Reshape", "x s", "y")], {"s": ints(1, 1, 4, -1)}),
+    "softmax along W": ([node("Softmax", "x", "y")], {}),
+    "concat along H": ([node("Concat", "x x", "y", axis=2)], {}),
+    "mean of channels": ([node("ReduceMean", "x", "y", axes=[1])], {}),
+    "maximum of channels and rows": ([node("ReduceMax", "x", "y", axes=[1, 2], keepdims=0)], {}),
+    "padded channels": ([node("Pad", "x p", "y")], {"p": ints(0, 1, 0, 0, 0, 0, 0, 0)}),
+    "not whole": ([oh.make_node("Resize", ["x", "", "s"], ["y"])], {"s": np.float32([1, 1, 1.5, 2])}),
+    "smaller": ([oh.make_node("Resize", ["x", "", "s"], ["y"])], {"s": np.float32([1, 1, 0.5, 1])}),
+    "matrices of pixels": ([node("MatMul", "x w", "y")], {"w": integers(8, 3)}),
+    "pixels of channels": (
+        [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("MatMul", "t w", "m"), node("Add", "m b", "y")],
+        {"w": integers(4, 3), "b": integers(3)},
+    ),
+    "normalized channels": (
+        [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("LayerNormalization", "t g g", "y", axis=-1)],
+        {"g": integers(4)},
+    ),
+    "expanded": ([node("ReduceMean", "x", "m", axes=[2]), node("Expand", "m s", "y")], {"s": ints(1, 1, 6, 1)}),
+    "tiled": ([node("Tile", "x s", "y")], {"s": ints(1, 2, 1, 3)}),
+    "gathered rows": ([node("Gather", "x i", "y", axis=2)], {"i": ints(2, 0)}),
+    "one row": ([node("Gather", "x i", "y", axis=2)], {"i": np.array(-3)}),
+    "rows of an image": ([node("Split", "x s", "y", axis=2)], {"s": ints(9)}),
+    "chosen": ([node("Greater", "x c", "g"), node("Where", "g x c", "y")], {"c": np.float32([0])}),
+    "summed products": ([oh.make_node("Einsum", ["x", "w"], ["y"], equation="nchw,cd->ndhw")], {"w": integers(4, 5)}),
+    "attention": (
+        [
+            node("Reshape", "x s", "r"),
+            node("Transpose", "r", "t", perm=[0, 2, 1]),
+            node("MatMul", "t w", "q"),
+            node("Transpose", "q", "k", perm=[0, 2, 1]),
+            node("MatMul", "q k", "a"),
+            node("Softmax", "a", "p"),
+            node("MatMul", "p q", "y"),
+        ],
+        {"s": ints(0, 0, -1), "w": integers(4, 6)},
+    ),
+    "flipped": (
+        [node("Slice", "x s e a t", "y")],
+        {"s": ints(-1), "e": ints(-(2**63) + 1), "a": ints(3), "t": ints(-1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_operators_that_no_layer_kind_describes_have_their_shapes(name, imported):
+    """At every size; and they are taken where onnxruntime runs."""
+    nodes, weights = SHAPED[name]
+    found = imported(model(nodes, weights, ("N", 4, "H", "W")))
+    assert (found.notes, found.undecided) == ({}, ())
+    ran = set()
+    for sizes in [(9, 8), (5, 7), (2, 8), (1, 1), (6, 2), (3, 8), (10, 11)]:
+        made = run(model(nodes, weights, (1, 4, *sizes)), integers(1, 4, *sizes))
+        networks = (found.network, *found.cases)
+        accepted = accepted_sizes(networks[0], networks[1:])
+        assert (accepted.undecided, dict(zip(("H", "W"), sizes, strict=True)) in accepted) == ((), made is not None)
+        ran.add(made is not None)
+        for network in networks if made is not None else ():
+            shapes = infer(with_sizes(network, *sizes))
+            if not shapes.refused:
+                assert shapes.shapes[network.output.name] == made.shape[1:]
+    assert True in ran
+
+
+UNKNOWN = {
+    "no such operator": ([node("NonMaxSuppression", "x", "y")], {}, "no layer kind does what it does"),
+    "other domain": ([node("Relu", "x", "y", domain="com.example")], {}, "no layer kind does what it does"),
+    "rows beside images": (
+        [node("Reshape", "x s", "rows"), node("Flatten", "x", "f"), node("Add", "rows f", "y")],
+        {"s": ints(-1, 24)},
+        "the batch with another axis",
+    ),
+    "rows apart": ([oh.make_node("Split", ["x"], ["y", "u"], axis=2)], {}, "depends on the size"),
     "computed weights": ([node("Conv", "x x", "y")], {}, "its input 2 is computed"),
     "constant image": ([node("Conv", "w x", "y")], {"w": integers(1, 1, 5, 5)}, "its input 1 is a constant"),
     "dilated average": ([node("AveragePool", "x", "y", kernel_shape=[2, 2], dilations=[2, 1])], {}, "are dilated"),
-    "transposed image": ([node("Transpose", "x", "y", perm=[0, 1, 3, 2])], {}, "the order of the axes"),
-    "shuffled space": ([node("Reshape", "x s", "y")], {"s": ints(4, 1, 9, 8)}, "in another way"),
     "computed reshape": ([node("Reshape", "x x", "y")], {}, "is computed"),
-    "batch and channels": ([node("Flatten", "x", "y", axis=2)], {}, "more than the batch"),
-    "softmax along W": ([node("Softmax", "x", "y")], {}, "another axis than the channels"),
-    "concat along H": ([node("Concat", "x x", "y", axis=2)], {}, "another axis than the channels"),
-    "mean of channels": ([node("ReduceMean", "x", "y", axes=[1])], {}, "other axes than all spatial ones"),
-    "padded channels": ([node("Pad", "x p", "y")], {"p": ints(0, 1, 0, 0, 0, 0, 0, 0)}, "the batch or the channels"),
-    "not whole": ([oh.make_node("Resize", ["x", "", "s"], ["y"])], {"s": np.float32([1, 1, 1.5, 2])}, "not whole"),
-    "smaller": ([oh.make_node("Resize", ["x", "", "s"], ["y"])], {"s": np.float32([1, 1, 0.5, 1])}, "not whole"),
     "batch too": ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p", "y")], {}, "the batch too"),
     "statistics of the batch": (
         [oh.make_node("BatchNormalization", ["x", *"gggg"], ["y"], training_mode=1)],
@@ -376,7 +420,6 @@ UNKNOWN = {
         *transposed((4, 5, 1, 2), auto_pad="SAME_UPPER", strides=[2, 2]),
         "larger than its windows",
     ),
-    "matrices of pixels": ([node("MatMul", "x w", "y")], {"w": integers(8, 3)}, "no matrix times a constant matrix"),
 }
 
 
@@ -403,16 +446,43 @@ def test_a_second_output_is_unknown(imported):
     ]
 
 
-def test_a_branch_on_a_condition_is_unknown_and_reads_what_its_graphs_read(imported):
+def test_a_branch_on_values_is_unknown_and_reads_what_its_graphs_read(imported):
     inner = oh.make_graph(
         [node("Relu", "a", "t")], "then", [], [oh.make_tensor_value_info("t", TensorProto.FLOAT, None)]
     )
     nodes = [
         node("Conv", "x w", "a"),
+        node("ReduceMax", "x", "m", keepdims=0),
+        node("Greater", "m c", "cond"),
         oh.make_node("If", ["cond"], ["y"], then_branch=inner, else_branch=inner),
     ]
-    found = imported(model(nodes, {"w": integers(2, 4, 1, 1), "cond": np.array(True)}))
-    assert found.network.nodes[-1] == Node("y", layers.Unknown("If"), ("a",))
+    found = imported(model(nodes, {"w": integers(2, 4, 1, 1), "c": np.float32(0)}))
+    assert found.network.nodes[-1] == Node("y", layers.Unknown("If"), ("cond", "a"))
+
+
+def test_a_branch_on_sizes_is_a_case_of_its_own(imported):
+    """A pool where the image is tall enough, as onnxruntime runs it; one that is known is no case."""
+    value = oh.make_tensor_value_info("t", TensorProto.FLOAT, None)
+    pool = oh.make_graph([node("MaxPool", "x", "t", kernel_shape=[5, 1], strides=[2, 1])], "then", [], [value])
+    same = oh.make_graph([node("Relu", "x", "t")], "else", [], [value])
+    nodes = [
+        node("Shape", "x", "n"),
+        node("Gather", "n two", "h"),
+        node("Greater", "h six", "tall"),
+        oh.make_node("If", ["tall"], ["a"], then_branch=pool, else_branch=same),
+        node("Relu", "a", "y"),
+    ]
+    weights = {"two": np.array(2), "six": np.array(6)}
+    found = imported(model(nodes, weights, ("N", 4, "H", "W")))
+    assert len(found.cases) == 1
+    for h in (1, 6, 7, 12):
+        made = run(model(nodes, weights, (1, 4, h, 3)), integers(1, 4, h, 3))
+        shapes = [infer(with_sizes(each, h, 3)) for each in (found.network, *found.cases)]
+        assert [each.shapes["y"] for each in shapes if not each.refused] == [made.shape[1:]]
+    fixed = imported(
+        model([oh.make_node("If", ["yes"], ["y"], then_branch=pool, else_branch=same)], {"yes": np.array(True)})
+    )
+    assert [each.layer for each in fixed.network][1:] == [layers.MaxPool((5, 1), (2, 1))]
 
 
 @pytest.mark.parametrize(

@@ -497,7 +497,11 @@ AT_ONE_SIZE = {
         (9, 12),
         "Shaped:interpolate",
     ),
-    "one size left open": (lambda x: F.relu(x.view(1, 12, 9, -1)), (9, 12), "ReLU"),
+    "one size left open": (
+        lambda x: F.relu(x.view(1, 12, 9, -1)),
+        (9, 12),
+        "Condition Condition Shaped:view ReLU",
+    ),
 }
 
 

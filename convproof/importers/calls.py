@@ -41,6 +41,8 @@ class Call:
         self.source = source
         """What the graph measures the result by."""
         self.tensor_name = tensor
+        self.title = op
+        """Its name where its model was written."""
         self.known = True
         """Whether the table means it by its name."""
         self.is_method = self.is_strided = False
@@ -141,7 +143,7 @@ class Call:
         `part` names a layer that makes only a part of what the node does, and learns nothing.
         """
         made = self.graph.place(
-            self.place + part, layer, operands, () if part else self.learned, self.tensor_name, shape
+            self.place + part, layer, operands, () if part else self.learned, "" if part else self.tensor_name, shape
         )
         if part:
             self.graph.parts.add(made.layer)
@@ -183,7 +185,7 @@ class Call:
         for name in self.learned:
             counts["bias" if name.endswith("bias") else ""] += math.prod(self.graph.stored[name])
         products = self.graph.amount(macs, read)
-        layer = layers.Shaped(shown(self.op), shape, counts[""], counts["bias"], products, in_place, pointwise)
+        layer = layers.Shaped(shown(self.title), shape, counts[""], counts["bias"], products, in_place, pointwise)
         made = self.add(layer, read, shape=sizes)
         if layout is not None:
             self.graph.layouts[made.layer] = layout
@@ -200,7 +202,7 @@ class Call:
 
     def unknown(self, why: str) -> Flow:
         """It as an operation of which nothing is known."""
-        layer = layers.Unknown(shown(self.op))
+        layer = layers.Unknown(shown(self.title))
         made = self.add(layer, self.flows) if self.view is None else self.moved(layer, self.view)
         self._seen_through(made)
         self.note(made, f"not understood: {why}")

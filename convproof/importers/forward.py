@@ -110,6 +110,11 @@ class Forward(Graph):
         return (self.image_layer.channels, *self.image_layer.sizes)
 
     @property
+    def image_flow(self) -> Flow:
+        """What the Input layer makes."""
+        return next(iter(self.flows.values()))
+
+    @property
     def in_numbers(self) -> bool:
         """Whether the image has no letters."""
         return all(isinstance(n, int) for n in self.image_shape)
@@ -126,7 +131,7 @@ class Forward(Graph):
         if self.in_numbers and layer in self.makers:
             shape = self.measure(self.makers[layer])
         if shape is None:
-            raise self.missing(f"the size of {'the image' if layer == IMAGE else layer}")
+            raise self.missing(f"the size of {'the image' if layer == self.image_flow.layer else layer}")
         return shape
 
     def extents(self, x: Flow | Constant) -> tuple[Any, ...]:
@@ -260,7 +265,7 @@ class Forward(Graph):
             return self._decided[asked]
         if len(self.taken) >= MOST_CASES:
             raise Inexpressible(f"it decides by sizes more than {MOST_CASES} times")
-        read = [self.flows[IMAGE]]
+        read = [self.image_flow]
         left, right = (self.amount(each, read) for each in (a, b))
         if isinstance(left, int) and isinstance(right, int):
             return function(left, right)
@@ -271,6 +276,11 @@ class Forward(Graph):
         ends = (right, left) if swapped else (left, right)
         self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
         return outcome
+
+    def is_of_image(self, n: Any) -> bool:
+        """Whether a size depends on those of the image and the batch alone."""
+        letters = {self.batch, *map(symbol, image_letters(self.image_layer))}
+        return letters_of(n) <= letters
 
     def is_there(self, n: Any) -> bool:
         """Whether a size is one of a layer that makes something, or a sum or product of such; a layer that may be left
@@ -290,7 +300,7 @@ class Forward(Graph):
         """
         asked = sign, a, b, part
         if asked not in self._asked:
-            read = [self.flows[IMAGE]]
+            read = [self.image_flow]
             ends = [self.amount(each, read) for each in (a, b)]
             self._asked[asked] = made = self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
             self.parts.update([made.layer] if part else [])
@@ -354,10 +364,6 @@ class Forward(Graph):
         if view is None or len(view.axes) != self.rank or len(view.own) != 2:
             return None
         return view.x if view.axes[:2] == view.own and not any(view.axes[2:]) else None
-
-    def _learned(self, parameters: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:
-        """All parameters of the module."""
-        return self.stored
 
     def imported(self, output: Flow) -> Imported:
         """The network of all that was recorded, also what the output does not need."""

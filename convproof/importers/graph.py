@@ -81,6 +81,8 @@ class Graph:
         self.places: dict[Any, tuple[str, int]] = {}
         """The layer and the axis (0 is the batch) that have a size first; of a letter of its own, the only ones."""
         self.batch: Size = BATCH
+        self.batch_number: int | None = None
+        """How many images a file is written for."""
         self._numbers: dict[str, int] = {}
 
     # --- layers -------------------------------------------------------------------------------------------------------
@@ -93,14 +95,13 @@ class Graph:
             name = f"{wanted}_{number}"
         return name
 
-    def image(self, layer: Input, tensor: str, batch: Any) -> Flow:
+    def image(self, layer: Input, tensor: str) -> Flow:
         """The input, whose sizes are told to nobody as numbers: what is read holds for all of them."""
-        self.batch = batch
         name = self.name(tensor)
         self.nodes[name], self.tensors[name] = Node(name, layer), tensor
         channels = symbol(layer.channels) if isinstance(layer.channels, str) else layer.channels
-        self.flows[name] = Flow(name, (batch, channels, *map(symbol, image_letters(layer))), name)
-        self.places[batch] = name, 0
+        self.flows[name] = Flow(name, (self.batch, channels, *map(symbol, image_letters(layer))), name)
+        self.places[self.batch] = name, 0
         self._remember(self.flows[name])
         return self.flows[name]
 
@@ -173,8 +174,6 @@ class Graph:
         """The shape of what is made of one image, of that with the batch; an axis that has more than the batch stays.
         Raises `Inexpressible` where the batch is in no axis.
         """
-        if isinstance(self.batch, int):
-            return tuple(sizes[1:])
         found = [axis for axis, n in enumerate(sizes) if self.has_batch(n)]
         if len(found) != 1:
             raise Inexpressible("what it makes is not one thing for each image")
@@ -184,7 +183,7 @@ class Graph:
 
     def is_batch_first(self, x: Flow) -> bool:
         """Whether the first axis of x is the batch alone, as layers of one image need it."""
-        if x.shape is None or isinstance(self.batch, int):
+        if x.shape is None:
             return True
         first = x.shape[0]
         return self.has_batch(first) and first in letters_of(first)
@@ -236,8 +235,8 @@ class Graph:
         return found
 
     def is_batch(self, n: Any) -> bool:
-        """Whether a size can be that of the batch, which a file may write as 1."""
-        return bool(n == self.batch or (n == 1 and not isinstance(self.batch, int)))
+        """Whether a size can be that of the batch, which a model may write as the number that it has."""
+        return bool(n == self.batch or n == (self.batch_number or 1))
 
     def shape(self, x: Flow) -> tuple[Any, ...]:
         """The shape of x, batch first. Raises `Inexpressible` where even its rank is not known."""

@@ -13,16 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convproof.architecture import Input, Unknown
+from convproof.architecture import Input
 from convproof.architecture.fields import is_letter
 from convproof.errors import ConvproofError, InputError
+from convproof.importers import table
+from convproof.importers.calls import Call
+from convproof.importers.forward import Forward, Refused, all_cases
 from convproof.importers.graph import Imported
-from convproof.importers.onnx_folding import folded
-from convproof.importers.onnx_graph import OnnxGraph
+from convproof.importers.onnx_folding import decided, folded
 from convproof.importers.onnx_operators import RULES
-from convproof.importers.onnx_values import Call, checked_shape, decoded
+from convproof.importers.onnx_values import OnnxNode, checked_shape, decoded
 from convproof.importers.sizes import BATCH
 from convproof.importers.values import Constant, Flow, Inexpressible, Value, shown
+from convproof.symbolic.shapes import infer
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, ValueInfoProto
@@ -54,7 +57,7 @@ def load(
         model = _read(Path(path), max_bytes)
         if len(model.graph.node) > max_nodes:
             raise InputError(f"it has {len(model.graph.node)} nodes; {max_nodes} is the limit")
-        return _Import(model).network(output)
+        return all_cases(lambda path: _Import(model, path), lambda reading: reading.network(output))
     except ConvproofError as error:
         raise InputError(f"{name}: {error}") from None
 
@@ -99,13 +102,24 @@ def _texts(file: GraphProto) -> Iterator[Any]:
 class _Import:
     """One graph on its way to a network."""
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, path: Sequence[bool] | None) -> None:
         self.file = model.graph
         self.opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=1)
         self.stored = _stored(self.file)
         self.makers = _makers(self.file, self.stored)
         self.inputs = {each.name: each for each in self.file.input if each.name not in self.stored}
+        self.declared = _declared(self.file)
         self.values: dict[str, Value] = {}
+        self.uses: dict[str, int] = {}
+        """How many nodes read a tensor."""
+        self.graph = Forward(self._measured, {}, path)
+
+    def _measured(self, tensor: str | None) -> tuple[int, ...] | None:
+        """The shape that the file tells of a tensor, batch first."""
+        shape = self.declared.get(tensor or "", (None,))
+        return (
+            None if None in shape or not shape else (self.graph.batch_number or 1, *(n for n in shape if n is not None))
+        )
 
     def network(self, output: str | None) -> Imported:
         """The network with a tensor as its output."""
@@ -114,26 +128,45 @@ class _Import:
         left: list[NodeProto] = []
         if wanted in outputs:
             order, left = self._along(wanted, roots)
-        uses: dict[str, int] = dict.fromkeys([wanted, *outputs], 1)
-        for node in order:
-            for tensor in set(self._reads(node)):
-                uses[tensor] = uses.get(tensor, 0) + 1
-        graph = OnnxGraph(_declared(self.file), uses)
-        self._place_image(graph, roots, order)
-        for node in order:
-            try:
-                self._translate(node, graph)
-            except ConvproofError as error:
-                raise InputError(f"{_place(node)}: {error}") from None
+        self._count([*outputs, wanted], order)
+        self._place_image(roots, order)
+        try:
+            for node in order:
+                self._translate(node)
+        except InputError as error:
+            raise Refused(error) if self.graph.taken else error from None
         for node in left:
-            graph.undecide(_place(node), "it runs, too, and needs another input")
+            self.graph.undecide(_place(node), "it runs, too, and needs another input")
         end = self.values[wanted]
         if isinstance(end, Constant):
             raise InputError(f"the output {shown(wanted)!r} does not depend on the image")
-        found = graph.network(end, [name for name in graph.nodes if wanted in outputs and name not in graph.parts])
+        kept = [name for name in self.graph.nodes if wanted in outputs and name not in self.graph.parts]
+        return self._imported(end, kept, outputs)
+
+    def _imported(self, end: Flow, kept: list[str], outputs: list[str]) -> Imported:
+        """The network, with the shapes that the file tells where no rule does, and what it tells otherwise."""
+        found = self.graph.network(end, kept)
         made = {name: each.layer for name in outputs if isinstance(each := self.values.get(name), Flow)}
         names = {node.name for node in found.network}
-        return replace(found, outputs={name: layer for name, layer in made.items() if layer in names})
+        taken = dict[str, tuple[int, ...]]()
+        if self.graph.in_numbers:
+            known = infer(found.network).shapes
+            told = {layer: self._measured(tensor) for layer, tensor in found.tensors.items() if layer in names}
+            taken = {layer: shape[1:] for layer, shape in told.items() if shape and layer not in known}
+            for layer, shape in told.items():
+                if shape and layer in known and known[layer] != shape[1:]:
+                    wrong = f"the file says that it makes {shape[1:]}, and contradicts itself: it makes {known[layer]}"
+                    self.graph.note(self.graph.flows[layer], wrong)
+        notes = {name: text for name, text in self.graph.notes.items() if name in names}
+        kept_outputs = {name: layer for name, layer in made.items() if layer in names}
+        return replace(found, outputs=kept_outputs, taken=taken, notes=notes)
+
+    def _count(self, wanted: Sequence[str], order: Sequence[NodeProto]) -> None:
+        """Counts how many nodes read each tensor, and that the tensors that are wanted are read, too."""
+        self.uses |= dict.fromkeys(wanted, 1)
+        for node in order:
+            for tensor in set(self._reads(node)):
+                self.uses[tensor] = self.uses.get(tensor, 0) + 1
 
     def _along(self, wanted: str, roots: Sequence[str]) -> tuple[list[NodeProto], list[NodeProto]]:
         """All nodes that run on some inputs of the graph, whether an output needs them or not; and those that need
@@ -212,10 +245,10 @@ class _Import:
             found |= dict.fromkeys(output.name for output in inner.output)
         return [name for name in found if name in self.makers or name in self.stored or name in self.inputs]
 
-    def _place_image(self, graph: OnnxGraph, roots: list[str], order: list[NodeProto]) -> None:
+    def _place_image(self, roots: list[str], order: list[NodeProto]) -> None:
         """The Input layer, from the one input that is an image."""
         images = [name for name in roots if len(_dims(self.inputs[name])) in (3, 4, 5)]
-        if len(images) != 1 or len(roots) != 1:
+        if len(images) != 1:
             listed = ", ".join(f"{shown(name)} with {len(_dims(self.inputs[name]))} axes" for name in roots[:10])
             raise InputError(f"it needs one input, an image with 3 to 5 axes (N, C, H, W); it has {listed or 'none'}")
         (name,) = images
@@ -223,63 +256,113 @@ class _Import:
         readers = [node for node in order if name in self._reads(node)]
         last = len(dims) - 1
         to_front = [0, last, *range(1, last)]
-        if readers and all(each.op_type == "Transpose" and _perm(each) == to_front for each in readers):
-            graph.channels_last = name
+        is_last = any(each.op_type == "Transpose" and _perm(each) == to_front for each in readers)
+        if is_last:
             dims = [dims[axis] for axis in to_front]
         batch, channels, *sizes = _letters(dims)
         try:
             layer = Input(channels, tuple(sizes))
         except ConvproofError as error:
             raise InputError(f"input {shown(name)!r}: {error}") from None
-        self.values[name] = graph.image(layer, name, batch if isinstance(batch, int) else BATCH)
+        self.graph.batch_number = batch if isinstance(batch, int) else None
+        image = self.graph.image(layer, name)
+        self.values[name] = image
+        if is_last:
+            lying = Call(self.graph, "permute", f"{name}.channels_last", [image, 0, *range(2, last + 1), 1])
+            self.values[name] = table.made(lying)
+        for other in set(roots) - {name}:  # they depend on no image; their values are not looked at
+            rows, *rest = [n if isinstance(n, int) and n > 0 else None for n in _dims(self.inputs[other])] or [None]
+            first = BATCH if _dims(self.inputs[other])[:1] == [_dims(self.inputs[name])[0]] else rows
+            self.values[other] = Constant(None if None in (first, *rest) else (first, *rest))
 
-    def _value(self, name: str, graph: OnnxGraph) -> Value | None:
+    def _value(self, name: str) -> Value | None:
         if name and name not in self.values:
             self.values[name] = found = self.stored[name]()
-            graph.stored[name] = found.shape or ()
+            self.graph.stored[name] = found.shape or ()
         return self.values.get(name)
 
-    def _translate(self, node: NodeProto, graph: OnnxGraph) -> None:
+    def _translate(self, node: NodeProto) -> None:
         """What a node makes: a constant, a layer, or a layer that nothing is known about."""
-        call = Call(node, [self._value(name, graph) for name in node.input], self.opset, graph.number)
-        outer = [self._value(name, graph) for name in self._outer(node)]
-        flows = [each for each in (*call.inputs, *outer) if isinstance(each, Flow)]
         tensors = [name for name in node.output if name]
         if not tensors:
             return
+        try:
+            read = [self._value(name) for name in node.input]
+            self._made(OnnxNode(node, read, self.opset, self.graph, self.uses), tensors)
+        except ConvproofError as error:
+            raise InputError(f"{_place(node)}: {error}") from None
+
+    def _made(self, call: OnnxNode, tensors: list[str]) -> None:
+        node = call.node
+        if node.op_type == "If" and self._chosen(call):
+            return
+        outer = [self._value(name) for name in self._outer(node)]
+        flows = [each for each in (*call.inputs, *outer) if isinstance(each, Flow)]
+        made: Any = _layer(call, flows) if flows else folded(call)
+        if not flows and made.shape is None:
+            made = _of_constants(call)
+        if isinstance(made, tuple):
+            named = {name: each for name, each in zip(node.output, made, strict=True) if name}
+            self.graph.tensors |= {each.layer: name for name, each in named.items() if isinstance(each, Flow)}
+            self.values |= named
+            return
+        self.values[tensors[0]] = made
         if flows:
-            made = _layer(call, graph, flows)
-            if isinstance(made, tuple):
-                self.values |= {name: each for name, each in zip(node.output, made, strict=True) if name}
-                return
-            self.values[tensors[0]] = made
             why = "no layer kind has a second output"
-            self.values |= {name: _unknown(call, graph, flows, why, name) for name in tensors[1:] if name in graph.uses}
+            self.values |= {name: call.unknown(flows, why, name) for name in tensors[1:] if name in self.uses}
         else:
-            made = folded(call)
-            self.values |= {name: Constant() for name in tensors[1:]} | {tensors[0]: made}
+            self.values |= {name: Constant() for name in tensors[1:]}
             if tensors[0] in made.sources:
-                graph.stored[tensors[0]] = made.shape or ()
+                self.graph.stored[tensors[0]] = made.shape or ()
+
+    def _chosen(self, call: OnnxNode) -> bool:
+        """Reads the branch that an If takes, where that is known, or is one of several cases of the image's size."""
+        asked = call.inputs[0]
+        if not isinstance(asked, Constant) or asked.values is None or asked.size != 1:
+            return False
+        try:
+            taken = "then_branch" if decided(call, asked.values.reshape(-1)[0]) else "else_branch"
+        except Inexpressible:
+            return False
+        inner = next((each.g for each in call.node.attribute if each.name == taken), None)
+        if inner is None or len(inner.output) != len(call.node.output):
+            raise InputError(f"its {taken} is missing, or makes other tensors")
+        self.stored |= _stored(inner)
+        self._count([each.name for each in inner.output], inner.node)
+        for node in inner.node:
+            for name in node.input:
+                self._known(name, node)
+            self._translate(node)
+        for name, result in zip(call.node.output, inner.output, strict=True):
+            self.values[name] = self._known(result.name, call.node)
+        return True
+
+    def _known(self, name: str, reader: NodeProto) -> Any:
+        if name and name not in self.values and name not in self.stored:
+            raise InputError(f"{_place(reader)} reads {shown(name)!r}, which nothing makes before it")
+        return self._value(name)
 
 
-def _layer(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Value | tuple[Value, ...]:
-    rule = RULES.get(call.op) if call.node.domain in ("", "ai.onnx") else None
+def _layer(call: OnnxNode, flows: list[Flow]) -> Any:
+    rule = RULES.get(call.op) if call.node.domain in _DOMAINS else None
     try:
         if rule is None:
             raise Inexpressible("no layer kind does what it does")
-        return rule(call, graph)
+        return rule(call)
     except Inexpressible as reason:
-        return _unknown(call, graph, flows, str(reason))
+        return call.unknown(flows, str(reason))
 
 
-def _unknown(call: Call, graph: OnnxGraph, flows: list[Flow], why: str, tensor: str = "") -> Flow:
-    """The node as an operation that nothing is known about; `tensor` is what it makes, if not its first output."""
-    op = shown(".".join(each for each in (call.node.domain, call.op) if each))
-    made = graph.add(call, Unknown(op), flows, tensor=tensor)
-    if not tensor and graph.is_seen_through(call.node.output[0]):
-        graph.absorb([made.layer])
-    graph.note(made, f"not understood: {why}")
-    return made
+def _of_constants(call: OnnxNode) -> Any:
+    """What is made of constants whose values are not there, as far as shapes say it."""
+    rule = RULES.get(call.op) if call.node.domain in _DOMAINS else None
+    try:
+        return Constant() if rule is None else rule(call)
+    except Inexpressible:
+        return Constant()
+
+
+_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 def _place(node: NodeProto) -> str:

@@ -8,21 +8,23 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from functools import reduce
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from convproof.architecture.amounts import Amount
 from convproof.errors import InputError
-from convproof.importers.onnx_values import MAX_VALUES, Call, array, checked_shape, constant, decoded
-from convproof.importers.sizes import is_formula
-from convproof.importers.values import Constant, Flow, Inexpressible, Values, axis_of
+from convproof.importers.onnx_values import MAX_VALUES, OnnxNode, array, checked_shape, constant, decoded
+from convproof.importers.sizes import combine, is_formula, minus, plus, rounded, times
+from convproof.importers.values import Comparison, Constant, Flow, Inexpressible, Values, axis_of
 
 _LARGEST = 2**63
 """Numbers from here on are dropped, as ONNX has none; they could grow without end."""
 
 
-def folded(call: Call) -> Constant:
+def folded(call: OnnxNode) -> Constant:
     """What a node makes of constants; nothing is known of it where there is no rule or the values are not there."""
     rule = _FOLDS.get(call.op)
     if rule is None or call.node.domain not in ("", "ai.onnx"):
@@ -33,9 +35,10 @@ def folded(call: Call) -> Constant:
         return Constant()
 
 
-def shape_of(call: Call) -> Constant:
+def shape_of(call: OnnxNode) -> Constant:
     """The shape of a constant or an activation, as a vector."""
-    found = call.flow(0).shape if isinstance(call.given(0), Flow) else call.constant(0).shape
+    x = call.value(0)
+    found = call.graph.extents(x) if isinstance(x, Flow) else call.constant(0).shape
     if found is None:
         return Constant()
     return constant(found[slice(call.integer("start", 0), call.integer("end", len(found)))])
@@ -55,7 +58,7 @@ def reshaped(shape: tuple[int, ...], target: list[Any], allow_zero: bool) -> tup
 # --- what makes constants ---------------------------------------------------------------------------------------------
 
 
-def _constant(call: Call) -> Constant:
+def _constant(call: OnnxNode) -> Constant:
     name = call.node.output[0]
     if call.has("value"):
         return decoded(call.tensor("value"), name)
@@ -74,10 +77,10 @@ def _listed(values: tuple[Any, ...], name: str) -> Constant:
     return constant(values, (name,)) if len(values) <= MAX_VALUES else Constant((len(values),), None, (name,))
 
 
-def _constant_of_shape(call: Call) -> Constant:
+def _constant_of_shape(call: OnnxNode) -> Constant:
     name, wanted = call.node.output[0], call.numbers(0)
     if not all(isinstance(n, int) for n in wanted):
-        raise Inexpressible("its shape is computed")
+        return Constant(tuple(wanted), None)
     shape = checked_shape(wanted, name)
     if prod(shape) > MAX_VALUES:
         return Constant(shape, None, (name,))
@@ -90,17 +93,17 @@ def _constant_of_shape(call: Call) -> Constant:
 # --- other shapes -----------------------------------------------------------------------------------------------------
 
 
-def _same(call: Call) -> Constant:
+def _same(call: OnnxNode) -> Constant:
     return call.constant(0)
 
 
-def _reshape(call: Call) -> Constant:
+def _reshape(call: OnnxNode) -> Constant:
     x = call.constant(0)
     target = list(call.integers("shape")) if call.has("shape") else call.numbers(1)
     return x.shaped(reshaped(_shape(x), target, bool(call.integer("allowzero", 0))))
 
 
-def _unsqueeze(call: Call) -> Constant:
+def _unsqueeze(call: OnnxNode) -> Constant:
     x = call.constant(0)
     shape = list(_shape(x))
     added = len(call.integers("axes")) if call.has("axes") else len(call.numbers(1))
@@ -109,14 +112,14 @@ def _unsqueeze(call: Call) -> Constant:
     return x.shaped(checked_shape(shape, call.node.output[0]))
 
 
-def _squeeze(call: Call) -> Constant:
+def _squeeze(call: OnnxNode) -> Constant:
     x = call.constant(0)
     shape = _shape(x)
     axes = call.axes(1, len(shape), [i for i, n in enumerate(shape) if n == 1])
     return x.shaped(tuple(n for i, n in enumerate(shape) if i not in axes))
 
 
-def _transpose(call: Call) -> Constant:
+def _transpose(call: OnnxNode) -> Constant:
     x = call.constant(0)
     shape = _shape(x)
     order = call.integers("perm", len(shape), tuple(reversed(range(len(shape)))))
@@ -134,14 +137,14 @@ def _shape(x: Constant) -> tuple[int, ...]:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-def _values(call: Call, number: int) -> Values:
+def _values(call: OnnxNode, number: int) -> Values:
     found = call.constant(number).values
     if found is None:
         raise Inexpressible("too many values")
     return found
 
 
-def _derived(call: Call, values: Any) -> Constant:
+def _derived(call: OnnxNode, values: Any) -> Constant:
     """A constant made of the node's constants by their values; np.asarray, since indexing can yield a bare element."""
     if not isinstance(values, np.ndarray):
         values = array([values], ())
@@ -150,11 +153,11 @@ def _derived(call: Call, values: Any) -> Constant:
     return Constant(values.shape, values.copy(), _sources(call))
 
 
-def _sources(call: Call) -> tuple[str, ...]:
+def _sources(call: OnnxNode) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for x in call.inputs if isinstance(x, Constant) for name in x.sources))
 
 
-def _concat(call: Call) -> Constant:
+def _concat(call: OnnxNode) -> Constant:
     parts = [_values(call, number) for number in range(len(call.inputs))]
     if len({part.ndim for part in parts}) != 1:
         raise InputError(f"constants of {sorted({part.ndim for part in parts})} axes do not go together")
@@ -164,7 +167,7 @@ def _concat(call: Call) -> Constant:
     return _derived(call, np.concatenate(parts, axis))
 
 
-def _gather(call: Call) -> Constant:
+def _gather(call: OnnxNode) -> Constant:
     x, places = _values(call, 0), _values(call, 1)
     axis = axis_of(call.integer("axis", 0), x.ndim)
     n = x.shape[axis]
@@ -175,7 +178,7 @@ def _gather(call: Call) -> Constant:
     return _derived(call, np.take(x, places.astype(int), axis))
 
 
-def _slice(call: Call) -> Constant:
+def _slice(call: OnnxNode) -> Constant:
     x = _values(call, 0)
     if call.has("starts"):
         starts, ends = list(call.integers("starts")), list(call.integers("ends"))
@@ -196,21 +199,31 @@ def _slice(call: Call) -> Constant:
     return _derived(call, x[tuple(index)])
 
 
-_INTEGERS, _REALS = (6, 7), (1, 11)  # TensorProto.DataType: int32, int64; float, double
+_INTEGERS, _REALS = (6, 7), (1, 10, 11)  # TensorProto.DataType: int32, int64; float, float16, double
+_BOOL = 9
 
 
-def _cast(call: Call) -> Constant:
+def _cast(call: OnnxNode) -> Constant:
     x, to = call.constant(0), call.integer("to")
+    if to == _BOOL and x.values is not None and all(isinstance(each, bool | Comparison) for each in x.values.flat):
+        return x
     if x.values is None or to not in _INTEGERS + _REALS:
         return Constant(x.shape, None, x.sources)
     kind = int if to in _INTEGERS else float
-    return Constant(x.shape, array([_as(kind, each) for each in x.values.reshape(-1)], _shape(x)), x.sources)
+    return Constant(x.shape, array([_as(call, kind, each) for each in x.values.reshape(-1)], _shape(x)), x.sources)
 
 
-def _as(kind: type, value: Any) -> Any:
-    """A number as an int or a float; an extent is a whole number in either."""
-    if is_formula(value) or value is None:
-        return value
+def _as(call: OnnxNode, kind: type, value: Any) -> Any:
+    """A number as an int, rounded towards 0, or as a real number, which a size becomes as a quotient by 1."""
+    if value is None or isinstance(value, Comparison):
+        return None
+    if is_formula(value):
+        p, q = _quotient(value) or (None, None)
+        if p is None or q is None:
+            return None
+        if kind is float:
+            return Amount("/", (p, q))
+        return combine("//", p, q) if call.graph.compared(operator.ge, p, 0) else None
     return _bounded(kind(value)) if math.isfinite(value) else None
 
 
@@ -218,62 +231,229 @@ def _bounded(value: Any) -> Any:
     return None if isinstance(value, int) and abs(value) >= _LARGEST else value
 
 
-def _elementwise(number: Callable[[Any, Any], Any]) -> Callable[[Call], Constant]:
-    """Two constants element by element, broadcast; where one is no number, nor is the result. Sizes are read at the
-    given image.
-    """
+def _elementwise(function: Callable[[OnnxNode, Any, Any], Any]) -> Callable[[OnnxNode], Constant]:
+    """Two constants element by element, broadcast; where one is not known, nor is the result."""
 
-    def rule(call: Call) -> Constant:
+    def rule(call: OnnxNode) -> Constant:
         a, b = call.constant(0), call.constant(1)
         try:
             shape = np.broadcast_shapes(_shape(a), _shape(b))
-        except ValueError:
+        except (TypeError, ValueError):
             raise InputError(f"constants of shapes {a.shape} and {b.shape} do not go together") from None
         if a.values is None or b.values is None or prod(shape) > MAX_VALUES:
             return Constant(shape, None, _sources(call))
-        pairs = zip(_numbers(call, a.values, shape), _numbers(call, b.values, shape), strict=True)
-        values = [_bounded(number(x, y)) if _is_number(x) and _is_number(y) else None for x, y in pairs]
+        pairs = zip(np.broadcast_to(a.values, shape).flat, np.broadcast_to(b.values, shape).flat, strict=True)
+        values = [_bounded(function(call, *each)) if all(map(_is_value, each)) else None for each in pairs]
         return Constant(shape, array(values, shape), _sources(call))
 
     return rule
 
 
-def _numbers(call: Call, values: Values, shape: tuple[int, ...]) -> list[Any]:
-    """The values broadcast to a shape, sizes as the numbers that they are at the given image."""
-    return [call.number(n) if is_formula(n) else n for n in np.broadcast_to(values, shape).flat]
+def _of_each(function: Callable[[OnnxNode, Any], Any]) -> Callable[[OnnxNode], Constant]:
+    """A function of each element."""
+
+    def rule(call: OnnxNode) -> Constant:
+        values = _values(call, 0)
+        return _derived(call, array([function(call, n) if _is_value(n) else None for n in values.flat], values.shape))
+
+    return rule
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+def _is_value(value: Any) -> bool:
+    return isinstance(value, int) or is_formula(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _divided(a: Any, b: Any) -> Any:
+def _is_real(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, Amount) and value.function == "/")
+
+
+def _quotient(value: Any) -> tuple[Any, Any] | None:
+    """What a real number is the quotient of, whose denominator is positive; of a size, the size and 1."""
+    if isinstance(value, float):
+        p, q = value.as_integer_ratio()
+        return (p, q) if q <= 2**10 else None  # else products with sizes are rounded
+    if isinstance(value, Amount):
+        return value.operands if value.function == "/" else None
+    return value, 1
+
+
+def _arithmetic(function: str, of_numbers: Callable[[Any, Any], Any]) -> Callable[[OnnxNode], Constant]:
+    """Sums, differences and products of numbers, or of sizes and quotients of them."""
+
+    def rule(call: OnnxNode, a: Any, b: Any) -> Any:
+        if not (is_formula(a) or is_formula(b)):
+            return of_numbers(a, b)
+        if not (_is_real(a) or _is_real(b)):
+            return call.graph.times((a, b)) if function == "*" else combine(function, a, b)
+        if (one := _quotient(a)) is None or (other := _quotient(b)) is None:
+            return None
+        (p, q), (r, s) = one, other
+        if function == "*":
+            return Amount("/", (times((p, r)), times((q, s))))
+        return Amount("/", (combine(function, times((p, s)), times((r, q))), times((q, s))))
+
+    return _elementwise(rule)
+
+
+def _divided(call: OnnxNode, a: Any, b: Any) -> Any:
     """Whole numbers are rounded towards 0."""
     if b == 0:
         return None
-    if isinstance(a, int) and isinstance(b, int):
-        return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
-    return a / b
+    if not (is_formula(a) or is_formula(b)):
+        if isinstance(a, int) and isinstance(b, int):
+            return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+        return a / b
+    if (one := _quotient(a)) is None or (other := _quotient(b)) is None:
+        return None
+    (p, q), (r, s) = one, other
+    if not call.graph.compared(operator.gt, r, 0):
+        return None
+    if _is_real(a) or _is_real(b):
+        return Amount("/", (times((p, s)), times((q, r))))
+    return combine("//", a, b) if call.graph.compared(operator.ge, a, 0) else None
 
 
-_FOLDS: dict[str, Callable[[Call], Constant]] = {
-    "Add": _elementwise(operator.add),
+def _modulo(call: OnnxNode, a: Any, b: Any) -> Any:
+    if b == 0 or _is_real(a) or _is_real(b) or call.integer("fmod", 0):
+        return None
+    return combine("%", a, b) if is_formula(a) or is_formula(b) else a % b
+
+
+def _extreme(name: str, of_numbers: Callable[[Any, Any], Any]) -> Callable[[OnnxNode], Constant]:
+    def rule(call: OnnxNode, a: Any, b: Any) -> Any:
+        return combine(name, a, b) if is_formula(a) or is_formula(b) else of_numbers(a, b)
+
+    return _elementwise(rule)
+
+
+def _comparison(function: Callable[[Any, Any], bool]) -> Callable[[OnnxNode], Constant]:
+    """Whether numbers compare so; of sizes, where that is the same at all of them, or else the question."""
+
+    def rule(call: OnnxNode, a: Any, b: Any) -> Any:
+        if not (is_formula(a) or is_formula(b)):
+            return function(a, b)
+        found = call.graph.compared(function, a, b)
+        return Comparison(function, a, b) if found is None else found
+
+    return _elementwise(rule)
+
+
+def _rounded(function: Callable[[Any], int]) -> Callable[[OnnxNode], Constant]:
+    """Floors and ceilings, as whole real numbers."""
+
+    def rule(call: OnnxNode, value: Any) -> Any:
+        if not is_formula(value):
+            return float(function(value))
+        found = _quotient(value)
+        return None if found is None else Amount("/", (rounded(function, Amount("/", found)), 1))
+
+    return _of_each(rule)
+
+
+def _negated(call: OnnxNode, value: Any) -> Any:
+    if not is_formula(value):
+        return -value
+    p, q = _quotient(value) or (None, None)
+    if p is None:
+        return None
+    return Amount("/", (minus(0, p), q)) if _is_real(value) else minus(0, value)
+
+
+def _where(call: OnnxNode) -> Constant:
+    """One or the other, element by element; a question of sizes is decided, case by case."""
+    asked, a, b = (_values(call, number) for number in range(3))
+    try:
+        asked, a, b = np.broadcast_arrays(asked, a, b)
+    except ValueError:
+        raise InputError("what it takes its values of does not go together") from None
+    chosen = [x if decided(call, each) else y for each, x, y in zip(asked.flat, a.flat, b.flat, strict=True)]
+    return _derived(call, array(chosen, asked.shape))
+
+
+def decided(call: OnnxNode, asked: Any) -> bool:
+    """Whether something holds; where that depends on the size of the image, this is one of several cases."""
+    if not isinstance(asked, bool | int | Comparison):
+        raise Inexpressible("what it decides by is not known")
+    return bool(call.graph.resolved(asked))
+
+
+def _range(call: OnnxNode) -> Constant:
+    start, end, step = (n for number in range(3) for n in call.numbers(number))
+    if all(isinstance(n, int) for n in (start, end, step)) and step != 0:
+        count = len(range(start, end, step))
+        return constant(range(start, end, step)) if count <= MAX_VALUES else Constant((count,), None)
+    if step != 1 or _is_real(start) or _is_real(end):
+        raise Inexpressible("how many numbers it counts is not known")
+    return Constant((minus(end, start),), None)
+
+
+def _reduced(together: Callable[[list[Any]], Any]) -> Callable[[OnnxNode], Constant]:
+    """All the numbers of a vector as one."""
+
+    def rule(call: OnnxNode) -> Constant:
+        values = _values(call, 0)
+        if values.ndim > 1 or not all(map(_is_value, values.flat)) or any(map(_is_real, values.flat)):
+            raise Inexpressible("too many values")
+        return _derived(call, array([together(list(values.flat))], (1,) if call.integer("keepdims", 1) else ()))
+
+    return rule
+
+
+def _tiled(call: OnnxNode) -> Constant:
+    x, counts = _values(call, 0), call.numbers(1)
+    if not all(isinstance(n, int) and n >= 0 for n in counts) or len(counts) != x.ndim:
+        raise Inexpressible("its counts are computed")
+    if x.size * prod(counts) > MAX_VALUES:
+        raise Inexpressible("too many values")
+    return _derived(call, np.tile(x, counts))
+
+
+def _expanded(call: OnnxNode) -> Constant:
+    x, wanted = call.constant(0), call.numbers(1)
+    if x.values is None or not all(isinstance(n, int) for n in wanted) or prod(wanted) * x.values.size > MAX_VALUES:
+        raise Inexpressible("too many values")
+    try:
+        return _derived(call, np.broadcast_to(x.values, np.broadcast_shapes(_shape(x), tuple(wanted))))
+    except ValueError:
+        raise InputError(f"a constant of shape {x.shape} is not expanded to {wanted}") from None
+
+
+_FOLDS: dict[str, Callable[[OnnxNode], Constant]] = {
+    "Add": _arithmetic("+", operator.add),
     "Cast": _cast,
     "CastLike": _same,
+    "Ceil": _rounded(math.ceil),
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "DequantizeLinear": lambda call: Constant(call.constant(0).shape, None, call.constant(0).sources),
     "Div": _elementwise(_divided),
+    "Equal": _comparison(operator.eq),
+    "Expand": _expanded,
+    "Floor": _rounded(math.floor),
     "Gather": _gather,
+    "Greater": _comparison(operator.gt),
+    "GreaterOrEqual": _comparison(operator.ge),
     "Identity": _same,
-    "Mul": _elementwise(operator.mul),
+    "Less": _comparison(operator.lt),
+    "LessOrEqual": _comparison(operator.le),
+    "Max": _extreme("max", max),
+    "Min": _extreme("min", min),
+    "Mod": _elementwise(_modulo),
+    "Mul": _arithmetic("*", operator.mul),
+    "Neg": _of_each(_negated),
     "QuantizeLinear": lambda call: Constant(call.constant(0).shape, None, call.constant(0).sources),
+    "Range": _range,
+    "ReduceProd": _reduced(times),
+    "ReduceSum": _reduced(lambda values: reduce(plus, values)),
     "Reshape": _reshape,
     "Shape": shape_of,
+    "Size": lambda call: _derived(call, times(call.graph.extents(call.value(0)))),
     "Slice": _slice,
     "Squeeze": _squeeze,
-    "Sub": _elementwise(operator.sub),
+    "Sub": _arithmetic("-", operator.sub),
+    "Tile": _tiled,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
+    "Where": _where,
 }

@@ -1,42 +1,47 @@
-"""The other ONNX operators as layers, one rule an operator, and the table of all of them."""
+"""ONNX's operators by PyTorch's names and arguments, one rule an operator, and the table of all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from itertools import accumulate
-from math import prod
 from typing import Any
 
-from convproof.architecture import layers
+from convproof.architecture import Node, layers
 from convproof.errors import InputError
 from convproof.importers.onnx_folding import shape_of
-from convproof.importers.onnx_graph import Grouped, OnnxGraph, Rule
-from convproof.importers.onnx_values import Call
+from convproof.importers.onnx_values import OnnxNode, Rule
 from convproof.importers.onnx_windows import WINDOWS
-from convproof.importers.sizes import BATCH
-from convproof.importers.values import GATED, Constant, Flow, Inexpressible, axis_of, short_pads
+from convproof.importers.sizes import over, times
+from convproof.importers.values import Constant, Flow, Inexpressible, Value, axis_of
 
-# --- fully connected --------------------------------------------------------------------------------------------------
+# --- fully connected, and matrices ------------------------------------------------------------------------------------
 
 
-def _gemm(call: Call, graph: OnnxGraph) -> Flow:
-    x, w = call.flow(), call.constant(1)
-    if call.integer("transA", 0):
+def _gemm(node: OnnxNode) -> Any:
+    x, w = node.flow(), node.constant(1)
+    if node.integer("transA", 0):
         raise Inexpressible("it reads its input transposed")
-    features, units = _matrix(w)[:: -1 if call.integer("transB", 0) else 1]
-    b = call.constant(2) if call.given(2) is not None and call.real("beta", 1.0) != 0 else None
+    features, units = _matrix(w)[:: -1 if node.integer("transB", 0) else 1]
+    b = node.constant(2) if node.given(2) is not None and node.real("beta", 1.0) != 0 else None
     if b is not None and b.shape not in ((units,), (1, units), (), (1,), (1, 1)):
         raise InputError(f"a bias of shape {b.shape} is not one number for each of {units} units")
     learned = [w, b] if b is not None and b.size == units else [w]
-    return _linear(call, graph, x, features, units, learned)
+    node.graph.need(x, 2, features)
+    return node.add(layers.Linear(units, len(learned) == 2, features), [x], learned)
 
 
-def _matmul(call: Call, graph: OnnxGraph) -> Flow:
-    x, w = call.flow(), call.constant(1)
-    if len(graph.shape(x)) != 2 or w.shape is None or len(w.shape) != 2:
-        raise Inexpressible("it is no matrix times a constant matrix")
-    return _linear(call, graph, x, *_matrix(w), [w])
+_FACTORS = {"QLinearMatMul": (0, 3)}
+"""Where the factors of quantized products are among the inputs; elsewhere 0 and 1."""
+
+
+def _matmul(node: OnnxNode) -> Any:
+    a, b = (node.value(number) for number in _FACTORS.get(node.op, (0, 1)))
+    if isinstance(a, Flow) and isinstance(b, Constant) and len(node.graph.shape(a)) == 2:
+        features, units = _matrix(b)
+        node.graph.need(a, 2, features)
+        return node.add(layers.Linear(units, False, features), [a], [b])
+    return node.made("matmul", a, b)
 
 
 def _matrix(w: Constant) -> tuple[int, int]:
@@ -45,450 +50,438 @@ def _matrix(w: Constant) -> tuple[int, int]:
     return w.shape[0], w.shape[1]
 
 
-def _linear(call: Call, graph: OnnxGraph, x: Flow, features: int, units: int, learned: Sequence[Constant]) -> Flow:
-    graph.need(x, 2, features)
-    return graph.add(call, layers.Linear(units, len(learned) == 2, features), [x], learned)
+def _with_bias(node: OnnxNode, read: Sequence[Value]) -> Flow | None:
+    """A fully connected layer without a bias, which nothing else reads, with the numbers that are added to it."""
+    graph = node.graph
+    flows = [each for each in read if isinstance(each, Flow)]
+    constants = [each for each in read if isinstance(each, Constant)]
+    if len(flows) != 1 or len(constants) != 1:
+        return None
+    (x,), (bias,) = flows, constants
+    layer, tensor = graph.nodes[x.layer].layer, graph.tensors.get(x.layer, "")
+    if not isinstance(layer, layers.Linear) or layer.bias:
+        return None
+    units = layer.out_features
+    if bias.shape is None or bias.shape[-1:] != (units,) or bias.size != units or len(bias.shape) > 2:
+        return None
+    if tensor not in node.node.input or node.uses[tensor] != 1:
+        return None
+    graph.nodes[x.layer] = Node(x.layer, replace(layer, bias=True), graph.nodes[x.layer].operands)
+    graph.parameters[x.layer] += bias.sources
+    graph.tensors[x.layer] = node.makes
+    return x
 
 
 # --- element by element -----------------------------------------------------------------------------------------------
 
 
-def _relu(call: Call, graph: OnnxGraph) -> Flow:
-    return graph.elementwise(call, layers.ReLU(), call.flow())
+def _named(name: str, *settings: Any, first: int = 1) -> Rule:
+    """PyTorch's operator of this name on the `first` inputs, all where it is 0."""
+    return lambda node: node.made(name, *node.inputs[: first or None], *settings)
 
 
 def _activation(name: str) -> Rule:
-    def rule(call: Call, graph: OnnxGraph) -> Flow:
-        others = [each for each in call.inputs[1:] if isinstance(each, Flow)]
-        if others:
+    def rule(node: OnnxNode) -> Any:
+        if any(isinstance(each, Flow) for each in node.inputs[1:]):
             raise Inexpressible("it reads two activations")
-        return graph.elementwise(call, layers.Activation(name), call.flow())
+        return node.made(name, node.value(0))
 
     return rule
 
 
-def _prelu(call: Call, graph: OnnxGraph) -> Flow:
-    x, slope = call.flow(), call.constant(1)
+def _prelu(node: OnnxNode) -> Any:
+    x, slope = node.flow(), node.constant(1)
     slopes, shape = slope.size, slope.shape or ()
-    if slopes != 1 and (slopes != graph.channels(x) or (1, *shape)[1 - len(graph.shape(x))] != slopes):
+    if slopes != 1 and (slopes != node.graph.channels(x) or (1, *shape)[1 - len(node.graph.shape(x))] != slopes):
         raise Inexpressible("its slopes are not one, or one for each channel")
-    made = graph.elementwise(call, layers.Activation("prelu"), x)
-    graph.note(made, f"has {slopes} learned slopes, which are not counted")
+    made = node.made("prelu", x, Constant((slopes,)))
+    node.graph.note(made, f"has {slopes} learned slopes, which are not counted")
     return made
 
 
-def _same(call: Call, graph: OnnxGraph) -> Flow:
-    return call.flow()
+def _same(node: OnnxNode) -> Value:
+    return node.value(0)
 
 
-def _arithmetic(call: Call, graph: OnnxGraph) -> Flow:
-    constants = [each for each in call.inputs if isinstance(each, Constant)]
-    flows = [each for each in call.inputs if isinstance(each, Flow)]
-    if len(flows) == 1 and len(constants) == 1:
-        return _with_constant(call, graph, flows[0], constants[0])
-    if constants:
-        raise Inexpressible("it reads constants among activations")
-    if len(flows) == 1:
-        return flows[0]
-    if len({each.root for each in flows}) == 1 and not (call.op in _SUMS and len({each.layer for each in flows}) == 1):
-        return _of_one(call, graph, flows)
-    graph.together(flows)
-    if call.op == "Mul" and (pair := graph.scaled(flows, [graph.vectors.get(name) for name in call.node.input])):
-        return graph.add(call, layers.Scale(), pair)
-    if call.op not in (*_SUMS, "Mul"):
-        raise Inexpressible("it combines activations otherwise than by a sum or a product")
-    return graph.add(call, (layers.Multiply if call.op == "Mul" else layers.Add)(broadcast=True), flows)
+_QUANTIZED = {"QLinearAdd": "add", "QLinearMul": "mul"}
 
 
-_SUMS = ("Add", "Sum")
+def _arithmetic(name: str) -> Rule:
+    """Of two numbers or tensors, or one after the other of several."""
 
-
-def _of_one(call: Call, graph: OnnxGraph, flows: list[Flow]) -> Flow:
-    """Several functions of each element of one layer, combined: again one, of the last layer that all come from."""
-    chains = [graph.chain(each) for each in flows]
-    common = next((layer for layer in chains[0] if all(layer in chain for chain in chains)), flows[0].root)
-    name = call.op.lower()
-    gates = [graph.nodes[chain[0]].layer for chain in chains if chain[1:2] == [common]]
-    for chain in chains:
-        graph.absorb(chain[: chain.index(common)] if common in chain else ())
-    if call.op == "Mul" and len(flows) == 2 and len(gates) == 1 and isinstance(gates[0], layers.Activation):
-        name = GATED.get(gates[0].name, name) if common in (flows[0].layer, flows[1].layer) else name
-    return graph.elementwise(call, layers.Activation(name), replace(flows[0], layer=common))
-
-
-def _with_constant(call: Call, graph: OnnxGraph, x: Flow, c: Constant) -> Flow:
-    """One number does the same to each element; a number for each channel is learned."""
-    if c.shape is None:
-        raise Inexpressible("its constant is computed")
-    if call.op == "Add" and x.shape is not None and len(x.shape) == 2 and (made := graph.with_bias(call, x, c)):
+    def rule(node: OnnxNode) -> Any:
+        read = (
+            [node.value(0), node.value(3)]
+            if node.op in _QUANTIZED
+            else [each for each in node.inputs if each is not None]
+        )
+        if name == "add" and (biased := _with_bias(node, read)) is not None:
+            return biased
+        if name == "add" and len(read) > 2 and all(isinstance(each, Flow) for each in read):
+            return node.made("add", *read)
+        made = read[0]
+        for place, other in enumerate(read[1:], 2):
+            made = node.made(name, made, other, part="" if place == len(read) else f".{place - 1}")
         return made
-    if c.size == 1 and (x.shape is None or len(c.shape) <= len(x.shape)):
-        return graph.elementwise(call, layers.Activation(call.op.lower()), x)
-    shape = graph.shape(x)
-    aligned = (*(1 for _ in shape[len(c.shape) :]), *c.shape)
-    swapped = call.op == "Div" and not isinstance(call.given(0), Flow)
-    each_channel = len(aligned) == len(shape) and aligned[1] == c.size and graph.channels(x) != 1
-    if call.op not in ("Add", "Sub", "Mul", "Div") or swapped or not each_channel:
-        raise Inexpressible(f"a constant of shape {c.shape} is neither one number nor one for each channel")
-    graph.need(x, len(shape), c.size)
-    scale = call.op in ("Mul", "Div")
-    return graph.add(call, layers.Affine(scale, not scale, c.size), [x], [c])
+
+    return rule
 
 
-# --- normalisation and the like ---------------------------------------------------------------------------------------
+# --- normalization and the like ---------------------------------------------------------------------------------------
 
 
-def _batch_norm(call: Call, graph: OnnxGraph) -> Flow:
-    x, gamma, beta = call.flow(), call.constant(1), call.constant(2)
-    if not call.integer("spatial", 1):
+def _batch_norm(node: OnnxNode) -> Any:
+    x, gamma, beta = node.flow(), node.constant(1), node.constant(2)
+    if not node.integer("spatial", 1):
         raise Inexpressible("it normalises each position on its own")
-    if call.integer("training_mode", 0):
+    if node.integer("training_mode", 0):
         raise Inexpressible("it normalises by the statistics of what it reads")
     if gamma.shape is None or len(gamma.shape) != 1 or gamma.shape != beta.shape:
         raise InputError(f"scale and shift have shapes {gamma.shape} and {beta.shape}, not one number for each channel")
     if x.shape is not None:
-        graph.need(x, len(x.shape), gamma.shape[0])
-    return graph.add(call, layers.BatchNorm(call.real("epsilon", 1e-5), gamma.shape[0]), [x], [gamma, beta])
+        node.graph.need(x, len(x.shape), gamma.shape[0])
+    return node.add(layers.BatchNorm(node.real("epsilon", 1e-5), gamma.shape[0]), [x], [gamma, beta])
 
 
-def _group_norm(call: Call, graph: OnnxGraph) -> Flow:
+def _group_norm(node: OnnxNode) -> Flow:
     """Instance or group normalization, whose scale and shift are numbers for each channel."""
-    x, scale, shift = call.flow(), call.constant(1), call.constant(2)
-    eps = call.real("epsilon", 1e-5)
-    instance = call.op == "InstanceNormalization"
+    x, scale, shift = node.flow(), node.constant(1), node.constant(2)
+    eps = node.real("epsilon", 1e-5)
+    instance = node.op == "InstanceNormalization"
     if scale.shape is None or len(scale.shape) != 1 or scale.shape != shift.shape:
         raise InputError(f"scale and shift have shapes {scale.shape} and {shift.shape}, not one number a channel")
-    if not instance and call.opset < 21:
+    if not instance and node.opset < 21:
         raise Inexpressible("its scale and shift are numbers for each group")
     if x.shape is not None:
-        if x.shape[0] != graph.batch:
+        if x.shape[0] != node.graph.batch:
             raise Inexpressible("what it normalizes is not that of an image")
-        graph.need(x, len(x.shape), scale.shape[0])
+        node.graph.need(x, len(x.shape), scale.shape[0])
     if instance:
-        return graph.add(call, layers.InstanceNorm(eps, True, scale.shape[0], single_values=True), [x], [scale, shift])
-    layer = layers.GroupNorm(call.integer("num_groups"), eps, True, scale.shape[0], single_values=True)
-    return graph.add(call, layer, [x], [scale, shift])
+        return node.add(layers.InstanceNorm(eps, True, scale.shape[0], single_values=True), [x], [scale, shift])
+    layer = layers.GroupNorm(node.integer("num_groups"), eps, True, scale.shape[0], single_values=True)
+    return node.add(layer, [x], [scale, shift])
 
 
-def _lrn(call: Call, graph: OnnxGraph) -> Flow:
-    x = call.flow()
-    alpha, beta, k = call.real("alpha", 1e-4), call.real("beta", 0.75), call.real("bias", 1.0)
-    layer = layers.LocalResponseNorm(call.integer("size"), alpha, beta, k)
-    return graph.add(call, layer, [x])
+def _layer_norm(node: OnnxNode) -> Any:
+    """Over the last axes, as many as its scale has."""
+    x, scale = node.value(0), node.constant(1)
+    rank = len(node.graph.extents(x))
+    over_axes = rank - axis_of(node.integer("axis", -1), rank)
+    shape = (1,) * (over_axes - len(scale.shape or ())) + (scale.shape or ())
+    return node.made("rms_norm" if node.op == "RMSNormalization" else "layer_norm", x, shape, *node.inputs[1:])
 
 
-def _dropout(call: Call, graph: OnnxGraph) -> Flow:
-    x, share = call.flow(), call.real("ratio", 0.5)
-    if call.given(1) is not None:
-        share = next(iter(call.numbers(1)), 0.5)
-    return graph.add(call, layers.Dropout(share), [x])
+def _lrn(node: OnnxNode) -> Any:
+    alpha, beta, k = node.real("alpha", 1e-4), node.real("beta", 0.75), node.real("bias", 1.0)
+    return node.made("local_response_norm", node.flow(), node.integer("size"), alpha, beta, k)
 
 
-def _softmax(call: Call, graph: OnnxGraph) -> Flow:
+def _dropout(node: OnnxNode) -> Any:
+    share = node.real("ratio", 0.5)
+    if node.given(1) is not None:
+        share = next(iter(node.numbers(1)), 0.5)
+    return node.made("dropout", node.flow(), share)
+
+
+def _softmax(node: OnnxNode) -> Any:
     """Before version 13 all axes from `axis` on were one; that is over channels where the others have size 1."""
-    x = call.flow()
-    shape = graph.shape(x)
-    old = call.opset < 13
-    if axis_of(call.integer("axis", 1 if old else -1), len(shape)) != 1:
-        raise Inexpressible("it runs over another axis than the channels")
-    if old and len(shape) > 2 and set(graph.sizes(call, len(shape) - 2)) != {1}:
-        raise Inexpressible("it runs over channels and positions together")
-    if call.op == "Softmax":
-        return graph.add(call, layers.Softmax(), [x])
-    inner = graph.add(call, layers.Softmax(), [x], part="softmax")
-    return graph.elementwise(call, layers.Activation("log"), inner)
+    x, name = node.value(0), "softmax" if node.op == "Softmax" else "log_softmax"
+    sizes = node.graph.extents(x)
+    axis = axis_of(node.integer("axis", 1 if node.opset < 13 else -1), len(sizes))
+    if node.opset < 13 and any(n != 1 for n in sizes[axis + 1 :]):
+        return node.made(name, x, tuple(range(axis, len(sizes))))
+    return node.made(name, x, axis)
+
+
+def _along(name: str) -> Rule:
+    return lambda node: node.made(name, node.value(0), node.integer("axis", -1))
+
+
+def _reduce(name: str) -> Rule:
+    """Over some axes, or all of them."""
+
+    def rule(node: OnnxNode) -> Any:
+        x = node.value(0)
+        rank = len(node.graph.extents(x))
+        axes = node.axes(1, rank, [] if node.integer("noop_with_empty_axes", 0) else range(rank))
+        if not axes:
+            return x
+        if name != "mean" and isinstance(x, Flow) and node.graph.may_be_empty(x):
+            node.graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime reduces, too")
+        return node.made(name, x, dim=tuple(axes), keepdim=bool(node.integer("keepdims", 1)))
+
+    return rule
+
+
+def _largest(node: OnnxNode) -> Any:
+    axis, keeps = node.integer("axis", 0), bool(node.integer("keepdims", 1))
+    return node.made("argmax", node.value(0), axis, keeps)
+
+
+def _topk(node: OnnxNode) -> Any:
+    count = node.integer("k") if node.has("k") else node.numbers(1)[0]
+    values, _ = node.made("topk", node.flow(), count, node.integer("axis", -1))
+    return values, values
+
+
+# --- parts and several ------------------------------------------------------------------------------------------------
+
+
+def _concat(node: OnnxNode) -> Any:
+    read = [node.value(number) for number in range(len(node.inputs))]
+    return node.made("cat", read, node.integer("axis", 1) if node.opset < 4 else node.integer("axis"))
+
+
+def _split(node: OnnxNode) -> Any:
+    """Parts along an axis, one after the other."""
+    x, parts = node.value(0), len(node.node.output)
+    sizes = node.graph.extents(x)
+    axis = axis_of(node.integer("axis", 0), len(sizes))
+    whole = node.graph.exactly(sizes[axis])
+    given = node.numbers(1) if node.given(1) is not None else list(node.integers("split", None, ()))
+    if not given:
+        if whole is None:
+            raise Inexpressible("into which parts an axis goes depends on the size")
+        each = -(-whole // parts)
+        given = [min(each, whole - each * k) for k in range(parts)]
+    if len(given) != parts or (whole is not None and sum(given) != whole):
+        raise InputError(f"it splits {whole} positions into {parts} of {given}")
+    if min(given) < 1:
+        raise Inexpressible("it makes an empty tensor")
+    return node.made("split", x, given, axis)
+
+
+def _slice(node: OnnxNode) -> Any:
+    x = node.value(0)
+    rank = len(node.graph.extents(x))
+    if node.given(1) is None:
+        starts, ends = list(node.integers("starts")), list(node.integers("ends"))
+    else:
+        starts, ends = node.numbers(1), node.numbers(2)
+    axes = node.axes(3, rank, range(len(starts)))
+    steps = node.numbers(4) if node.given(4) is not None else [1] * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(set(axes)) == len(steps):
+        raise InputError("its starts, ends, axes and steps are not as many")
+    index = [slice(None)] * rank
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if step == -1 and start == -1 and isinstance(end, int) and end < -_FAR:
+            return node.made("flip", x, (axis,)) if len(axes) == 1 else _never("it takes a part of what it reads")
+        if not isinstance(step, int) or step < 1:
+            raise Inexpressible("it takes a part of what it reads")
+        first = None if start == 0 else start
+        last = None if isinstance(end, int) and end >= _FAR else end
+        index[axis] = slice(first, last, None if step == 1 else step)
+        n = node.graph.exactly(node.graph.extents(x)[axis])
+        if n is not None and isinstance(start, int) and isinstance(end, int) and not range(n)[start:end:step]:
+            raise Inexpressible("it makes an empty tensor")
+    return node.made("getitem", x, tuple(index))
+
+
+_FAR = 2**31 - 1
+"""Places from here on are behind the end of every axis."""
+
+
+def _never(why: str) -> Any:
+    raise Inexpressible(why)
+
+
+def _gather(node: OnnxNode) -> Any:
+    """One position of an axis, or several."""
+    x, places = node.value(0), node.value(1)
+    if isinstance(places, Constant) and places.shape == () and places.values is not None:
+        place = places.values.reshape(-1)[0]
+        if isinstance(place, int):
+            return node.made("select", x, node.integer("axis", 0), place)
+    return node.made("take_along", x, node.integer("axis", 0), places)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-def _concat(call: Call, graph: OnnxGraph) -> Flow:
-    flows = [call.flow(number) for number in range(len(call.inputs))]
-    shapes = [each.shape for each in flows if each.shape is not None]
-    axis = call.integer("axis", 1) if call.opset < 4 else call.integer("axis")
-    if (axis_of(axis, len(shapes[0])) if shapes else axis) != 1:
-        raise Inexpressible("it joins along another axis than the channels")
-    graph.together(flows)
-    return flows[0] if len(flows) == 1 else graph.add(call, layers.Concat(), flows)
+def _flatten(node: OnnxNode) -> Any:
+    x = node.value(0)
+    sizes = node.graph.extents(x)
+    axis = node.integer("axis", 1)
+    axis += len(sizes) * (axis < 0)
+    if axis == 1 or (axis == 0 and node.graph.batch_number == 1):
+        return x if len(sizes) == 2 and axis else node.made("flatten", x, 1)
+    return node.made("reshape", x, *(node.graph.times(part) for part in (sizes[:axis], sizes[axis:])))
 
 
-def _split(call: Call, graph: OnnxGraph) -> tuple[Flow, ...]:
-    """Parts of the channels, one after the other."""
-    x = call.flow()
-    parts = len(call.node.output)
-    channels = _channels(call, graph, x, call.integer("axis", 0))
-    each = -(-channels // parts)
-    sizes = call.numbers(1) if call.given(1) is not None else list(call.integers("split", None, ()))
-    sizes = sizes or [min(each, channels - each * k) for k in range(parts)]
-    if len(sizes) != parts or sum(sizes) != channels:
-        raise InputError(f"it splits {channels} channels into {parts} of {sizes}")
-    if min(sizes) < 1:
-        raise Inexpressible("it makes an empty tensor")
-    stops = list(accumulate(sizes))
-    names = zip(call.node.output, sizes, stops, strict=True)
-    made = tuple(graph.add(call, layers.Slice(stop - n, stop), [x], tensor=name) for name, n, stop in names)
-    graph.absorb(each.layer for each in made)
-    return made
-
-
-def _channels(call: Call, graph: OnnxGraph, x: Flow, axis: Any) -> int:
-    """How many channels x has, of which an operator takes a part along `axis`."""
-    channels = graph.channels(x)
-    if axis_of(axis, len(graph.shape(x))) != 1:
-        raise Inexpressible("it divides another axis than the channels")
-    if not isinstance(channels, int):
-        raise Inexpressible("it divides channels whose number is not known")
-    return channels
-
-
-def _slice(call: Call, graph: OnnxGraph) -> Flow:
-    """A part of the channels, or positions left away at the ends of the spatial axes."""
-    x = call.flow()
-    shape = graph.shape(x)
-    if call.given(1) is None:
-        starts, ends = list(call.integers("starts")), list(call.integers("ends"))
-    else:
-        starts, ends = call.numbers(1), call.numbers(2)
-    axes = call.axes(3, len(shape), range(len(starts)))
-    steps = call.numbers(4) if call.given(4) is not None else [1] * len(starts)
-    if not len(starts) == len(ends) == len(axes) == len(set(axes)) == len(steps):
-        raise InputError("its starts, ends, axes and steps are not as many")
-    if not all(isinstance(each, int) for each in (*starts, *ends)) or set(steps) - {1} or 0 in axes:
-        raise Inexpressible("it takes a part of what it reads")
-    pads = {axis: _cropped(start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis > 1}
-    for start, end in ((start, end) for axis, start, end in zip(axes, starts, ends, strict=True) if axis == 1):
-        channels = _channels(call, graph, x, 1)
-        first, stop, _ = slice(start, end).indices(channels)
-        if first >= stop:
-            raise Inexpressible("it makes an empty tensor")
-        if stop - first < channels:
-            x = graph.add(call, layers.Slice(first, stop), [x], part="channels" * bool(pads))
-    if not any(map(any, pads.values())):
-        return x
-    pairs = [pads.get(axis, (0, 0)) for axis in range(2, len(shape))]
-    return graph.add(call, layers.Pad(short_pads(pairs)), [x])
-
-
-def _cropped(start: int, end: int) -> tuple[int, int]:
-    """What a slice leaves away before and after, as negative pads."""
-    if start < 0 or 0 <= end < 2**31 - 1:
-        raise Inexpressible("what it takes depends on the size of what it reads")
-    return -start, min(0, end) if end < 0 else 0
-
-
-def _flatten(call: Call, graph: OnnxGraph) -> Flow:
-    x = graph.permuted.get(call.node.input[0]) or call.flow()
-    shape, axis = graph.shape(x), call.integer("axis", 1)
-    if axis not in (1, 1 - len(shape)) and not (axis == 0 and graph.batch == 1):
-        raise Inexpressible("it keeps more than the batch apart")
-    return _flattened(call, graph, x)
-
-
-def _flattened(call: Call, graph: OnnxGraph, x: Flow) -> Flow:
-    """x as a vector."""
-    return x if len(graph.shape(x)) == 2 else graph.add(call, layers.Flatten(), [x])
-
-
-def _squeeze(call: Call, graph: OnnxGraph) -> Flow:
-    x = call.flow()
-    shape = graph.shape(x)
-    if graph.batch == 1 and not call.has("axes") and call.given(1) is None:
+def _squeeze(node: OnnxNode) -> Any:
+    x = node.value(0)
+    sizes = node.graph.extents(x)
+    if not node.has("axes") and node.given(1) is None and node.graph.batch_number == 1:
         raise Inexpressible("it takes away the batch too")
-    ones = [axis for axis, n in enumerate(shape) if n == 1 and axis > 0]
-    axes = sorted(call.axes(1, len(shape), ones))
-    if axes != list(range(2, len(shape))) or not axes:
-        raise Inexpressible("it takes away other axes than all spatial ones")
-    if all(n == 1 for n in shape[2:]):
-        return graph.add(call, layers.Flatten(), [x])
-    return graph.add(call, layers.Reshape((_channels(call, graph, x, 1),)), [x])  # where there is one position
-
-
-def _unsqueeze(call: Call, graph: OnnxGraph) -> Flow:
-    """A vector's values as channels."""
-    x = call.flow()
-    shape = graph.shape(x)
-    rank = len(shape) + (len(call.integers("axes")) if call.has("axes") else len(call.numbers(1)))
-    if sorted(call.axes(1, rank)) != list(range(2, rank)) or len(shape) != 2 or rank != graph.rank:
-        raise Inexpressible("it adds axes")
-    graph.vectors[call.node.output[0]] = x
-    made = graph.add(call, layers.Reshape((_channels(call, graph, x, 1), *(1 for _ in range(2, rank)))), [x])
-    graph.absorb([made.layer])
-    return made
-
-
-def _transpose(call: Call, graph: OnnxGraph) -> Flow:
-    """Part of a channel shuffle, or followed by a flattening that no order of the axes matters to, or nothing known."""
-    x, tensor, made = call.flow(), call.node.input[0], call.node.output[0]
-    if tensor == graph.channels_last:
+    axes = sorted(node.axes(1, len(sizes), [axis for axis, n in enumerate(sizes) if n == 1 and axis > 0]))
+    if any(node.graph.has_batch(sizes[axis]) for axis in axes):
+        raise Inexpressible("it takes away the batch too")
+    if not axes:
         return x
-    order = call.integers("perm", None, ())
-    grouped = graph.grouped.get(tensor)
-    if grouped and order == (0, 2, 1, *range(3, 1 + len(graph.shape(grouped.x)))):
-        graph.grouped[made] = replace(grouped, swapped=True)
-    axes = tuple(range(len(graph.shape(x))))
-    if order == axes:
-        return x
-    if order[:1] == (0,) and tuple(sorted(order)) == axes:
-        graph.permuted[made] = x
-    raise Inexpressible("it changes the order of the axes")
+    if axes == list(range(2, len(sizes))) and isinstance(node.graph.exactly(sizes[1]), int):
+        return _only_channels(node, x)
+    return node.made("squeeze", x, *axes)
 
 
-def _reshape(call: Call, graph: OnnxGraph) -> Flow:
-    target = list(call.integers("shape")) if call.has("shape") else call.numbers(1)
-    if call.integer("allowzero", 0) and 0 in target:
+def _only_channels(node: OnnxNode, x: Any) -> Any:
+    """The channels, where there is one position."""
+    if all(n == 1 for n in node.graph.extents(x)[2:]):
+        return node.made("flatten", x, 1)
+    return node.made("reshape", x, *node.graph.extents(x)[:2])
+
+
+def _unsqueeze(node: OnnxNode) -> Any:
+    x = node.value(0)
+    sizes = list(node.graph.extents(x))
+    rank = len(sizes) + (len(node.integers("axes")) if node.has("axes") else len(node.numbers(1)))
+    for axis in sorted(node.axes(1, rank)):
+        sizes.insert(axis, 1)
+    return node.made("reshape", x, *sizes)
+
+
+def _transpose(node: OnnxNode) -> Any:
+    x = node.value(0)
+    rank = len(node.graph.extents(x))
+    order = node.integers("perm", None, tuple(reversed(range(rank))))
+    if sorted(order) != list(range(rank)):
+        raise InputError(f"perm={order} is no order of {rank} axes")
+    return x if order == tuple(range(rank)) else node.made("permute", x, *order)
+
+
+def _reshape(node: OnnxNode) -> Any:
+    x = node.value(0)
+    target = list(node.integers("shape")) if node.has("shape") else node.numbers(1)
+    if node.integer("allowzero", 0) and 0 in target:
         raise Inexpressible("it makes an empty tensor")
     if target.count(-1) > 1:
         raise InputError("its shape has more than one -1")
-    tensor = call.node.input[0]
-    grouped, moved = graph.grouped.get(tensor), graph.permuted.get(tensor)
-    if grouped and grouped.swapped and _rejoins(target, grouped, graph):
-        return graph.add(call, layers.ChannelShuffle(grouped.groups), [grouped.x])
-    x = moved if moved is not None and len(target) == 2 else call.flow()  # a vector in the order of the weights behind
-    shape = graph.shape(x)
-    if 0 in target[len(shape) :]:
-        raise InputError(f"its shape copies an axis that an input with {len(shape)} axes has not")
-    wanted = [shape[axis] if n == 0 else n for axis, n in enumerate(target)]
-    if len(wanted) < 2:
-        raise Inexpressible(OTHERWISE)
-    rows, sizes = wanted[0], wanted[1:]
-    keeps_batch = rows == shape[0] or (shape[0] == graph.batch and graph.is_batch(rows))
-    if not keeps_batch and rows != -1:
-        raise Inexpressible(OTHERWISE)
-    if sizes == [-1] and keeps_batch:
-        return _flattened(call, graph, x)
-    if _is_same(sizes, shape[1:], rows):
+    sizes = node.graph.extents(x)
+    if 0 in target[len(sizes) :]:
+        raise InputError(f"its shape copies an axis that an input with {len(sizes)} axes has not")
+    wanted = _with_batch(node, [sizes[axis] if n == 0 else n for axis, n in enumerate(target)], sizes)
+    if wanted == list(sizes):
         return x
-    if len(shape) == 2 and len(wanted) == graph.rank and sizes[0] in (shape[1], -1) and {*sizes[1:]} == {1}:
-        graph.vectors[call.node.output[0]] = x
-    if len(sizes) == len(shape):
-        _group(call, graph, x, rows, sizes)
-    return _written_out(call, graph, x, rows, sizes)
+    return node.made("reshape", x, *wanted)
 
 
-OTHERWISE = "it lays out the elements in another way"
+def _with_batch(node: OnnxNode, target: list[Any], sizes: Sequence[Any]) -> list[Any]:
+    """A shape that may write the batch of the file as a number, with it where it stands in what is read."""
+    number, batch = node.graph.batch_number, node.graph.batch
+    if number is None or -1 in target[:1] or any(map(node.graph.has_batch, target)):
+        return target
+    place = next((axis for axis, n in enumerate(sizes) if node.graph.has_batch(n)), None)
+    if place is None:
+        return target
+    if place >= len(target) or target[place] == -1:
+        place = 0
+    with suppress(Inexpressible):
+        target[place] = times([batch, over(target[place], number)])
+    return target
 
 
-def _is_same(sizes: list[Any], have: tuple[Any, ...], rows: Any) -> bool:
-    """Whether sizes are those that there are, one of which may be left open, if the batch is not."""
-    open_ones = sum(n == -1 for n in (rows, *sizes))
-    return len(sizes) == len(have) and open_ones < 2 and all(n in (m, -1) for n, m in zip(sizes, have, strict=True))
+def _expand(node: OnnxNode) -> Any:
+    """To a shape in which a 1 keeps what there is."""
+    x, wanted = node.value(0), node.numbers(1)
+    sizes = node.graph.extents(x)
+    ahead = len(wanted) - len(sizes)
+    if ahead < 0:
+        wanted, ahead = [*sizes[:-ahead], *wanted], 0
+    kept = [n if place < ahead or n != 1 else -1 for place, n in enumerate(wanted)]
+    batched = [
+        -1 if place >= ahead and node.graph.has_batch(sizes[place - ahead]) else n for place, n in enumerate(kept)
+    ]
+    return node.made("expand", x, *batched)
 
 
-def _written_out(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[Any], part: str = "") -> Flow:
-    """A shape in numbers, which demands as many values; with -1 for the batch, rows of an image may be images of their
-    own then. Raises `Inexpressible` for another shape.
-    """
-    have = graph.shape(x)[1:]
-    if -1 in sizes:
-        sizes = _filled(graph, sizes, have)
-    if not all(isinstance(n, int) and n > 0 for n in sizes) or len(sizes) > 4:
-        raise Inexpressible(OTHERWISE)
-    if rows != -1 or (all(isinstance(n, int) for n in have) and prod(have) == prod(sizes)):
-        return graph.add(call, layers.Reshape(tuple(sizes)), [x], part=part)
-    if graph.batch not in (1, BATCH) or graph.shape(x)[0] != graph.batch:
-        raise Inexpressible(OTHERWISE)
-    made = graph.add(call, layers.Reshape(tuple(sizes), batch=True), [x], part=part)
-    graph.note(made, "an image of more values becomes several rows; what follows is counted for one of them")
-    return made
+def _tile(node: OnnxNode) -> Any:
+    return node.made("repeat", node.value(0), *node.numbers(1))
 
 
-def _filled(graph: OnnxGraph, sizes: list[Any], have: tuple[Any, ...]) -> list[Any]:
-    """The sizes with the one that is left open, where it is known, or at the given image."""
-    others = [n for n in sizes if n != -1]
-    if not all(isinstance(n, int) and n > 0 for n in others):
-        raise Inexpressible(OTHERWISE)
-    whole = [graph.number(n) for n in have]
-    values = prod(n for n in whole if n is not None)
-    if None in whole or values % prod(others):
-        raise Inexpressible(OTHERWISE)
-    return [values // prod(others) if n == -1 else n for n in sizes]
+def _einsum(node: OnnxNode) -> Any:
+    return node.made("einsum", node.text("equation", ""), *node.inputs)
 
 
-def _group(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[Any]) -> None:
-    """Keeps in mind that (groups, channels/groups, *positions) lays out the channels in groups, which may be the first
-    step of a shuffle. Positions that are written in numbers demand as many.
-    """
-    (groups, each), channels = sizes[:2], graph.channels(x)
-    if not all(isinstance(n, int) and n for n in (groups, each, channels)):
-        return
-    is_open = -1 in (groups, each)
-    if not is_open and groups * each != channels:
-        return
-    same = [channels, *graph.shape(x)[2:]]
-    whole = [channels if not is_open or sizes[2:] == same[1:] else -1, *sizes[2:]]
-    try:
-        x = _positioned(call, graph, x, rows, whole)
-    except Inexpressible:
-        return
-    channels = graph.channels(x)
-    groups, each = (channels // each if groups == -1 else groups), (channels // groups if each == -1 else each)
-    if groups * each == channels:
-        graph.grouped[call.node.output[0]] = Grouped(x, groups)
-
-
-def _positioned(call: Call, graph: OnnxGraph, x: Flow, rows: Any, sizes: list[Any]) -> Flow:
-    """x, whose channels are laid out in groups, with the positions that are written."""
-    if _is_same(sizes, graph.shape(x)[1:], rows):
-        return x
-    return _written_out(call, graph, x, rows, sizes, part="positions")
-
-
-def _rejoins(target: list[Any], grouped: Grouped, graph: OnnxGraph) -> bool:
-    """Whether a Reshape puts the groups together again."""
-    batch, *have = graph.shape(grouped.x)
-    return (target[0] in (0, -1, batch) or graph.is_batch(target[0])) and _is_same(target[1:], tuple(have), target[0])
-
+# --- the table --------------------------------------------------------------------------------------------------------
 
 _ELEMENTWISE = {
-    "Abs": "abs",
-    "Celu": "celu",
-    "Clip": "clip",
-    "Elu": "elu",
-    "Erf": "erf",
-    "Exp": "exp",
-    "Gelu": "gelu",
-    "HardSigmoid": "hardsigmoid",
-    "HardSwish": "hardswish",
+    **{op: op.lower() for op in ("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Clip")},
+    **{op: op.lower() for op in ("Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish")},
+    **{op: op.lower() for op in ("IsInf", "IsNaN", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu")},
+    **{op: op.lower() for op in ("Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan")},
     "LeakyRelu": "leaky_relu",
-    "Log": "log",
-    "Mish": "mish",
-    "Neg": "neg",
-    "Reciprocal": "reciprocal",
-    "Selu": "selu",
-    "Shrink": "shrink",
-    "Sigmoid": "sigmoid",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "Sqrt": "sqrt",
+    "Not": "logical_not",
     "Swish": "silu",
     "Tanh": "tanh",
     "ThresholdedRelu": "threshold",
+    "QLinearSigmoid": "sigmoid",
+    "QLinearLeakyRelu": "leaky_relu",
 }
 """Functions of each element, by their names in PyTorch."""
+_COMBINED = {
+    "Equal": "eq",
+    "Greater": "gt",
+    "GreaterOrEqual": "ge",
+    "Less": "lt",
+    "LessOrEqual": "le",
+    "And": "logical_and",
+    "Or": "logical_or",
+    "Xor": "logical_xor",
+    "Max": "maximum",
+    "Min": "minimum",
+    "Mod": "remainder",
+    "BitwiseAnd": "logical_and",
+    "BitwiseOr": "logical_or",
+}
+_REDUCED = {
+    "ReduceMax": "amax",
+    "ReduceMean": "mean",
+    "ReduceMin": "amin",
+    "ReduceProd": "prod",
+    "ReduceSum": "sum",
+    "ReduceL1": "norm",
+    "ReduceL2": "norm",
+    "ReduceSumSquare": "sum",
+    "ReduceLogSumExp": "logsumexp",
+    "ReduceLogSum": "sum",
+}
 
 RULES: dict[str, Rule] = {
     **WINDOWS,
     **{op: _activation(name) for op, name in _ELEMENTWISE.items()},
     **dict.fromkeys(("Cast", "CastLike", "DequantizeLinear", "Identity", "QuantizeLinear"), _same),
-    **dict.fromkeys(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum"), _arithmetic),
+    **{op: _arithmetic(op.lower()) for op in ("Add", "Div", "Mul", "Pow", "Sub")},
+    **{op: _arithmetic(name) for op, name in (*_QUANTIZED.items(), *_COMBINED.items(), ("Sum", "add"))},
+    **{op: _reduce(name) for op, name in _REDUCED.items()},
+    **dict.fromkeys(("ArgMax", "ArgMin"), _largest),
+    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matmul),
+    **dict.fromkeys(("ScatterElements", "ScatterND"), _named("scatter")),
     "BatchNormalization": _batch_norm,
     "Concat": _concat,
+    "CumSum": lambda node: node.made("cumsum", node.value(0), node.numbers(1)[0]),
     "Dropout": _dropout,
+    "DynamicQuantizeLinear": lambda node: (node.value(0), Constant(()), Constant(())),
+    "Einsum": _einsum,
+    "Expand": _expand,
     "Flatten": _flatten,
+    "Gather": _gather,
     "Gemm": _gemm,
     "GroupNormalization": _group_norm,
     "InstanceNormalization": _group_norm,
     "LRN": _lrn,
+    "LayerNormalization": _layer_norm,
     "LogSoftmax": _softmax,
-    "MatMul": _matmul,
+    "LpNormalization": _along("normalize"),
     "PRelu": _prelu,
-    "Relu": _relu,
+    "RMSNormalization": _layer_norm,
     "Reshape": _reshape,
+    "Shape": lambda node: shape_of(node),
     "Slice": _slice,
-    "Split": _split,
-    "Shape": lambda call, graph: shape_of(call),
     "Softmax": _softmax,
+    "Split": _split,
     "Squeeze": _squeeze,
+    "Tile": _tile,
+    "TopK": _topk,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
+    "Where": _named("where", first=0),
 }

@@ -7,9 +7,9 @@ from typing import Any
 
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Layer, layers
 from convproof.errors import InputError
-from convproof.importers.onnx_graph import OnnxGraph, Rule
-from convproof.importers.onnx_values import Call
-from convproof.importers.values import Constant, Flow, Inexpressible, Value, short, short_pads
+from convproof.importers.onnx_values import OnnxNode, Rule
+from convproof.importers.sizes import over
+from convproof.importers.values import Constant, Flow, Inexpressible, short, short_pads
 
 _SPATIAL = (1, 2, 3)
 """How many spatial axes an image can have."""
@@ -18,34 +18,34 @@ _SPATIAL = (1, 2, 3)
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 
-def _auto_pad(call: Call) -> str:
-    mode = call.text("auto_pad", "NOTSET") or "NOTSET"
+def _auto_pad(node: OnnxNode) -> str:
+    mode = node.text("auto_pad", "NOTSET") or "NOTSET"
     if mode not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise InputError(f"auto_pad={mode[:20]!r} is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     return mode
 
 
-def _explicit_pads(call: Call, rank: int) -> list[tuple[int, int]]:
+def _explicit_pads(node: OnnxNode, rank: int) -> list[tuple[int, int]]:
     """(before, after) of each axis; ONNX lists all the begins and then all the ends."""
-    pads = call.integers("pads", 2 * rank, (0,) * (2 * rank)) if _auto_pad(call) == "NOTSET" else (0,) * (2 * rank)
+    pads = node.integers("pads", 2 * rank, (0,) * (2 * rank)) if _auto_pad(node) == "NOTSET" else (0,) * (2 * rank)
     return list(zip(pads[:rank], pads[rank:], strict=True))
 
 
-def _padding(call: Call, rank: int) -> Any:
+def _padding(node: OnnxNode, rank: int) -> Any:
     same = {"SAME_UPPER": SAME_UPPER, "SAME_LOWER": SAME_LOWER}
-    return same.get(_auto_pad(call)) or short_pads(_explicit_pads(call, rank))
+    return same.get(_auto_pad(node)) or short_pads(_explicit_pads(node, rank))
 
 
-def _per_axis(call: Call, name: str, rank: int) -> Any:
-    return short(call.integers(name, rank, (1,) * rank))
+def _per_axis(node: OnnxNode, name: str, rank: int) -> Any:
+    return short(node.integers(name, rank, (1,) * rank))
 
 
-def _kernel(call: Call, w: Constant) -> tuple[int, ...]:
+def _kernel(node: OnnxNode, w: Constant) -> tuple[int, ...]:
     """The spatial sizes of the weights, with which kernel_shape must agree."""
     kernel = _sizes(w)[2:]
     if len(kernel) not in _SPATIAL:
         raise InputError(f"weights of shape {w.shape} have {len(kernel)} spatial axes; only 1 to 3 can be")
-    if call.integers("kernel_shape", None, kernel) != kernel:
+    if node.integers("kernel_shape", None, kernel) != kernel:
         raise InputError(f"kernel_shape is not that of the weights, which have shape {w.shape}")
     return kernel
 
@@ -55,64 +55,69 @@ def _sizes(constant: Constant) -> tuple[int, ...]:
     return constant.shape
 
 
-def _bias(call: Call, number: int, size: int) -> list[Constant]:
+def _bias(node: OnnxNode, number: int, size: int) -> list[Constant]:
     """The bias that is given, or none; it must have `size` numbers."""
-    if call.given(number) is None:
+    if node.given(number) is None:
         return []
-    b = call.constant(number)
+    b = node.constant(number)
     if b.shape != (size,):
         raise InputError(f"the bias has shape {b.shape}, not ({size},)")
     return [b]
 
 
-def _conv(call: Call, graph: OnnxGraph) -> Flow:
-    x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
-    kernel = _kernel(call, w)
+_PLACES = {"QLinearConv": (3, 8), "ConvInteger": (1, 99)}
+"""Where the weights and the bias of quantized convolutions are among the inputs; elsewhere 1 and 2."""
+
+
+def _conv(node: OnnxNode) -> Flow:
+    weights, bias = _PLACES.get(node.op, (1, 2))
+    x, w, groups = node.flow(), node.constant(weights), node.integer("group", 1)
+    kernel = _kernel(node, w)
     rank, out = len(kernel), _sizes(w)[0]
-    b, channels = _bias(call, 2, out), _sizes(w)[1] * groups
+    b, channels = _bias(node, bias, out), _sizes(w)[1] * groups
     layer = layers.Conv(
         out,
         short(kernel),
-        _per_axis(call, "strides", rank),
-        _padding(call, rank),
-        _per_axis(call, "dilations", rank),
+        _per_axis(node, "strides", rank),
+        _padding(node, rank),
+        _per_axis(node, "dilations", rank),
         groups,
         bool(b),
         channels,
     )
-    graph.need(x, rank + 2, channels)
-    return graph.add(call, layer, [x], [w, *b])
+    node.graph.need(x, rank + 2, channels)
+    return node.add(layer, [x], [w, *b])
 
 
-def _conv_transpose(call: Call, graph: OnnxGraph) -> Flow:
-    x, w, groups = call.flow(), call.constant(1), call.integer("group", 1)
-    kernel = _kernel(call, w)
+def _conv_transpose(node: OnnxNode) -> Flow:
+    x, w, groups = node.flow(), node.constant(1), node.integer("group", 1)
+    kernel = _kernel(node, w)
     rank, out = len(kernel), _sizes(w)[1] * groups
-    graph.need(x, rank + 2, _sizes(w)[0])
-    b = _bias(call, 2, out)
-    strides, dilations = call.integers("strides", rank, (1,) * rank), call.integers("dilations", rank, (1,) * rank)
-    padding, extra = _transposed_padding(call, graph, kernel, strides, dilations)
+    node.graph.need(x, rank + 2, _sizes(w)[0])
+    b = _bias(node, 2, out)
+    strides, dilations = node.integers("strides", rank, (1,) * rank), node.integers("dilations", rank, (1,) * rank)
+    padding, extra = _transposed_padding(node, kernel, strides, dilations)
     layer = layers.ConvTranspose(
         out, short(kernel), short(strides), padding, short(extra), groups, bool(b), short(dilations), _sizes(w)[0]
     )
-    return graph.add(call, layer, [x], [w, *b])
+    return node.add(layer, [x], [w, *b])
 
 
 def _transposed_padding(
-    call: Call, graph: OnnxGraph, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+    node: OnnxNode, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
 ) -> tuple[Any, Sequence[int]]:
     """Padding and output padding; where the output's size is given, what is left over is halved.
 
     Of n inputs it is stride*(n - 1) + output_padding + dilation*(kernel - 1) + 1 - size; for SAME the size is stride*n.
     """
-    rank, mode = len(kernel), _auto_pad(call)
-    extra = call.integers("output_padding", rank, (0,) * rank)
-    if not call.has("output_shape") and mode in ("NOTSET", "VALID"):
-        return short_pads(_explicit_pads(call, rank)), extra
+    rank, mode = len(kernel), _auto_pad(node)
+    extra = node.integers("output_padding", rank, (0,) * rank)
+    if not node.has("output_shape") and mode in ("NOTSET", "VALID"):
+        return short_pads(_explicit_pads(node, rank)), extra
     spans = [e + d * (k - 1) + 1 for k, d, e in zip(kernel, dilations, extra, strict=True)]
     lacking = [span - s for span, s in zip(spans, strides, strict=True)]
-    if call.has("output_shape"):
-        wanted, sizes = call.integers("output_shape")[-rank:], graph.sizes(call, rank)
+    if node.has("output_shape"):
+        wanted, sizes = node.integers("output_shape")[-rank:], node.sizes(rank)
         lacking = [s * n + more - size for s, n, more, size in zip(strides, sizes, lacking, wanted, strict=True)]
     if min(lacking) < 0:
         raise Inexpressible(
@@ -124,130 +129,148 @@ def _transposed_padding(
     return short_pads(list(pairs)), extra
 
 
-def _pool(call: Call, graph: OnnxGraph) -> Flow:
-    x, kernel = call.flow(), call.integers("kernel_shape")
-    rank, mode = len(kernel), _auto_pad(call)
+def _pool(node: OnnxNode) -> Flow:
+    x, kernel = node.flow(), node.integers("kernel_shape")
+    rank, mode = len(kernel), _auto_pad(node)
     if rank not in _SPATIAL:
         raise InputError(f"kernel_shape has {rank} numbers; only 1 to 3 can be")
-    graph.need(x, rank + 2)
-    size, stride, padding = short(kernel), _per_axis(call, "strides", rank), _padding(call, rank)
-    dilation = _per_axis(call, "dilations", rank)
-    ceil_mode = bool(call.integer("ceil_mode", 0)) and mode in ("NOTSET", "VALID")  # SAME leaves nothing to round
-    if call.op == "MaxPool":
-        made = graph.add(call, layers.MaxPool(size, stride, padding, dilation, ceil_mode, dilation != 1), [x])
+    node.graph.need(x, rank + 2)
+    size, stride, padding = short(kernel), _per_axis(node, "strides", rank), _padding(node, rank)
+    dilation = _per_axis(node, "dilations", rank)
+    ceil_mode = bool(node.integer("ceil_mode", 0)) and mode in ("NOTSET", "VALID")  # SAME leaves nothing to round
+    if node.op == "MaxPool":
+        made = node.add(layers.MaxPool(size, stride, padding, dilation, ceil_mode, dilation != 1), [x])
     elif dilation != 1:
         raise Inexpressible("its windows are dilated")
-    elif call.op == "AveragePool":
-        counted = bool(call.integer("count_include_pad", 0))
-        made = graph.add(call, layers.AvgPool(size, stride, padding, ceil_mode, counted), [x])
+    elif node.op == "AveragePool":
+        counted = bool(node.integer("count_include_pad", 0))
+        made = node.add(layers.AvgPool(size, stride, padding, ceil_mode, counted), [x])
     else:
-        made = _lp_pool(call, graph, x, layers.LpPool(_power(call), size, stride, ceil_mode), padding)
+        made = _lp_pool(node, x, layers.LpPool(_power(node), size, stride, ceil_mode), padding)
     if ceil_mode and mode == "VALID":
-        graph.note(made, "rounds up, as onnx and onnxruntime do; the standard's text rounds down under auto_pad=VALID")
+        node.graph.note(
+            made, "rounds up, as onnx and onnxruntime do; the standard's text rounds down under auto_pad=VALID"
+        )
     return made
 
 
-def _lp_pool(call: Call, graph: OnnxGraph, x: Flow, layer: layers.LpPool, padding: Any) -> Flow:
+def _lp_pool(node: OnnxNode, x: Flow, layer: layers.LpPool, padding: Any) -> Flow:
     """The padding is a layer of its own: zeros add nothing to a sum of powers."""
     if padding in (SAME_UPPER, SAME_LOWER) or (padding != 0 and layer.ceil_mode):
         raise Inexpressible("its padding depends on the size")
     if padding != 0:
-        x = graph.add(call, layers.Pad(padding), [x], part="pad")
-    return graph.add(call, layer, [x])
+        x = node.add(layers.Pad(padding), [x], part="pad")
+    return node.add(layer, [x])
 
 
-def _power(call: Call) -> float:
-    return call.integer("p", 2) if call.opset > 1 else call.real("p", 2.0)
+def _power(node: OnnxNode) -> float:
+    return node.integer("p", 2) if node.opset > 1 else node.real("p", 2.0)
 
 
-def _global_pool(call: Call, graph: OnnxGraph) -> Flow:
-    kind = "max" if call.op == "GlobalMaxPool" else "avg"
-    return graph.add(call, layers.GlobalPool(kind), [call.flow()])
+def _global_pool(node: OnnxNode) -> Flow:
+    kind = "max" if node.op == "GlobalMaxPool" else "avg"
+    return node.add(layers.GlobalPool(kind), [node.flow()])
 
 
-def _reduce(call: Call, graph: OnnxGraph) -> Flow:
-    x = call.flow()
-    shape = graph.shape(x)
-    if sorted(call.axes(1, len(shape))) != list(range(2, len(shape))) or len(shape) < 3:
-        raise Inexpressible("it reduces other axes than all spatial ones")
-    if graph.may_be_empty(x):
-        graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime reduces, too")
-    kind = "max" if call.op == "ReduceMax" else "avg"
-    if call.integer("keepdims", 1):
-        return graph.add(call, layers.GlobalPool(kind), [x])
-    return graph.add(call, layers.Flatten(), [graph.add(call, layers.GlobalPool(kind), [x], part="pool")])
-
-
-def _pad(call: Call, graph: OnnxGraph) -> Value:
-    x = call.flow()
-    attribute = next((name for name in ("pads", "paddings") if call.has(name)), None)
-    pads = list(call.integers(attribute)) if attribute else call.numbers(1)
-    if not all(isinstance(each, int) for each in pads):
-        raise Inexpressible("its pads are computed")
-    shape = graph.shape(x)
-    axes = call.axes(3, len(shape), range(len(shape)))
+def _pad(node: OnnxNode) -> Any:
+    x = node.flow()
+    attribute = next((name for name in ("pads", "paddings") if node.has(name)), None)
+    pads = list(node.integers(attribute)) if attribute else node.numbers(1)
+    shape = node.graph.shape(x)
+    axes = node.axes(3, len(shape), range(len(shape)))
     if len(pads) != 2 * len(axes):
         raise InputError(f"{len(pads)} pads are not two for each of {len(axes)} axes")
     pairs = dict(zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True))
-    if any(pairs.get(axis, (0, 0)) != (0, 0) for axis in (0, 1)):
-        raise Inexpressible("it pads the batch or the channels")
-    if not any(any(pair) for pair in pairs.values()):
-        return x
-    padding = short_pads([pairs.get(axis, (0, 0)) for axis in range(2, len(shape))])
     mode = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(
-        text := call.text("mode", "constant")
+        text := node.text("mode", "constant")
     )
     if mode is None:
         raise Inexpressible(f"it pads by {text[:20]}")
-    if graph.may_be_empty(x) and any(n > 0 for pair in pairs.values() for n in pair):
-        graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime pads, too")
+    computed = not all(isinstance(each, int) for each in pads)
+    if computed or any(pairs.get(axis, (0, 0)) != (0, 0) for axis in (0, 1)):
+        listed = [n for axis in reversed(range(len(shape))) for n in pairs.get(axis, (0, 0))]
+        return node.made("pad", x, tuple(listed), "constant" if mode == "zeros" else mode)
+    if not any(any(pair) for pair in pairs.values()):
+        return x
+    padding = short_pads([pairs.get(axis, (0, 0)) for axis in range(2, len(shape))])
+    if node.graph.may_be_empty(x) and any(n > 0 for pair in pairs.values() for n in pair):
+        node.graph.undecide(x.layer, "what is cropped may be nothing, which onnxruntime pads, too")
     mixed = any(min(pair) < 0 < max(pair) for pair in pairs.values())
-    made = graph.add(call, layers.Pad(padding, mode, mixed and mode == "zeros"), [x])
+    made = node.add(layers.Pad(padding, mode, mixed and mode == "zeros"), [x])
     if mode != "zeros" and any(min(pair) < -1 and max(pair) > 0 for pair in pairs.values()):
-        graph.undecide(made.layer, "it crops more than there is, in onnxruntime, where it pads at the other end")
-    if mode == "zeros" and not _pads_zeros(call):
-        graph.note(made, "pads with another number than 0, which is taken as zeros: sizes and costs are the same")
+        node.graph.undecide(made.layer, "it crops more than there is, in onnxruntime, where it pads at the other end")
+    if mode == "zeros" and not _pads_zeros(node):
+        node.graph.note(made, "pads with another number than 0, which is taken as zeros: sizes and costs are the same")
     return made
 
 
-def _pads_zeros(call: Call) -> bool:
-    given = call.given(2)
+def _pads_zeros(node: OnnxNode) -> bool:
+    given = node.given(2)
     if given is None:
-        return call.real("value", 0.0) == 0
+        return node.real("value", 0.0) == 0
     return isinstance(given, Constant) and given.values is not None and all(n == 0 for n in given.values.reshape(-1))
 
 
-def _resize(call: Call, graph: OnnxGraph) -> Value:
-    x = call.flow()
-    shape, mode = graph.shape(x), call.text("mode", "nearest")
-    if like := _like(call, graph, shape):
-        return graph.add(call, layers.Resize(_kind_of(call, mode, whole=False)), [x, like])
-    batch, channels, *factors = _factors(call, graph, shape)
+def _resize(node: OnnxNode) -> Any:
+    x = node.flow()
+    shape, mode = node.graph.shape(x), node.text("mode", "nearest")
+    if like := _like(node, shape):
+        return node.add(layers.Resize(_kind_of(node, mode, whole=False)), [x, like])
+    try:
+        batch, channels, *factors = _factors(node, shape)
+    except Inexpressible:
+        return _resized(node, x, shape)
     if (batch, channels) != (1, 1):
         raise Inexpressible("it resizes the batch or the channels")
     if set(factors) == {1}:
         return x
-    return graph.add(call, layers.Upsample(short(factors), _kind_of(call, mode, whole=True)), [x])
+    return node.add(layers.Upsample(short(factors), _kind_of(node, mode, whole=True)), [x])
 
 
-def _like(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> Flow | None:
+def _resized(node: OnnxNode, x: Flow, shape: tuple[Any, ...]) -> Any:
+    """What is resized by other factors than whole ones, or to sizes that do not depend on those that there are."""
+    stretched = node.text("keep_aspect_ratio_policy", "stretch") == "stretch"
+    if not stretched or "crop" in node.text("coordinate_transformation_mode", ""):
+        raise Inexpressible("its factors depend on the size, or on a part that it takes")
+    axes = node.axes(None, len(shape), range(len(shape)))
+    if (scales := _scales(node)) is not None:
+        factors = _spread(scales, axes, [1.0] * len(shape))
+        if factors[:2] != [1, 1]:
+            raise Inexpressible("it resizes the batch or the channels")
+        return node.made("interpolate", x, None, tuple(factors[2:]), "bilinear")
+    wanted = _spread(node.numbers(3), axes, list(shape))
+    return node.made("interpolate", x, tuple(wanted[2:]), None, "bilinear")
+
+
+def _scales(node: OnnxNode) -> list[Any] | None:
+    """The factors that are given, of the axes that are named; None where sizes are."""
+    if node.has("scales"):
+        return list(node.reals("scales"))
+    number = 2 if node.op == "Resize" and node.opset > 10 else 1
+    scales = node.given(number)
+    return (
+        node.numbers(number) if scales is not None and not (isinstance(scales, Constant) and scales.size == 0) else None
+    )
+
+
+def _like(node: OnnxNode, shape: tuple[Any, ...]) -> Flow | None:
     """The other activation whose size is asked for, where the sizes are those of one."""
-    stretched = call.text("keep_aspect_ratio_policy", "stretch") == "stretch"
-    if call.op == "Upsample" or not stretched or not isinstance(call.given(3), Constant):
+    stretched = node.text("keep_aspect_ratio_policy", "stretch") == "stretch"
+    if node.op == "Upsample" or not stretched or not isinstance(node.given(3), Constant):
         return None
-    axes = call.axes(None, len(shape), range(len(shape)))
-    wanted = _spread(call.numbers(3), axes, list(shape))
-    like = graph.like(wanted[2:])
+    axes = node.axes(None, len(shape), range(len(shape)))
+    wanted = _spread(node.numbers(3), axes, list(shape))
+    like = node.graph.like(wanted[2:])
     return like if like is not None and wanted[1] == shape[1] and tuple(wanted[2:]) != shape[2:] else None
 
 
-def _kind_of(call: Call, mode: str, whole: bool) -> str:
+def _kind_of(node: OnnxNode, mode: str, whole: bool) -> str:
     """The mode of `Upsample` or `Resize` that reads the same positions; `whole` factors are rounded in several ways."""
-    old = call.op == "Upsample" or call.opset < 11  # these take every position o/factor, rounded down
-    coordinates = "asymmetric" if old else call.text("coordinate_transformation_mode", "half_pixel")
-    rounding = "floor" if old else call.text("nearest_mode", "round_prefer_floor")
+    old = node.op == "Upsample" or node.opset < 11  # these take every position o/factor, rounded down
+    coordinates = "asymmetric" if old else node.text("coordinate_transformation_mode", "half_pixel")
+    rounding = "floor" if old else node.text("nearest_mode", "round_prefer_floor")
     half_pixel = coordinates in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
-    if not old and call.integer("antialias", 0):
+    if not old and node.integer("antialias", 0):
         return "other"
     if mode == "nearest" and coordinates == "asymmetric" and rounding == "floor":
         return "nearest"
@@ -256,28 +279,30 @@ def _kind_of(call: Call, mode: str, whole: bool) -> str:
     return "bilinear" if mode == "linear" and half_pixel else "other"
 
 
-def _factors(call: Call, graph: OnnxGraph, shape: tuple[Any, ...]) -> list[int]:
+def _factors(node: OnnxNode, shape: tuple[Any, ...]) -> list[int]:
     """The whole factor of every axis: an attribute or an input, or the sizes asked for over those that there are."""
-    axes = call.axes(None, len(shape), range(len(shape)))
-    if call.has("scales"):
-        return [_whole(factor) for factor in _spread(call.reals("scales"), axes, [1.0] * len(shape))]
-    number = 2 if call.op == "Resize" and call.opset > 10 else 1
-    scales = call.given(number)
-    if scales is not None and not (isinstance(scales, Constant) and scales.size == 0):
-        return [_whole(factor) for factor in _spread(call.numbers(number), axes, [1.0] * len(shape))]
-    if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+    axes = node.axes(None, len(shape), range(len(shape)))
+    if (scales := _scales(node)) is not None:
+        return [_whole(factor) for factor in _spread(scales, axes, [1.0] * len(shape))]
+    if node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise Inexpressible("its factors depend on the size")
-    wanted = _spread(call.numbers(3), axes, list(shape))
+    wanted = _spread(node.numbers(3), axes, list(shape))
     if wanted == list(shape):
         return [1 for _ in shape]
-    have = [*shape[:2], *graph.sizes(call, len(shape) - 2)]
-    axis_by_axis = zip(wanted, shape, have, strict=True)
-    return [1 if n == own else _whole(_ratio(graph.number(n), m)) for n, own, m in axis_by_axis]
+    return [_factor(node, place, *each) for place, each in enumerate(zip(wanted, shape, strict=True))]
 
 
-def _ratio(wanted: Any, have: Any) -> Any:
-    whole = isinstance(wanted, int) and isinstance(have, int) and wanted % have == 0
-    return wanted // have if whole else None
+def _factor(node: OnnxNode, axis: int, wanted: Any, own: Any) -> int:
+    """The whole number by which an axis grows; of sizes that are no multiples of each other, at the given image."""
+    if wanted == own or (axis == 0 and node.graph.is_batch(wanted)):
+        return 1
+    try:
+        return _whole(over(wanted, own))
+    except Inexpressible:
+        if not isinstance(wanted, int):
+            raise
+    have = node.sizes(len(node.graph.shape(node.flow())) - 2)[axis - 2] if axis > 1 else own
+    return _whole(wanted // have if isinstance(have, int) and have and wanted % have == 0 else None)
 
 
 def _whole(factor: Any) -> int:
@@ -294,17 +319,17 @@ def _spread(values: Sequence[Any], axes: list[int], others: list[Any]) -> list[A
     return [named.get(axis, other) for axis, other in enumerate(others)]
 
 
-def _blocks(call: Call, graph: OnnxGraph) -> Flow:
+def _blocks(node: OnnxNode) -> Flow:
     """Blocks of positions as channels, or the other way round."""
-    x, factor = call.flow(), call.integer("blocksize")
-    axes = len(graph.shape(x))
+    x, factor = node.flow(), node.integer("blocksize")
+    axes = len(node.graph.shape(x))
     if axes != 4 or factor < 1:
         raise InputError(f"it needs an input with 4 axes, and blocks, but has {axes} axes and blocks of {factor}")
-    deeper = call.op == "SpaceToDepth"
+    deeper = node.op == "SpaceToDepth"
     layer: Layer = layers.PixelUnshuffle(factor) if deeper else layers.PixelShuffle(factor)
-    made = graph.add(call, layer, [x])
-    if deeper or call.text("mode", "DCR") != "CRD":
-        graph.note(
+    made = node.add(layer, [x])
+    if deeper or node.text("mode", "DCR") != "CRD":
+        node.graph.note(
             made, f"takes the channels in another order than {type(layer).__name__}: sizes and costs are the same"
         )
     return made
@@ -313,6 +338,7 @@ def _blocks(call: Call, graph: OnnxGraph) -> Flow:
 WINDOWS: dict[str, Rule] = {
     "AveragePool": _pool,
     "Conv": _conv,
+    "ConvInteger": _conv,
     "ConvTranspose": _conv_transpose,
     "DepthToSpace": _blocks,
     "GlobalAveragePool": _global_pool,
@@ -320,8 +346,7 @@ WINDOWS: dict[str, Rule] = {
     "LpPool": _pool,
     "MaxPool": _pool,
     "Pad": _pad,
-    "ReduceMax": _reduce,
-    "ReduceMean": _reduce,
+    "QLinearConv": _conv,
     "Resize": _resize,
     "SpaceToDepth": _blocks,
     "Upsample": _resize,

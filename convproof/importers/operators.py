@@ -63,6 +63,8 @@ def _arithmetic(name: str) -> Rule:
             return _with_constant(call, name, flows[0], others[0])
         if len(flows) == 1:
             return flows[0] if name == "add" and others[0] == 0 else _of_each(call, name)
+        if name != "add" and (of_one := _of_one(call, name, flows)) is not None:
+            return of_one
         if name not in ("add", "mul"):
             raise Inexpressible("it combines activations otherwise than by a sum or a product")
         call.graph.together(flows)
@@ -100,17 +102,23 @@ def _sum(call: Call) -> Flow:
 
 
 def _product(call: Call, a: Flow, b: Flow) -> Flow:
-    """x times a function of each element of x, which is again one; or the product of two branches."""
-    x, other = (a, b) if a.layer in call.graph.chain(b) else (b, a)
-    chain = call.graph.chain(other)
-    if x.layer not in chain:
-        a, b = _once(call, a, b), _once(call, b, a)
-        pair = call.graph.scaled((a, b), [call.graph.vector(each) for each in (a, b)])
-        return call.add(layers.Scale(), pair) if pair else call.add(layers.Multiply(broadcast=True), (a, b))
-    gate = call.graph.nodes[other.layer].layer if chain[1:2] == [x.layer] else None
-    name = GATED.get(gate.name, "mul") if isinstance(gate, layers.Activation) else "mul"
-    call.graph.absorb(chain[: chain.index(x.layer)])
-    return call.elementwise(layers.Activation(name), x)
+    a, b = _once(call, a, b), _once(call, b, a)
+    pair = call.graph.scaled((a, b), [call.graph.vector(each) for each in (a, b)])
+    return call.add(layers.Scale(), pair) if pair else call.add(layers.Multiply(broadcast=True), (a, b))
+
+
+def _of_one(call: Call, name: str, flows: list[Flow]) -> Flow | None:
+    """Several functions of each element of one layer, combined: again one, of the last layer that all come from."""
+    chains = [call.graph.chain(each) for each in flows]
+    common = next((layer for layer in chains[0] if all(layer in chain for chain in chains)), None)
+    if common is None:
+        return None
+    gates = [call.graph.nodes[chain[0]].layer for chain in chains if chain[1:2] == [common]]
+    for chain in chains:
+        call.graph.absorb(chain[: chain.index(common)])
+    if name == "mul" and len(gates) == 1 and isinstance(gates[0], layers.Activation):
+        name = GATED.get(gates[0].name, name) if common in [each.layer for each in flows] else name
+    return call.elementwise(layers.Activation(name), call.graph.flows[common])
 
 
 def _once(call: Call, x: Flow, other: Flow) -> Flow:
@@ -138,6 +146,8 @@ def _with_constant(call: Call, name: str, x: Flow, c: Constant) -> Flow:
         raise Inexpressible(f"a constant of shape {c.shape} is neither one number nor one for each channel")
     if c.size == 1:
         return _of_each(call, name)
+    if name == "div" and not isinstance(call.raw("input"), Flow):
+        raise Inexpressible(f"a constant of shape {c.shape} is divided by what it reads")
     assert c.size is not None  # its shape is known
     if not c.sources:
         return _per_channel(call, x, c.size, lambda: _of_each(call, name))
@@ -254,8 +264,9 @@ _ACTIVATIONS = {"LeakyReLU": "leaky_relu"} | {kind: kind.lower() for kind in (
     "Threshold",
 )}  # fmt: skip
 _ELEMENTWISE = (
-    "abs", "clamp", "clip", "cos", "erf", "exp", "expm1", "log", "log1p", "neg", "pow", "reciprocal", "rsqrt", "sin",
-    "sqrt", "square",
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clip", "cos", "cosh", "erf", "exp",
+    "expm1", "floor", "isinf", "isnan", "log", "log1p", "neg", "pow", "reciprocal", "round", "rsqrt", "shrink", "sign",
+    "sin", "sinh", "sqrt", "square", "tan", "trunc",
 )  # fmt: skip
 _ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "multiply": "mul", "div": "div", "truediv": "div"}
 SAME = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 from convproof.architecture import layers
@@ -84,6 +85,8 @@ def _reshape(call: Call) -> Flow:
             raise
     if (made := _written_out(call, view, target)) is not None:
         return made
+    if all(call.graph.is_of_image(n) for n in view.sizes()):
+        raise Inexpressible(OTHERWISE)
     return _laid_out(call, _in_numbers(call, view).reshaped([_in_number(call, n) for n in target]))
 
 
@@ -102,13 +105,23 @@ def _written_out(call: Call, view: View, target: list[Any]) -> Flow | None:
         return None
     if not view.keeps_batch or not (view.keeps_order or len(sizes) == 1):  # a vector in the order of the weights behind
         return None
-    if rows == [view.sizes()[0]]:
-        return call.add(layers.Reshape(sizes), [view.x])
-    if rows != [-1] or view.sizes()[0] != call.graph.batch:  # of rows there is no saying into how many they go
+    of_batch = rows == [-1] and view.sizes()[0] == call.graph.batch  # of rows there is no saying into how many they go
+    if not of_batch and rows != [view.sizes()[0]]:
         return None
-    made = call.add(layers.Reshape(sizes, batch=True), [view.x])
-    call.note(made, "an image of more values becomes several rows; what follows is counted for one of them")
-    return made
+    whole = _whole_channels(view, sizes)
+    made = call.add(layers.Reshape(whole or sizes, batch=of_batch), [view.x], ".positions" if whole else "")
+    if of_batch:
+        call.note(made, "an image of more values becomes several rows; what follows is counted for one of them")
+    return _laid_out(call, call.graph.viewed(made).reshaped([*rows, *sizes])) if whole else made
+
+
+def _whole_channels(view: View, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of an image, of which another one divides the channels alone; None where it does more."""
+    channels, *positions = view.sizes()[1:]
+    groups = len(sizes) - len(positions)
+    if view.axes != view.own or groups < 2 or prod(sizes[:groups]) != channels:
+        return None
+    return (channels, *sizes[groups:])
 
 
 def _listed(call: Call) -> list[Any]:

@@ -135,7 +135,8 @@ def _reshape(call: Call) -> Any:
     elif call.op in ("unflatten", "Unflatten"):
         axis = _axis(call, len(sizes))
         target = [*sizes[:axis], *call.raw("unflattened_size", call.raw("sizes")), *sizes[axis + 1 :]]
-    if call.flows and -1 not in target and not any(map(graph.has_batch, target)) and target[:1] == [1]:
+    leading = call.flows and target[:1] == [1] and (-1 not in target or sizes[:1] == [graph.batch])
+    if leading and not any(map(graph.has_batch, target)):
         target[0] = graph.batch
     if -1 in target:
         place = target.index(-1)
@@ -355,6 +356,28 @@ def _select(call: Call) -> Any:
     return _part(call, sizes)
 
 
+def _taken(call: Call) -> Any:
+    """Positions of an axis that are listed: as many as there are places, on their axes."""
+    sizes, places = _sizes(call), call.raw("index")
+    axis = _axis(call, len(sizes))
+    _kept_batch(call, sizes, [axis])
+    known = isinstance(places, Constant) and places.values is not None
+    for place in {n for n in places.values.flat if isinstance(n, int)} if known else ():
+        _is_place(call, place, sizes[axis])
+    if not known:
+        call.graph.undecide(call.place, "whether there are positions in all places that it takes depends on values")
+    return call.shaped([*sizes[:axis], *_sizes(call, places), *sizes[axis + 1 :]])
+
+
+def _sampled(call: Call) -> Any:
+    """As many positions as a grid has."""
+    sizes, grid = _sizes(call), _sizes(call, call.raw("grid"))
+    if len(grid) != len(sizes):
+        raise Inexpressible("its grid has another number of axes")
+    _equal(call, grid[-1], len(sizes) - 2)
+    return call.shaped([*sizes[:2], *grid[1:-1]])
+
+
 def _unbind(call: Call) -> Any:
     sizes = _sizes(call)
     n = call.graph.exactly(sizes.pop(axis := _axis(call, len(sizes), 0)))
@@ -367,13 +390,14 @@ def _split(call: Call) -> Any:
     """Parts along an axis of so many positions each, or, if it is chunks, so many parts."""
     sizes = _sizes(call)
     axis = _axis(call, len(sizes), 0)
-    n = call.graph.exactly(sizes[axis])
+    n, each = call.graph.exactly(sizes[axis]), call.get("split_size", call.get("split_size_or_sections"))
+    if n is None and isinstance(each, tuple | list):
+        _equal(call, sizes[axis], sum(each))
+        n = sum(each)
     if n is None:
         raise Inexpressible("into which parts an axis goes depends on the size")
     if call.op == "chunk":
-        each: Any = -(-n // call.get("chunks"))
-    else:
-        each = call.get("split_size", call.get("split_size_or_sections"))
+        each = -(-n // call.get("chunks"))
     listed = list(each) if isinstance(each, tuple | list) else [min(each, n - start) for start in range(0, n, each)]
     if sum(listed) != n:
         raise InputError(f"its parts, {listed}, do not make up {n} positions")
@@ -749,11 +773,28 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     **dict.fromkeys(
         (
             *("add", "sub", "mul", "multiply", "div", "truediv", "maximum", "minimum", "pow", "addcmul", "addcdiv"),
-            *("lerp", "where", "lt", "le", "gt", "ge", "eq", "ne", "logical_and", "logical_or", "masked_fill"),
+            *(
+                "lerp",
+                "where",
+                "lt",
+                "le",
+                "gt",
+                "ge",
+                "eq",
+                "ne",
+                "logical_and",
+                "logical_or",
+                "logical_xor",
+                "masked_fill",
+                "remainder",
+                "fmod",
+            ),
         ),
         (_combined, "input other"),
     ),
-    **dict.fromkeys(("roll", "flip", "logical_not"), (_alike, "input")),
+    **dict.fromkeys(
+        ("roll", "flip", "logical_not", "scatter", "scatter_add", "index_add", "index_fill"), (_alike, "input")
+    ),
     **dict.fromkeys(("zeros_like", "ones_like", "rand_like"), (_new, "input")),
     **dict.fromkeys(("repeat", "tile"), (_repeat, "input")),
     **dict.fromkeys(("movedim", "moveaxis"), (_moved, "input source destination")),
@@ -782,6 +823,8 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "repeat_interleave": (_repeated_each, "input repeats dim"),
     "scaled_dot_product_attention": (_attention, "query key value attn_mask"),
     "select": (_select, "input dim index"),
+    **dict.fromkeys(("index_select", "take_along"), (_taken, "input dim index")),
+    "grid_sample": (_sampled, "input grid"),
     "squeeze": (_squeeze, "input"),
     "topk": (_topk, "input k dim"),
     "unbind": (_unbind, "input dim"),

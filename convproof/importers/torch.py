@@ -444,7 +444,7 @@ class _Import:
             channels, *sizes = given
         except (TypeError, ValueError):
             raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
-        return self.graph.image(layers.Input(channels, tuple(sizes)), IMAGE, self.graph.batch)
+        return self.graph.image(layers.Input(channels, tuple(sizes)), IMAGE)
 
     def _rank(self) -> int:
         """How many spatial axes the first convolution or pool has, as far as it is traced; else the first of all."""
@@ -490,7 +490,7 @@ class _Import:
             made = {name: self._measured(self.graph.makers[name]) for name in self.graph.makers if name not in known}
             taken = {name: shape[1:] for name, shape in made.items() if shape and name in names}
         outputs = {name: layer for name, layer in self.outputs.items() if layer in names}
-        return replace(found, outputs=outputs, taken=taken)
+        return replace(found, stored=self.graph.stored, outputs=outputs, taken=taken)
 
     # --- sizes as numbers ---------------------------------------------------------------------------------------------
 

@@ -164,7 +164,7 @@ def _covers_all(call: Call) -> bool:
 
 def _over_all(call: Call, x: Flow, kind: str, part: str = "") -> Flow:
     if kind == "avg" and call.graph.may_be_empty(x):
-        call.graph.undecide(call.place, "what is cropped before may be nothing, of which torch takes a mean, too")
+        call.graph.undecide(call.place, "what is cropped before may be nothing, of which frameworks take a mean, too")
     return call.add(layers.GlobalPool(kind), [x], part)
 
 
