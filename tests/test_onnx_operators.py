@@ -405,7 +405,7 @@ UNKNOWN = {
     ),
     "rows apart": ([oh.make_node("Split", ["x"], ["y", "u"], axis=2)], {}, "depends on the size"),
     "computed weights": ([node("Conv", "x x", "y")], {}, "its input 2 is computed"),
-    "constant image": ([node("Conv", "w x", "y")], {"w": integers(1, 1, 5, 5)}, "its input 1 is a constant"),
+    "constant image": ([node("Conv", "w x", "y")], {"w": integers(1, 1, 5, 5)}, "its input 2 is computed"),
     "dilated average": ([node("AveragePool", "x", "y", kernel_shape=[2, 2], dilations=[2, 1])], {}, "are dilated"),
     "computed reshape": ([node("Reshape", "x x", "y")], {}, "is computed"),
     "batch too": ([node("GlobalMaxPool", "x", "p"), node("Squeeze", "p", "y")], {}, "the batch too"),

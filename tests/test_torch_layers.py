@@ -497,12 +497,19 @@ AT_ONE_SIZE = {
         (9, 12),
         "Shaped:interpolate",
     ),
-    "one size left open": (
-        lambda x: F.relu(x.view(1, 12, 9, -1)),
-        (9, 12),
-        "Condition Condition Shaped:view ReLU",
-    ),
 }
+
+
+def test_a_size_that_is_left_open_is_what_the_others_leave():
+    """And demands that they leave a whole number."""
+    module = nn.Sequential(nn.Conv2d(2, 2, 1), Does(lambda s, x: F.relu(x.view(1, 2, 6, -1))))
+    imported = load(module)
+    assert imported.undecided == ()
+    for sizes in ((6, 5), (4, 3), (5, 4), (3, 12), (1, 1)):
+        found = infer(on(imported.network, *sizes))
+        assert (not found.refused) == runs(module, 2, *sizes) == (sizes[0] * sizes[1] % 6 == 0)
+        if not found.refused:
+            assert found.shapes[imported.network.output.name] == module(torch.empty(1, 2, *sizes)).shape[1:]
 
 
 @pytest.mark.parametrize("name", AT_ONE_SIZE)
@@ -518,7 +525,7 @@ def test_what_depends_on_the_size_is_read_at_the_given_one(name):
     assert imported.undecided[0] == f"input: what follows was read at {at}, the given size, and may differ at others"
 
 
-@pytest.mark.parametrize("name", [name for name in AT_ONE_SIZE if "computed" not in name and "open" not in name])
+@pytest.mark.parametrize("name", [name for name in AT_ONE_SIZE if "computed" not in name])
 def test_and_is_unknown_where_the_size_is_a_letter(name):
     function, sizes, _ = AT_ONE_SIZE[name]
     imported = load(nn.Sequential(nn.Conv2d(12, 12, 1), Does(lambda s, x: function(x))))

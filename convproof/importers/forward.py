@@ -207,6 +207,12 @@ class Forward(Graph):
                 self._settled[function, difference] = found
         return self._settled.get((function, difference))
 
+    def alike(self, a: Any, b: Any) -> bool:
+        """Whether two sizes are equal, whatever the image; the batch is the number that a file may write for it."""
+        number = {self.batch: self.batch_number} if self.batch_number else {}
+        a, b = (normal(n.xreplace(number)) if number and isinstance(n, Formula) else n for n in (a, b))
+        return self.compared(operator.eq, a, b) is True
+
     def _at_every_size(self, function: Callable[[int, int], bool], difference: Any) -> bool | None:
         """How a size of one axis compares with 0, where it does so at every size."""
         letters = difference.free_symbols

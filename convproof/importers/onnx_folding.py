@@ -18,7 +18,7 @@ from convproof.architecture.amounts import Amount
 from convproof.errors import InputError
 from convproof.importers.onnx_values import MAX_VALUES, OnnxNode, array, checked_shape, constant, decoded
 from convproof.importers.sizes import combine, is_formula, minus, plus, rounded, times
-from convproof.importers.values import Comparison, Constant, Flow, Inexpressible, Values, axis_of
+from convproof.importers.values import Comparison, Constant, Inexpressible, Values, axis_of
 
 _LARGEST = 2**63
 """Numbers from here on are dropped, as ONNX has none; they could grow without end."""
@@ -38,10 +38,19 @@ def folded(call: OnnxNode) -> Constant:
 def shape_of(call: OnnxNode) -> Constant:
     """The shape of a constant or an activation, as a vector."""
     x = call.value(0)
-    found = call.graph.extents(x) if isinstance(x, Flow) else call.constant(0).shape
-    if found is None:
+    try:
+        found = call.graph.extents(x)
+    except Inexpressible:
         return Constant()
     return constant(found[slice(call.integer("start", 0), call.integer("end", len(found)))])
+
+
+def size_of(call: OnnxNode) -> Constant:
+    """The number of elements of a constant or an activation."""
+    try:
+        return Constant((), array([call.graph.times(call.graph.extents(call.value(0)))], ()))
+    except Inexpressible:
+        return Constant()
 
 
 def reshaped(shape: tuple[int, ...], target: list[Any], allow_zero: bool) -> tuple[int, ...]:
@@ -223,8 +232,18 @@ def _as(call: OnnxNode, kind: type, value: Any) -> Any:
             return None
         if kind is float:
             return Amount("/", (p, q))
-        return combine("//", p, q) if call.graph.compared(operator.ge, p, 0) else None
+        if q == 1:
+            return p
+        return combine("//", p, q) if _never_negative(call, p) else None
     return _bounded(kind(value)) if math.isfinite(value) else None
+
+
+def _never_negative(call: OnnxNode, value: Any) -> bool:
+    """Whether a size is known not to be below 0."""
+    if isinstance(value, Amount):
+        signs = [_never_negative(call, each) for each in value.operands]
+        return any(signs) if value.function == "max" else all(signs) and value.function in ("+", "*", "//", "min")
+    return call.graph.compared(operator.ge, value, 0) is True
 
 
 def _bounded(value: Any) -> Any:
@@ -310,7 +329,7 @@ def _divided(call: OnnxNode, a: Any, b: Any) -> Any:
         return None
     if _is_real(a) or _is_real(b):
         return Amount("/", (times((p, s)), times((q, r))))
-    return combine("//", a, b) if call.graph.compared(operator.ge, a, 0) else None
+    return combine("//", a, b) if _never_negative(call, a) else None
 
 
 def _modulo(call: OnnxNode, a: Any, b: Any) -> Any:
@@ -320,10 +339,20 @@ def _modulo(call: OnnxNode, a: Any, b: Any) -> Any:
 
 
 def _extreme(name: str, of_numbers: Callable[[Any, Any], Any]) -> Callable[[OnnxNode], Constant]:
-    def rule(call: OnnxNode, a: Any, b: Any) -> Any:
-        return combine(name, a, b) if is_formula(a) or is_formula(b) else of_numbers(a, b)
+    return _elementwise(lambda call, a, b: _larger(call, name, of_numbers, a, b))
 
-    return _elementwise(rule)
+
+def _larger(call: OnnxNode, name: str, of_numbers: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """The larger of two numbers, or the smaller, as it is named; of sizes and quotients of the same denominator."""
+    if not (is_formula(a) or is_formula(b)):
+        return of_numbers(a, b)
+    if not (_is_real(a) or _is_real(b)):
+        if (first := call.graph.compared(operator.ge, a, b)) is None:
+            return combine(name, a, b)
+        return a if first == (name == "max") else b
+    if (one := _quotient(a)) is None or (other := _quotient(b)) is None or one[1] != other[1]:
+        return None
+    return Amount("/", (_larger(call, name, of_numbers, one[0], other[0]), one[1]))
 
 
 def _comparison(function: Callable[[Any, Any], bool]) -> Callable[[OnnxNode], Constant]:
@@ -348,6 +377,18 @@ def _rounded(function: Callable[[Any], int]) -> Callable[[OnnxNode], Constant]:
         return None if found is None else Amount("/", (rounded(function, Amount("/", found)), 1))
 
     return _of_each(rule)
+
+
+def _clipped(call: OnnxNode) -> Constant:
+    """Each number, not below one limit and not above another."""
+    values = _values(call, 0)
+    for number, name, of_numbers in ((1, "max", max), (2, "min", min)):
+        limit = call.given(number)
+        if limit is not None:
+            (end,) = call.numbers(number)
+            within = [_larger(call, name, of_numbers, n, end) if _is_value(n) else None for n in values.flat]
+            values = array(within, values.shape)
+    return _derived(call, values)
 
 
 def _negated(call: OnnxNode, value: Any) -> Any:
@@ -423,6 +464,7 @@ _FOLDS: dict[str, Callable[[OnnxNode], Constant]] = {
     "Cast": _cast,
     "CastLike": _same,
     "Ceil": _rounded(math.ceil),
+    "Clip": _clipped,
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
@@ -448,7 +490,7 @@ _FOLDS: dict[str, Callable[[OnnxNode], Constant]] = {
     "ReduceSum": _reduced(lambda values: reduce(plus, values)),
     "Reshape": _reshape,
     "Shape": shape_of,
-    "Size": lambda call: _derived(call, times(call.graph.extents(call.value(0)))),
+    "Size": size_of,
     "Slice": _slice,
     "Squeeze": _squeeze,
     "Sub": _arithmetic("-", operator.sub),

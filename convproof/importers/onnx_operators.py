@@ -9,7 +9,7 @@ from typing import Any
 
 from convproof.architecture import Node, layers
 from convproof.errors import InputError
-from convproof.importers.onnx_folding import shape_of
+from convproof.importers.onnx_folding import shape_of, size_of
 from convproof.importers.onnx_values import OnnxNode, Rule
 from convproof.importers.onnx_windows import WINDOWS
 from convproof.importers.sizes import over, times
@@ -474,7 +474,8 @@ RULES: dict[str, Rule] = {
     "PRelu": _prelu,
     "RMSNormalization": _layer_norm,
     "Reshape": _reshape,
-    "Shape": lambda node: shape_of(node),
+    "Shape": shape_of,
+    "Size": size_of,
     "Slice": _slice,
     "Softmax": _softmax,
     "Split": _split,

@@ -243,6 +243,8 @@ class OnnxNode:
         found = self.value(number)
         if isinstance(found, Flow) or found.shape is None:
             raise Inexpressible(f"its input {number + 1} is computed")
+        if not all(isinstance(n, int) for n in found.shape):
+            raise Inexpressible(f"the shape of its input {number + 1} depends on the size of the image")
         return found
 
     def value(self, number: int) -> Value:

@@ -7,6 +7,7 @@ from typing import Any
 
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Layer, layers
 from convproof.errors import InputError
+from convproof.importers import table
 from convproof.importers.onnx_values import OnnxNode, Rule
 from convproof.importers.sizes import over
 from convproof.importers.values import Constant, Flow, Inexpressible, short, short_pads
@@ -69,11 +70,14 @@ _PLACES = {"QLinearConv": (3, 8), "ConvInteger": (1, 99)}
 """Where the weights and the bias of quantized convolutions are among the inputs; elsewhere 1 and 2."""
 
 
-def _conv(node: OnnxNode) -> Flow:
+def _conv(node: OnnxNode) -> Any:
     weights, bias = _PLACES.get(node.op, (1, 2))
-    x, w, groups = node.flow(), node.constant(weights), node.integer("group", 1)
+    w, groups = node.constant(weights), node.integer("group", 1)
     kernel = _kernel(node, w)
     rank, out = len(kernel), _sizes(w)[0]
+    if isinstance(node.value(0), Constant):
+        return _of_constant(node, w, rank)
+    x = node.flow()
     b, channels = _bias(node, bias, out), _sizes(w)[1] * groups
     layer = layers.Conv(
         out,
@@ -87,6 +91,18 @@ def _conv(node: OnnxNode) -> Flow:
     )
     node.graph.need(x, rank + 2, channels)
     return node.add(layer, [x], [w, *b])
+
+
+def _of_constant(node: OnnxNode, w: Constant, rank: int) -> Any:
+    """A convolution of what depends on no image."""
+    pads = _explicit_pads(node, rank)
+    if _auto_pad(node) not in ("NOTSET", "VALID") or any(before != after for before, after in pads):
+        raise Inexpressible("its input 1 is a constant")
+    names = (("stride", "strides"), ("dilation", "dilations"))
+    settings = {name: node.integers(given, rank, (1,) * rank) for name, given in names}
+    settings["padding"] = tuple(before for before, _ in pads)
+    call = node.call(f"conv{rank}d", [node.value(0), w], settings)
+    return table.of_constants(call) or Constant()
 
 
 def _conv_transpose(node: OnnxNode) -> Flow:

@@ -55,6 +55,9 @@ def combine(function: str, a: Any, b: Any) -> Any:
             return FORMULAS[function](a, b)
         except (ConvproofError, ArithmeticError):
             pass
+    neutral = {"+": 0, "*": 1}.get(function)
+    if neutral is not None and neutral in (a, b):
+        return b if a == neutral else a
     return Amount(function, (a, b))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from convproof.errors import ConvproofError
@@ -11,7 +12,7 @@ from convproof.importers.forward import Forward
 from convproof.importers.operators import ELEMENTWISE, SAME
 from convproof.importers.reshapes import SIZES, VIEWED
 from convproof.importers.sizes import OTHERWISE
-from convproof.importers.tensors import MADE, elementwise, unchanged
+from convproof.importers.tensors import MADE, elementwise, filtered, unchanged
 from convproof.importers.values import Constant, Flow, Inexpressible
 
 MODULES = {*operators.MODULES, *tensors.MODULES}
@@ -35,7 +36,9 @@ def made(call: Call) -> Any:
 
 def of_constants(call: Call) -> Constant | None:
     """What an operator makes that reads constants alone, as far as shapes say it; else None."""
-    rule = _tensor_rule(call)
+    _kind_rule(call)  # names its arguments
+    convolves = re.fullmatch("(?i)conv[123]d", call.op)
+    rule = filtered if convolves and call.known else _tensor_rule(call)
     try:
         found = None if rule is None else rule(call)
     except (Inexpressible, ConvproofError, ArithmeticError, LookupError, TypeError, ValueError):

@@ -55,8 +55,13 @@ def _kept_batch(call: Call, sizes: Sequence[Any], axes: Sequence[int]) -> None:
 
 def _equal(call: Call, n: Any, m: Any) -> None:
     """Demands that two sizes are equal."""
-    if not call.graph.compared(operator.eq, n, m):
+    if not call.graph.alike(n, m):
         call.graph.ask("equal", n, m)
+
+
+def _batched(call: Call, n: Any, m: Any) -> Any:
+    """Of two sizes that are equal the one that has the batch, which a file may write as a number."""
+    return m if call.graph.has_batch(m) else n
 
 
 def _without_batch(call: Call, n: Any) -> Any:
@@ -431,6 +436,7 @@ def _joined(call: Call) -> Any:
         for place, (n, m) in enumerate(zip(shapes[0], other, strict=True)):
             if stacks or place != axis:
                 _equal(call, n, m)
+                shapes[0][place] = _batched(call, n, m)
     if stacks:
         return call.shaped([*shapes[0][:axis], len(tensors), *shapes[0][axis:]])
     total: Any = shapes[0][axis]
@@ -464,8 +470,8 @@ def _broadcast(call: Call, n: Any, m: Any) -> Any:
     """The size of an axis with n positions in one tensor and m in another."""
     if n == 1 or m == 1:
         return m if n == 1 else n
-    if call.graph.compared(operator.eq, n, m):
-        return n
+    if call.graph.alike(n, m):
+        return _batched(call, n, m)
     if call.graph.has_batch(n) or call.graph.has_batch(m):
         raise Inexpressible("it combines the batch with another axis")
     if call.graph.decide(operator.eq, n, 1):
@@ -614,16 +620,26 @@ def _multi_head(call: Call) -> Any:
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 
-def _windows(call: Call, sizes: Sequence[Any]) -> Sizes:
-    """How many windows each axis has."""
-    kernel, dilation, padding, stride = (
+def _windows(call: Call, sizes: Sequence[Any], size: Any = None) -> Sizes:
+    """How many windows each axis has, which are of a `size` or that of the kernel."""
+    kernel = call.spread(size or call.get("kernel_size"), len(sizes))
+    dilation, padding, stride = (
         call.spread(call.get(name, default), len(sizes))
-        for name, default in (("kernel_size", None), ("dilation", 1), ("padding", 0), ("stride", 1))
+        for name, default in (("dilation", 1), ("padding", 0), ("stride", 1))
     )
     return [
         plus(combine("//", plus(n, 2 * p - d * (k - 1) - 1), s), 1)
         for n, k, d, p, s in zip(sizes, kernel, dilation, padding, stride, strict=True)
     ]
+
+
+def filtered(call: Call) -> Any:
+    """A convolution of what depends on no image."""
+    sizes, module = _sizes(call), call.module
+    weight = [module.out_channels, 0, *module.kernel_size] if module else _sizes(call, call.raw("weight"))
+    if len(sizes) != call.rank + 2:
+        raise InputError(f"it needs an input with {call.rank + 2} axes, but that has {len(sizes)}")
+    return call.shaped([sizes[0], weight[0], *_windows(call, sizes[2:], weight[2:])])
 
 
 def _of_rank(call: Call, rank: int) -> Sizes:
