@@ -179,10 +179,11 @@ class Forward(Graph):
     def times(self, sizes: Iterable[Any]) -> Any:
         """The sizes multiplied, of which is kept in mind what they were."""
         sizes = tuple(n for n in sizes if n != 1)
-        found = times(sizes)
-        if isinstance(found, Formula) and len(sizes) > 1:
-            self.made_of.setdefault(found, sizes)
-        return found
+        for factors in (sizes, tuple(n for n in sizes if n != self.batch)):  # also for one image
+            found = times(factors)
+            if isinstance(found, Formula) and len(factors) > 1:
+                self.made_of.setdefault(found, factors)
+        return times(sizes)
 
     def exactly(self, value: Any) -> int | None:
         """A number, where a value is that at every size of the image; None where it is not, or not known to be."""

@@ -243,7 +243,7 @@ def _never_negative(call: OnnxNode, value: Any) -> bool:
     if isinstance(value, Amount):
         signs = [_never_negative(call, each) for each in value.operands]
         return any(signs) if value.function == "max" else all(signs) and value.function in ("+", "*", "//", "min")
-    return call.graph.compared(operator.ge, value, 0) is True
+    return call.graph.compared(operator.ge, value, 0) is True or call.graph.is_there(value)
 
 
 def _bounded(value: Any) -> Any:
@@ -329,7 +329,10 @@ def _divided(call: OnnxNode, a: Any, b: Any) -> Any:
         return None
     if _is_real(a) or _is_real(b):
         return Amount("/", (times((p, s)), times((q, r))))
-    return combine("//", a, b) if _never_negative(call, a) else None
+    if _never_negative(call, a):
+        return combine("//", a, b)
+    negative = minus(0, a)
+    return minus(0, combine("//", negative, b)) if _never_negative(call, negative) else None
 
 
 def _modulo(call: OnnxNode, a: Any, b: Any) -> Any:

@@ -27,6 +27,9 @@ def _gemm(node: OnnxNode) -> Any:
     if b is not None and b.shape not in ((units,), (1, units), (), (1,), (1, 1)):
         raise InputError(f"a bias of shape {b.shape} is not one number for each of {units} units")
     learned = [w, b] if b is not None and b.size == units else [w]
+    if not node.graph.is_batch_first(x):
+        weight = Constant((units, features), None, w.sources)
+        return node.made("linear", x, weight, *learned[1:])
     node.graph.need(x, 2, features)
     return node.add(layers.Linear(units, len(learned) == 2, features), [x], learned)
 
@@ -37,7 +40,12 @@ _FACTORS = {"QLinearMatMul": (0, 3)}
 
 def _matmul(node: OnnxNode) -> Any:
     a, b = (node.value(number) for number in _FACTORS.get(node.op, (0, 1)))
-    if isinstance(a, Flow) and isinstance(b, Constant) and len(node.graph.shape(a)) == 2:
+    if (
+        isinstance(a, Flow)
+        and isinstance(b, Constant)
+        and len(node.graph.shape(a)) == 2
+        and node.graph.is_batch_first(a)
+    ):
         features, units = _matrix(b)
         node.graph.need(a, 2, features)
         return node.add(layers.Linear(units, False, features), [a], [b])
@@ -372,7 +380,12 @@ def _with_batch(node: OnnxNode, target: list[Any], sizes: Sequence[Any]) -> list
     place = next((axis for axis, n in enumerate(sizes) if node.graph.has_batch(n)), None)
     if place is None:
         return target
-    if place >= len(target) or target[place] == -1:
+    before = [times(sizes[:place]), times([*sizes[:place], over(sizes[place], batch)])]
+    apart = (axis for axis, n in enumerate(target) if n == number and times(target[:axis]) in before)
+    if (own := next(apart, None)) is not None:
+        target[own] = batch
+        return target
+    if len(target) == 2 or place >= len(target) or target[place] == -1:  # two axes are rows and their features
         place = 0
     with suppress(Inexpressible):
         target[place] = times([batch, over(target[place], number)])

@@ -144,8 +144,10 @@ class OnnxNode:
         return table.made(call) if call.flows else table.of_constants(call) or Constant()
 
     def add(self, layer: Layer, operands: Sequence[Flow], learned: Sequence[Constant] = (), part: str = "") -> Flow:
-        """A new layer."""
-        return self.call(self.op, operands, {}, part, learned).add(layer, operands)
+        """A new layer of a kind, whose operands have the batch first and then the axes of the image."""
+        call = self.call(self.op, operands, {}, part, learned)
+        table.in_order(call)
+        return call.add(layer, call.flows)
 
     def unknown(self, flows: Sequence[Flow], why: str, tensor: str = "") -> Flow:
         """The node as an operation that nothing is known about; `tensor` is what it makes, if not its first output."""

@@ -10,7 +10,7 @@ from convproof.errors import InputError
 from convproof.importers import table
 from convproof.importers.onnx_values import OnnxNode, Rule
 from convproof.importers.sizes import over
-from convproof.importers.values import Constant, Flow, Inexpressible, short, short_pads
+from convproof.importers.values import Constant, Flow, Inexpressible, Value, short, short_pads
 
 _SPATIAL = (1, 2, 3)
 """How many spatial axes an image can have."""
@@ -228,8 +228,10 @@ def _pads_zeros(node: OnnxNode) -> bool:
 
 
 def _resize(node: OnnxNode) -> Any:
-    x = node.flow()
-    shape, mode = node.graph.shape(x), node.text("mode", "nearest")
+    x = node.value(0)
+    shape, mode = node.graph.extents(x), node.text("mode", "nearest")
+    if isinstance(x, Constant):
+        return _resized(node, x, shape)
     if like := _like(node, shape):
         return node.add(layers.Resize(_kind_of(node, mode, whole=False)), [x, like])
     try:
@@ -243,7 +245,7 @@ def _resize(node: OnnxNode) -> Any:
     return node.add(layers.Upsample(short(factors), _kind_of(node, mode, whole=True)), [x])
 
 
-def _resized(node: OnnxNode, x: Flow, shape: tuple[Any, ...]) -> Any:
+def _resized(node: OnnxNode, x: Value, shape: tuple[Any, ...]) -> Any:
     """What is resized by other factors than whole ones, or to sizes that do not depend on those that there are."""
     stretched = node.text("keep_aspect_ratio_policy", "stretch") == "stretch"
     if not stretched or "crop" in node.text("coordinate_transformation_mode", ""):

@@ -70,22 +70,23 @@ def _of_kind(call: Call) -> Any:
     if call.kwargs.get("out") is not None:
         raise Inexpressible("it changes another tensor too")
     if rule not in VIEWED and call.op not in SIZES:
-        if not all(map(call.graph.is_batch_first, call.flows)):
-            raise Inexpressible("its first axis is not the batch")
-        if not all(map(call.graph.in_order, call.flows)):
-            if _tensor_rule(call) is not None:
-                raise Inexpressible("its axes stand in another order than those of the image")
-            _reorder(call)
-            _kind_rule(call)
+        in_order(call, _tensor_rule(call) is None)
+        _kind_rule(call)
     more = call.module is not None and len(call.args) + len(call.kwargs) != 1
     if more and not call.op.startswith(("ConvTranspose", "MaxUnpool")):
         raise Inexpressible("it is called with more than its input")
     return rule(call)
 
 
-def _reorder(call: Call) -> None:
-    """Takes what an operator reads as it lies: from here on its axes are no longer those of the image."""
+def in_order(call: Call, as_it_lies: bool = True) -> None:
+    """Raises `Inexpressible` where what a layer of a kind reads has not the batch first and then the axes of the image;
+    or takes it `as_it_lies`: from here on its axes are no longer those of the image.
+    """
+    if not all(map(call.graph.is_batch_first, call.flows)):
+        raise Inexpressible("its first axis is not the batch")
     for x in call.flows:
+        if not (as_it_lies or call.graph.in_order(x)):
+            raise Inexpressible("its axes stand in another order than those of the image")
         if not call.graph.in_order(x):
             one = Call(call.graph, "reordered", f"{x.layer}.reordered", [x], source=call.source)
             one.name_arguments("input")

@@ -4,6 +4,7 @@ demand of sizes, and what they cost. Which positions they read is not followed.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -184,6 +185,9 @@ def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
     if batch and any(map(call.graph.has_batch, rest)):
         return over(times(left), times(rest))
     left = [n for n in (_without_batch(call, n) for n in left) if n != 1]
+    numbers = math.prod(n for n in left if isinstance(n, int))
+    if all(isinstance(n, int) for n in rest) and numbers % max(1, math.prod(rest)) == 0:
+        left, rest = [numbers // max(1, math.prod(rest)), *(n for n in left if not isinstance(n, int))], []
     try:
         quotients = [over(times(left), times(rest))] if rest else left
     except Inexpressible:
@@ -319,8 +323,9 @@ def _part(call: Call, sizes: Sizes, layout: tuple[int, ...] | None = None) -> An
 
 def _is_place(call: Call, place: int, n: Any) -> None:
     """Demands that an axis of n positions has one in this place, which counts from its end where it is negative."""
-    if not call.graph.compared(operator.gt, n, place if place >= 0 else -place - 1):
-        call.graph.ask("above", n, place if place >= 0 else -place - 1)
+    before = place if place >= 0 else -place - 1
+    if not (before == 0 and call.graph.is_there(n)) and not call.graph.compared(operator.gt, n, before):
+        call.graph.ask("above", n, before)
 
 
 def _length(call: Call, part: slice, n: Any) -> Any:

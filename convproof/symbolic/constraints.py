@@ -105,6 +105,8 @@ def each_constraint(layer: Layer, inputs: Sequence[Shape]) -> Iterator[Demand]:
 
 def _of_fields(layer: Layer) -> Iterator[Demand]:
     """That expressions in fields are whole numbers, and as large as the field asks for."""
+    if isinstance(layer, layers.Shaped):  # what it makes has a condition beside it, and its products are none below 0
+        return
     given = letters(layer) if isinstance(layer, Layer) else []
     for field, value in given:
         if isinstance(value, str):
