@@ -11,7 +11,8 @@ from typing import Any
 from convproof.architecture import layers
 from convproof.importers.calls import Call, Rule
 from convproof.importers.sizes import OTHERWISE, Size, is_formula, minus
-from convproof.importers.tensors import contiguous, placed
+from convproof.importers.tensors.axes import contiguous
+from convproof.importers.tensors.parts import placed
 from convproof.importers.values import Computed, Constant, Flow, Inexpressible, axis_of, short_pads
 from convproof.importers.views import Atom, View
 

@@ -12,7 +12,9 @@ from convproof.importers.forward import Forward
 from convproof.importers.operators import ELEMENTWISE, SAME
 from convproof.importers.reshapes import SIZES, VIEWED
 from convproof.importers.sizes import OTHERWISE
-from convproof.importers.tensors import MADE, elementwise, filtered, unchanged
+from convproof.importers.tensors import MADE
+from convproof.importers.tensors.axes import elementwise, unchanged
+from convproof.importers.tensors.windows import filtered
 from convproof.importers.values import Constant, Flow, Inexpressible
 
 MODULES = {*operators.MODULES, *tensors.MODULES}
