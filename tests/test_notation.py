@@ -1,12 +1,15 @@
 """Notation of every layer, and what is written is read again."""
 
+import itertools
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convproof import execute
 from convproof.architecture import SAME_LOWER, SAME_UPPER, Input, Network, Node, layers
 from convproof.architecture.fields import is_letter
 from convproof.architecture.notation import WORDS, Branches, Chain, Optional, Repeat, built, network, parse
@@ -375,3 +378,33 @@ def test_branches_that_nest_too_deep_are_refused():
         last = f"a{level}"
     with pytest.raises(SpecError, match="its branches nest deeper than 50"):
         to_notation(Network(nodes))
+
+
+@pytest.mark.parametrize("same", ["SAME", "SAME_LOWER"])
+def test_a_transposed_convolution_with_padding_as_in_keras(same):
+    """It is the transpose of the convolution of that padding, which makes n of S*n positions: adjoint, by running."""
+    for f, s, d in itertools.product(range(1, 7), range(1, 5), range(1, 4)):
+        if d > 1 and s > 1:
+            continue  # Keras has one or the other
+        forth = network(f"INPUT[{5 * s}x1] -> CONV(K=1, F={f}x, S={s}x, D={d}x, P={same}, B=0)")
+        back = network(f"INPUT[5x1] -> UPCONV(K=1, F={f}x, S={s}x, D={d}x, P={same}, B=0)")
+        w = np.arange(1.0, f + 1).reshape(1, 1, f)
+        x, g = np.arange(1.0, 5 * s + 1).reshape(1, 1, -1), np.arange(1.0, 6).reshape(1, 1, -1)
+        y, gx = (
+            execute.run(net, data, {net.output.name: {"weight": w}})[0][net.output.name].numpy()
+            for net, data in ((forth, x), (back, g))
+        )
+        assert (y.shape, gx.shape) == (g.shape, x.shape)
+        assert (y * g).sum() == (gx * x).sum()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("UPCONV(K=1, F=F, S=2, P=SAME)", "needs F, S and D in numbers"),
+        ("UPCONV(K=1, F=3, S=2, P=SAME, O=1)", "leave O out"),
+    ],
+)
+def test_padding_as_in_keras_that_cannot_be_said(text, told):
+    with pytest.raises(SpecError, match=told):
+        network(f"INPUT[8x8x1] -> {text}")

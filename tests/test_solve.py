@@ -14,6 +14,7 @@ from convproof.architecture.notation import network
 from convproof.crosscheck import oracle
 from convproof.errors import ConvproofError, InputError, SpecError, Undecided
 from convproof.symbolic import FloorDiv, symbols
+from convproof.symbolic.shapes import infer
 from convproof.symbolic.solve import Design, designs, solve
 
 TRIED = 45
@@ -322,3 +323,80 @@ def test_the_usual_designs_that_halve():
 def test_bounds_that_are_refused(bounds, message):
     with pytest.raises(InputError, match=message):
         designs(32, 16, **bounds)
+
+
+# --- remainders, sizes as formulas, depths ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("f", "s", "n"), [*itertools.product((2, 3, 5), (1, 2, 3), (7, 28))])
+def test_a_size_that_is_wanted_may_leave_a_remainder(f, s, n):
+    """Where nothing makes it without one, as counted window by window."""
+    for want in (n // s, n // s + 1):
+        makes = [p for p in range(40) if n + 2 * p >= f and (n + 2 * p - f) // s + 1 == want]
+        exact = [p for p in makes if (n + 2 * p - f) % s == 0]
+        answer = solve(f"CONV(K=1, F={f}, S={s}, P=P)", n, want=want)
+        assert [p for p in range(40) if p in answer.found or p in answer.found.below] == (exact or makes)
+        assert answer.remainders == (() if exact or not makes else ((n + 2 * makes[0] - f) % s,))
+
+
+WANTED = [
+    ("CONV(K=1, F=5, P=P)", "P", "W", lambda p, w: w + 2 * p - 4),
+    ("CONV(K=1, F=5, S=2, P=P)", "P", "(W + 1) // 2", lambda p, w: (w + 2 * p - 5) // 2 + 1),
+    ("CONV(K=1, F=5, S=2, P=P)", "P", "W // 2", lambda p, w: (w + 2 * p - 5) // 2 + 1),
+    ("CONV(K=1, F=F, S=2, P=1)", "F", "W // 2", lambda f, w: (w + 2 - f) // 2 + 1),
+    ("CONV(K=1, F=3, D=D, P=4)", "D", "W", lambda d, w: w + 8 - 2 * d),
+    ("UPCONV(K=1, F=3, S=2, P=1, O=O)", "O", "2*W", lambda o, w: 2 * w - 1 + o if o < 2 else 0),
+    ("CONV(K=1, F=F)", "F", "W - 3", lambda f, w: w - f + 1),
+]
+
+
+@pytest.mark.parametrize(("text", "letter", "want", "size"), WANTED)
+def test_sizes_that_are_wanted_of_all_images(text, letter, want, size):
+    answer = solve(text, unknown=letter, want=want)
+    wanted = {
+        "W": lambda w: w, "(W + 1) // 2": lambda w: (w + 1) // 2, "W // 2": lambda w: w // 2, "2*W": lambda w: 2 * w,
+        "W - 3": lambda w: w - 3,
+    }[want]  # fmt: skip
+    made = {number: [(size(number, w), w) for w in range(1, 60) if size(number, w) > 0] for number in range(12)}
+    right = [number for number, each in made.items() if each and all(out == wanted(w) for out, w in each)]
+    first = 0 if letter in "PO" else 1
+    assert [n for n in range(first, 12) if n in answer.found or n in answer.found.below] == [
+        n for n in right if n >= first
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "want"),
+    [
+        ("[POOL2]*M", 96, None),
+        ("[POOL2]*M", 96, 3),
+        ("[CONV3-4]*M -> POOL2", 9, None),
+        ("[CONV(K=4, F=3)]*M -> POOL2", 9, 2),
+        ("CONV(K=4, F=3) -> [CONV(K=4, F=3) -> POOL2]*M -> FC(5, IN=16)", 31, None),
+        ("[CONV(K=4, F=5, P=1)]*M -> GLOBALAVGPOOL", 20, None),
+        ("[CONV(K=4, F=3, P=1)]*M -> FC(5, IN=900)", 15, None),
+    ],
+)
+def test_depths(text, size, want):
+    """As each of them fits, written out."""
+    for exact in (True, False):
+        fits = []
+        for depth in range(1, 15):
+            try:
+                found = infer(network(f"INPUT[{size}x{size}x3] -> {text.replace('*M', f'*{depth}')}"))
+            except SpecError:
+                continue
+            demands = [each for node in found.demands.values() for each in node if exact or each.sign != "exact"]
+            shape = found.shapes.get(found.network.output.name)
+            if not found.refused and all(each.holds() for each in demands) and (want is None or shape[1] == want):
+                fits.append(depth)
+        answer = solve(text, size, want=want, exact=exact)
+        assert [n for n in range(1, 15) if n in answer.found] == fits
+
+
+def test_wants_that_are_no_sizes():
+    for want in ("2**W", "W / 2", "__import__('os')", "f(W)", "W//0", "1" * 300, "W if W else 1", ""):
+        with pytest.raises(SpecError, match="is no size"):
+            solve("CONV(K=1, F=3, P=P)", want=want)
+    with pytest.raises(SpecError, match="letters that no size of the image has: Q"):
+        solve("CONV(K=1, F=3, P=P)", want="Q")

@@ -122,8 +122,35 @@ def _of_word(word: str, known: Word, arguments: list[Argument] | None) -> Layer:
     if missing:
         example = ", ".join(f"{name}=3" for name in known.required)
         raise SpecError(f"{word} needs {' and '.join(missing)}, as in {word}({example})")
+    same = given.pop("P", "") if known.kind is layers.ConvTranspose and given.get("P") in SAME else ""
     values = {known.arguments[name].name: _read(known.arguments[name], token, word) for name, token in given.items()}
+    if same:
+        values |= _transposed_same(values, lower=same == "SAME_LOWER")
     return known.kind(**{**known.preset, **values})
+
+
+def _transposed_same(values: dict[str, Any], lower: bool) -> dict[str, Any]:
+    """The padding with which a transposed convolution makes S positions of each, as in Keras: what a window has more
+    than its stride is cut off, the larger half behind (or before, for `lower`); what it has less is added.
+    """
+    if "output_padding" in values:
+        raise SpecError("UPCONV: P=SAME says how large its output is; leave O out")
+    named = [values.get(name, 1) for name in ("kernel_size", "stride", "dilation")]
+    rank = max(len(each) if isinstance(each, tuple) else 1 for each in named)
+    axes = list(zip(*(each if isinstance(each, tuple) else (each,) * rank for each in named), strict=False))
+    if not all(isinstance(n, int) for axis in axes for n in axis):
+        raise SpecError("UPCONV: P=SAME needs F, S and D in numbers")
+    over = [d * (f - 1) + 1 - s for f, s, d in axes]
+    halves = [(max(n, 0) // 2, max(n, 0) - max(n, 0) // 2) for n in over]
+    pads = tuple(pair[::-1] if lower else pair for pair in halves)
+    extra = tuple(max(-n, 0) for n in over)
+    padding: Any = pads
+    if all(before == after for before, after in pads):
+        padding = tuple(before for before, _ in pads)
+    return {
+        name: n[0] if len({*n}) == 1 and not isinstance(n[0], tuple) else n
+        for name, n in (("padding", padding), ("output_padding", extra))
+    }
 
 
 def input_of(text: str) -> Layer:

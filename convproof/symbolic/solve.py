@@ -8,9 +8,10 @@ tried number by number: from the padded size on the first window is the only one
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 import sympy
@@ -19,7 +20,7 @@ from convproof.architecture import Axis, Network, layers, notation
 from convproof.architecture.behaviour import Layer, Windowed, letters
 from convproof.architecture.fields import SAME
 from convproof.errors import InputError, ShapeError, SpecError, Undecided
-from convproof.symbolic import window
+from convproof.symbolic import depths, window
 from convproof.symbolic.accepted import letters_of, where
 from convproof.symbolic.constraints import Demand, Shape, needs_image
 from convproof.symbolic.floordiv import normal, symbol
@@ -34,7 +35,7 @@ _FAR = 10**12  # more than any size that is tried
 _DEPTH = symbol("depth of the image")  # a name that no letter can have
 
 Bounds = Sequence[int]
-Want = int | Sequence[int] | None
+Want = int | str | Sequence[int | str] | None
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,15 @@ class Answer:
     letter: str
     found: SizeSet
     tried: int | None = None
+    remainders: tuple[int, ...] = ()
+    """What strides leave over with the least of them, where none of them leaves nothing over."""
+    looked_at: int | None = None
+    """Up to which number it is known to be all, if not altogether."""
 
     def __str__(self) -> str:
-        return f"{self.letter}: {self.found.shown(self.letter)}"
+        over = f", with a remainder of {', '.join(map(str, self.remainders))}" if self.remainders else ""
+        limit = "" if self.looked_at is None else f" (of the numbers below {self.looked_at})"
+        return f"{self.letter}: {self.found.shown(self.letter)}{over}{limit}"
 
 
 def solve(
@@ -54,53 +61,198 @@ def solve(
     size: int | Sequence[int] | None = None,
     unknown: str | None = None,
     want: Want = None,
-    exact: bool = True,
+    exact: bool | None = None,
 ) -> Answer:
     """The numbers for the letter `unknown` with which a layer, a network or its notation fits.
 
-    Every window must fit and branches agree; with `exact` no stride may leave a remainder, and with `want` the output
-    must have this size (one number, or one per axis; units for a vector). `size` is that of the image, in the same
-    way; where it is left out, a question without INPUT is about the size of a square image. Letters that begin with P
-    may be 0. Raises `SpecError` for a letter that does not occur, and `Undecided` where the answer depends on
-    other letters or is not found completely.
+    Every window must fit and branches agree, and with `want` the output must have this size (one number, or one per
+    axis; units for a vector), or be so computed of the image's: `"W"`, `"2*W"`, `"W // 2"`, for all sizes that are
+    taken. With `exact` no stride may leave a remainder; left out, one may where a size is wanted that nothing makes
+    without. `size` is that of the image, in the same way; where it is left out, a question without INPUT is about the
+    size of a square image. The letter may be a number of repetitions. Letters that begin with P may be 0. Raises
+    `SpecError` for a letter that does not occur, and `Undecided` where the answer depends on other letters or is not
+    found completely.
 
     >>> print(solve("CONV(K=96, F=11, S=4, P=P)", 224))
     P: none
+    >>> print(solve("CONV(K=8, F=3, S=2, P=P)", 28, want=14))
+    P: only 1, with a remainder of 1
+    >>> print(solve("UPCONV(K=8, F=3, S=2, P=1, O=O)", unknown="O", want="2*W"))
+    O: only 1
     >>> print(solve("CONV(K=96, F=11, S=4)", unknown="W"))
     W: all W >= 8 with W mod 4 = 3
     >>> print(solve("CONV(K=64, F=7, S=S, P=3)", 31))
     S: only 1, 2, 3, 5, 6, 10, 15, 30
     >>> print(solve("[CONV(K=8, F=F)]*3 -> POOL2", 32, want=4))
     F: only 9
+    >>> print(solve("[CONV3-8 -> POOL2]*M -> FC-10", 96))
+    M: only 1 to 5
     """
-    network, letter = _posed(question, size, unknown)
+    texts = [each for each in (want if isinstance(want, list | tuple) else [want]) if isinstance(each, str)]
+    if texts:
+        return _at_all_sizes(question, size, unknown, want, bool(exact))
+    found = _solved(question, size, unknown, want, exact is not False)
+    if exact is None and want is not None and not found.found:
+        found = _solved(question, size, unknown, want, False)
+        if found.found:
+            return replace(found, remainders=_remainders(question, size, found))
+    return found
+
+
+def _solved(question: str | Layer | Network, size: Any, unknown: str | None, want: Want, exact: bool) -> Answer:
+    """The same with a size in numbers, or none."""
+    if isinstance(question, str) and (letter := depths.letter(question, unknown)):
+        return Answer(letter, depths.found(lambda n: _at_depth(question, letter, n, size, want, exact), letter))
+    network, unknown_letter = _posed(question, size, unknown)
     tried = None
     try:
-        found = _by_period(network, letter, want, exact)
+        found = _by_period(network, unknown_letter, want, exact)
     except Undecided as reason:
-        tried = _settled(network, letter, reason)
-        found = SizeSet.of(cache(lambda number: _works(network, letter, number, want, exact)), tried, 1)
-    if not letter.assumptions0.get("positive") and _works(network, letter, 0, want, exact):
+        tried = _settled(network, unknown_letter, reason)
+        found = SizeSet.of(cache(lambda number: _works(network, unknown_letter, number, want, exact)), tried, 1)
+    if not unknown_letter.assumptions0.get("positive") and _works(network, unknown_letter, 0, want, exact):
         found = replace(found, below=(0, *found.below))
-    return Answer(letter.name, found, tried)
+    return Answer(unknown_letter.name, found, tried)
 
 
-def _posed(question: str | Layer | Network, extents: Any, unknown: str | None) -> tuple[Network, sympy.Symbol]:
-    """The network on the image that is asked about, and the letter."""
-    sizes = tuple(extents) if isinstance(extents, Sequence) else (unknown or "W" if extents is None else extents,) * 2
+def _at_depth(question: str, letter: str, depth: int, size: Any, want: Want, exact: bool) -> depths.Depth:
+    """What there is with so many repetitions."""
+    network = _image_of(depths.repeated(question, letter, depth), size, "W")
+    found = infer(network)
+    refused = next((place for place, node in enumerate(network) if node.name in found.refused), None)
+    fits = not found.refused
+    for demand in _demanded(found, want, exact) if fits else ():
+        holds = demand.holds()
+        if holds is None and letters_of(demand) != {_DEPTH}:
+            raise Undecided(f"whether it fits depends on {demand} too; give numbers for the other letters")
+        fits = fits and holds is not False
+    shapes = tuple((type(node.layer).__name__, found.shapes.get(node.name)) for node in network)
+    return depths.Depth(fits, refused, shapes)
+
+
+def _remainders(question: str | Layer | Network, size: Any, answer: Answer) -> tuple[int, ...]:
+    """What strides leave over with the least number that was found."""
+    if isinstance(question, str) and depths.letter(question, answer.letter):
+        network = _image_of(depths.repeated(question, answer.letter, _least(answer.found)), size, "W")
+    else:
+        posed, letter = _posed(question, size, answer.letter)
+        network = posed.mapped(lambda node: _with(node.layer, letter, _least(answer.found)))
+    found = infer(network)
+    left = [each.difference for node in found.demands.values() for each in node if each.sign == "exact"]
+    return tuple(dict.fromkeys(n for n in left if isinstance(n, int) and n))
+
+
+def _least(found: SizeSet) -> int:
+    return next(n for n in itertools.count(min(found.below, default=found.start)) if n in found or n in found.below)
+
+
+def _at_all_sizes(question: str | Layer | Network, size: Any, unknown: str | None, want: Want, exact: bool) -> Answer:
+    """The numbers with which the output has a size that is computed of the image's, for all that are taken."""
+    network = _image_of(question, size, "W")
+    letters = {name for node in network for names in _letters(node.layer).values() for name in names} - {_DEPTH.name}
+    of_image = {each for each in network.image.sizes if isinstance(each, str)}
+    others = sorted(letters - of_image)
+    if unknown is None and len(others) == 1:
+        (unknown,) = others
+    if unknown not in others:
+        listed = ", ".join(others) or "none"
+        raise SpecError(f"unknown={unknown!r} is no letter besides those of the image; there are {listed}")
+    wanted = tuple(map(depths.formula, want)) if isinstance(want, list | tuple) else depths.formula(want)
+    strange = {x.name for each in _each(wanted) for x in as_size(each).free_symbols} - of_image
+    if strange:
+        raise SpecError(f"want={want!r} has letters that no size of the image has: {', '.join(sorted(strange))}")
+    possible = _by_formula(network, unknown, wanted)
+    if possible.residues:
+        possible &= _at_samples(network, unknown, wanted, exact)
+    looked_at = _LOOKED_AT if possible.residues else None
+    tried = [number for number in range(looked_at or possible.start) if not number or number in possible]
+    held = [number for number in tried if number or not symbol(unknown).assumptions0.get("positive")]
+    held = [number for number in held if _always(network, unknown, number, wanted, exact)]
+    return Answer(unknown, SizeSet(tuple(held), max(held, default=0) + 1, 1, ()), looked_at=looked_at)
+
+
+def _by_formula(network: Network, unknown: str, wanted: Any) -> SizeSet:
+    """The numbers with which the output has the size that is wanted, as far as formulas say it of all sizes at once."""
+    possible, found = EVERY, infer(network)
+    output = () if found.refused else found.shapes.get(found.network.output.name, ())
+    extents = output[1:] or output
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,) * len(extents)
+    for out, n in zip(extents, wanted, strict=False):
+        apart = Demand(Demand(out, "=", as_size(n), str).difference, "=", 0, str)
+        if letters_of(apart) == {symbol(unknown)}:
+            possible &= where(apart, symbol(unknown))
+    return possible
+
+
+def _at_samples(network: Network, unknown: str, wanted: Any, exact: bool) -> SizeSet:
+    """The numbers with which each of some sizes makes what is wanted of it, or is not taken."""
+    possible, of_image = EVERY, sorted({each for each in network.image.sizes if isinstance(each, str)})
+    for sample in _SAMPLES:
+        at = {symbol(name): sympy.Integer(sample + place) for place, name in enumerate(of_image)}
+        sizes = tuple(int(at[symbol(n)]) if isinstance(n, str) else n for n in network.image.sizes)
+        numbers = tuple(int(normal(as_size(each).xreplace(at))) for each in _each(wanted))
+        asked = numbers if isinstance(wanted, tuple) else numbers[0]
+        fitting, taken = (_solved(network, sizes, unknown, each, exact).found for each in (asked, None))
+        possible &= fitting | EVERY.without(taken)
+    return possible
+
+
+_SAMPLES, _LOOKED_AT = (96, 101, 127, 130), 200
+"""Sizes that say which numbers may do for all sizes, and how many numbers are looked at where they leave too many."""
+
+
+def _each(wanted: Any) -> tuple[Any, ...]:
+    return wanted if isinstance(wanted, tuple) else (wanted,)
+
+
+def _always(network: Network, unknown: str, number: int, wanted: Any, exact: bool) -> bool:
+    """Whether the output has the size that is wanted, at all sizes that are taken."""
+    found = infer(network.mapped(lambda node: _with(node.layer, symbol(unknown), number)))
+    if found.refused:
+        return False
+    demands = list(_demanded(found, wanted, exact))
+    asked = demands[-len(_each(wanted)) :] if isinstance(wanted, tuple) else demands[len(demands) - _axes(found) :]
+    for each in asked:
+        if (holds := each.holds()) is not None:
+            if not holds:
+                return False
+            continue
+        if len(letters_of(each)) != 1:
+            raise Undecided(f"whether {each} holds depends on several letters")
+        (letter,) = letters_of(each)
+        own = [where(other, letter) for other in demands if other not in asked and letters_of(other) == {letter}]
+        if reduce(operator.and_, own, EVERY).without(where(each, letter)):
+            return False
+    return True
+
+
+def _axes(found: Inference) -> int:
+    output = found.shapes[found.network.output.name]
+    return len(output[1:] or output)
+
+
+def _image_of(question: str | Layer | Network, extents: Any, letter: str) -> Network:
+    """The network on the image that is asked about."""
+    sizes = tuple(extents) if isinstance(extents, Sequence) else (letter if extents is None else extents,) * 2
     image = layers.Input(_DEPTH, sizes)
     if isinstance(question, str):
         question = notation.network(question, None if notation.has_input(question) else image)
     elif not isinstance(question, Network):
         question = Network.chain([image, question])
-    if extents is not None:
-        question = question.with_input(replace(question.image, sizes=sizes))
+    return question if extents is None else question.with_input(replace(question.image, sizes=sizes))
+
+
+def _posed(question: str | Layer | Network, extents: Any, unknown: str | None) -> tuple[Network, sympy.Symbol]:
+    """The network on the image that is asked about, and the letter."""
+    question = _image_of(question, extents, unknown or "W")
     found = {name for node in question for names in _letters(node.layer).values() for name in names} - {_DEPTH.name}
     if unknown is None and len(found) == 1:
         (unknown,) = found
     if unknown not in found:
         among = ", ".join(sorted(found)) or "none"
-        raise SpecError(f"unknown={unknown!r} is no letter of the network (it has {among}); name one, or write one in")
+        several = "; designs() lists windows with several numbers open" if found and found <= {*"FSPD"} else ""
+        told = f"unknown={unknown!r} is no letter of the network (it has {among}); name one, or write one in{several}"
+        raise SpecError(told)
     return question, symbol(str(unknown))
 
 
@@ -150,7 +302,7 @@ def _demanded(found: Inference, want: Want, exact: bool) -> Iterator[Demand]:
     if want is not None:
         output = found.shapes[found.network.output.name]
         extents = output[1:] or output
-        wanted = want if isinstance(want, Sequence) else (want,) * len(extents)
+        wanted = want if isinstance(want, list | tuple) else (want,) * len(extents)
         if len(wanted) != len(extents):
             raise SpecError(f"want={want!r} is for {len(wanted)} axes, the output has {len(extents)}")
         yield from (Demand(out, "=", as_size(n), str) for out, n in zip(extents, wanted, strict=True))
