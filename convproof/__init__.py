@@ -53,7 +53,7 @@ _HOMES = {
     "convproof._moved": ("size_sets",),
     "convproof.symbolic.dependence": ("reached", "unseen"),
     "convproof.symbolic.remainders": ("borders", "fits"),
-    "convproof.symbolic.memory": ("peak", "retained"),
+    "convproof.symbolic.memory": ("peak", "retained", "training_memory"),
     "convproof.symbolic.patterns": ("pattern", "variants"),
     "convproof.symbolic.solve": ("designs", "solve"),
     "convproof.proof.sizes": ("prove_sizes",),

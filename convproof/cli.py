@@ -92,6 +92,10 @@ def _written_as(*formats: str) -> Callable[[Callable[..., None]], Callable[..., 
     return lambda command: form(output(command))
 
 
+_DTYPES = ("float64", "float32", "bfloat16", "float16")
+_OPTIMIZERS = ("sgd", "momentum", "adam")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(convproof.__version__, prog_name="convproof")
 def cli() -> None:
@@ -189,6 +193,14 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
     type=click.Path(path_type=Path),
     help="Prove, and write the proof; python -m convproof.recheck FILE replays it.",
 )
+@click.option("--batch", metavar="N", help="How many images memory is counted for; a number or a letter.")
+@click.option(
+    "--dtype",
+    type=click.Choice(_DTYPES),
+    help="In what numbers are stored, for memory.",
+)
+@click.option("--training", is_flag=True, help="The memory of a training step; modules are read as they train.")
+@click.option("--optimizer", type=click.Choice(_OPTIMIZERS), help="What training keeps for each parameter.")
 @click.option("--exact", is_flag=True, help="A stride that leaves a remainder counts as a finding (exit status 1).")
 @_written_as("text", "json", "markdown")
 def net(
@@ -197,23 +209,30 @@ def net(
     tensor: str | None,
     prove: bool,
     proof_file: Path | None,
+    batch: str | None,
+    dtype: str | None,
+    training: bool,
+    optimizer: str | None,
     exact: bool,
     form: str,
     output: Path | None,
 ) -> None:
     """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs are accepted."""
-    from convproof.resolve import read_image, source
-    from convproof.summary import Described, Pattern, described, patterns
+    from convproof.resolve import read_batch, read_image, source
+    from convproof.summary import Counted, Described, Pattern, described, patterns
 
     wanted, found = None if image is None else read_image(image), list[Described | Pattern]()
+    training = training or optimizer is not None
+    asked = Counted(read_batch(batch), dtype or "float32", optimizer or "sgd", training)
+    counted = asked if training or batch or dtype else None
     prove = prove or proof_file is not None
     with _Progress(len(specs) if len(specs) > 1 or prove else 0) as progress:
         for spec in specs:
             progress(spec)
             try:
-                each = source(spec, wanted, tensor)
+                each = source(spec, wanted, tensor, training)
                 if not isinstance(each, str):
-                    found.append(described(spec, each.network, each.imported, each.remarks, prove))
+                    found.append(described(spec, each.network, each.imported, each.remarks, prove, counted))
                 elif prove:
                     raise InputError("a family of networks is not proved; write numbers in place of * and ?")
                 else:

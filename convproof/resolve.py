@@ -25,10 +25,11 @@ class Source:
     remarks: tuple[str, ...] = ()
 
 
-def source(spec: str, image: Input | None = None, tensor: str | None = None) -> Source | str:
+def source(spec: str, image: Input | None = None, tensor: str | None = None, training: bool = False) -> Source | str:
     """The network that a SPEC names, on `image` if that is given; of a family of networks, its notation.
 
-    `tensor` is the one of a model's outputs that is wanted. Raises `InputError`, and what notation and importers raise.
+    `tensor` is the one of a model's outputs that is wanted; a module is read as it is in `training`, if that is asked
+    for. Raises `InputError`, and what notation and importers raise.
 
     >>> source("vgg16").network.image
     Input(channels=3, sizes=(224, 224))
@@ -44,7 +45,7 @@ def source(spec: str, image: Input | None = None, tensor: str | None = None) -> 
 
         return _imported(onnx.load(text, output=tensor), image)
     if TARGET.fullmatch(text):
-        return _object(target(text), text, image, tensor)
+        return _object(target(text), text, image, tensor, training)
     if re.fullmatch(r"[a-z][a-z0-9_-]*", text):
         close = difflib.get_close_matches(text, zoo.ENTRIES, n=3)
         known = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(zoo.ENTRIES)}."
@@ -65,6 +66,19 @@ def read_image(text: str) -> Input:
     if 0 in (channels, *sizes):
         raise InputError(f"--input {text!r} has a 0; sizes and channels are 1 or more")
     return Input(channels, tuple(sizes))
+
+
+def read_batch(text: str | None) -> int | str:
+    """A number of images, or a letter for it; 1 where nothing is said.
+
+    >>> read_batch("32"), read_batch("N"), read_batch(None)
+    (32, 'N', 1)
+    """
+    if text is None:
+        return 1
+    if not re.fullmatch(r"[1-9][0-9]{0,8}|[A-Z]", text):
+        raise InputError(f"--batch {text[:20]!r} is no number of images; write one such as 32, or a letter such as N")
+    return int(text) if text.isdecimal() else text
 
 
 def _of_text(text: str, image: Input | None) -> Source | str:
@@ -101,7 +115,7 @@ def _imported(found: Imported, image: Input | None) -> Source:
     return Source(_on(found.network, image), found, tuple(remarks))
 
 
-def _object(found: object, text: str, image: Input | None, tensor: str | None) -> Source | str:
+def _object(found: object, text: str, image: Input | None, tensor: str | None, training: bool) -> Source | str:
     """A Network, notation text, or a PyTorch module."""
     if isinstance(found, str):
         return _of_text(found, image)
@@ -111,6 +125,6 @@ def _object(found: object, text: str, image: Input | None, tensor: str | None) -
         from convproof.importers import torch
 
         shape = None if image is None else (image.channels, *image.sizes)
-        return _imported(torch.load(found, shape, output=tensor), image)
+        return _imported(torch.load(found, shape, output=tensor, training=training), image)
     what = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
     raise InputError(f"{text} is {what}; it must be a convproof.Network, notation text or a torch.nn.Module")

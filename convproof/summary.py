@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from convproof.architecture import AdaptivePool, Condition, Flatten, GlobalPool, Linear, Network, Reshape
+from convproof.architecture import AdaptivePool, BatchNorm, Condition, Flatten, GlobalPool, Linear, Network, Reshape
 from convproof.errors import ShapeError, Undecided
 from convproof.report import Section, Table, Text
 from convproof.symbolic import Analysis, Row, SizeSet, analyze
 from convproof.symbolic.accepted import Box, first_mismatch, renamed, unknowns_of
 from convproof.symbolic.analysis import plain
-from convproof.symbolic.constraints import CONDITIONS
+from convproof.symbolic.constraints import CONDITIONS, product
 from convproof.symbolic.field import alignment
-from convproof.symbolic.memory import peak
+from convproof.symbolic.floordiv import normal
+from convproof.symbolic.memory import DTYPES, TrainingMemory, peak, training_memory
 from convproof.symbolic.patterns import Family, variants
 from convproof.symbolic.remainders import Border, borders_of
-from convproof.symbolic.shapes import axis_names
+from convproof.symbolic.shapes import axis_names, infer
 
 if TYPE_CHECKING:
     from convproof.importers.graph import Imported
@@ -90,7 +91,9 @@ class Described:
     feature: Row | None = None
     """The last layer before the classifier, if its field is known."""
     border: tuple[str, ...] = ()
-    memory: str = ""
+    memory: tuple[str, ...] = ()
+    kept: TrainingMemory | None = None
+    """The bytes that a step of training keeps, where they are asked for."""
     mismatches: tuple[str, ...] = ()
     shifted: str = ""
     proof: ProvedSizes | None = None
@@ -144,7 +147,7 @@ class Described:
             f"parameters {_shown(sums.params)} (weights {_shown(sums.weights)})",
             f"multiply-adds {_shown(sums.macs)}",
             f"activations {_shown(sums.values)} values, {_shown(sums.bytes)} bytes",
-            *([self.memory] if self.memory else []),
+            *self.memory,
         )
 
     def table(self) -> Table:
@@ -164,6 +167,7 @@ class Described:
         more |= {"unproved": self.unproved} if self.unproved else {}
         more["counted_layers"] = self.counted
         more["outputs"] = [{"name": name, "layer": row.name, "output": plain(row.output)} for name, row in self.outputs]
+        more |= {"memory": _memory_entry(self.kept)} if self.kept is not None else {}
         return {**self.found.to_json(), "name": self.name, "remarks": list(self.remarks), **more}
 
 
@@ -173,8 +177,9 @@ def described(
     imported: Imported | None = None,
     remarks: Iterable[str] = (),
     prove: bool = False,
+    counted: Counted | None = None,
 ) -> Described:
-    """Analyses a network and, where asked, proves which sizes it accepts.
+    """Analyses a network and, where asked, proves which sizes it accepts, and counts memory for what is `counted`.
 
     `imported` is what else is known of a network from a file: parameters that several layers use count once, and what
     was read at a single size is said of no other.
@@ -204,8 +209,9 @@ def described(
         found,
         _last_feature(network, found),
         tuple(_border(found)),
-        _memory(network),
-        tuple(_mismatches(found)),
+        _memory(network, found.totals.params, counted),
+        _training(network, found.totals.params, counted),
+        (*_mismatches(found), *_single_values(network, counted)),
         _shifted(network, found),
         proof,
         unproved,
@@ -425,14 +431,64 @@ def _shifted(network: Network, found: Analysis) -> str:
     return f"the branches of {first} see the image shifted against each other" if first else ""
 
 
-def _memory(network: Network) -> str:
-    """The most values held at one time when no gradient is wanted."""
+@dataclass(frozen=True)
+class Counted:
+    """What memory is counted for."""
+
+    batch: int | str = 1
+    dtype: str = "float32"
+    optimizer: str = "sgd"
+    training: bool = False
+
+
+def _memory(network: Network, learned: Any, counted: Counted | None) -> tuple[str, ...]:
+    """The most values held at one time when no gradient is wanted; and the bytes that training keeps."""
     try:
         held = peak(network)
         best = "" if held.exact else ", in the order of the layers"
-        return f"at test time at most {_shown(held.values)} values at a time (at {held.at}){best}"
-    except (Undecided, ShapeError):
-        return ""
+        lines = [f"at test time at most {_shown(held.values)} values at a time (at {held.at}){best}"]
+        if counted is not None:
+            kept = training_memory(network, learned, counted.batch, counted.dtype, counted.optimizer)
+            of = f"{_shown(kept.batch)} image{'s' * (kept.batch != 1)} in {counted.dtype}"
+            lines.append(f"that is {_bytes(normal(held.values * kept.batch * DTYPES[counted.dtype]))} for {of}")
+            lines += [_kept(kept, of)] if counted.training else []
+        return tuple(lines)
+    except (Undecided, ShapeError) as reason:
+        return () if counted is None else (f"memory is not known: {reason}",)
+
+
+def _training(network: Network, learned: Any, counted: Counted | None) -> TrainingMemory | None:
+    """What a step of training keeps, where it is asked for and known."""
+    if counted is not None:
+        with suppress(Undecided, ShapeError):
+            return training_memory(network, learned, counted.batch, counted.dtype, counted.optimizer)
+    return None
+
+
+def _memory_entry(kept: TrainingMemory) -> dict[str, Any]:
+    return {**{each.name: plain(getattr(kept, each.name)) for each in fields(kept)}, "total": plain(kept.total)}
+
+
+def _kept(kept: TrainingMemory, of: str) -> str:
+    listed = ", ".join(f"{name} {_shown(n)}" for name, n in kept.parts.items() if n != 0)
+    return f"a step of training with {of} keeps {_bytes(kept.total)}: {listed}"
+
+
+def _bytes(count: Any) -> str:
+    """Bytes, large numbers of them also in powers of 1000."""
+    power = min((len(str(count)) - 1) // 3, 4) if isinstance(count, int) else 0
+    return f"{_shown(count)} bytes" + (f" ({count / 1000**power:.3g} {' KMGT'[power]}B)" if power > 1 else "")
+
+
+def _single_values(network: Network, counted: Counted | None) -> Iterator[str]:
+    """Batch normalizations that training refuses, as they see one value a channel."""
+    if counted is None or not counted.training or counted.batch != 1:
+        return
+    shapes = infer(network).shapes
+    for node in network:
+        shape = shapes.get(node.name)
+        if isinstance(node.layer, BatchNorm) and shape is not None and product(shape[1:] or (1,)) == 1:
+            yield f"{node.name} is refused in training with a batch of 1: it normalizes by a single value a channel"
 
 
 def _cells(row: Row) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from exactly import size_sets
 from convproof.architecture import notation, zoo
 from convproof.importers.torch import load
 from convproof.symbolic import accepted_sizes, analyze, output_shapes
+from convproof.symbolic.memory import training_memory
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
 from torchmodules import VGG, Basic, Bottleneck, DenseNet, Does, MobileNetV2, ResNet, UNet, on, shufflenet  # noqa: E402
@@ -195,3 +196,51 @@ def test_sizes_that_torch_runs(name, axis):
     accepted = [n for n in range(1, 201) if runs(module, channels(module), *((n, other) if axis == 0 else (other, n)))]
     assert accepted == [n for n in range(1, 201) if n in valid]
     assert accepted
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_a_step_of_training_keeps_besides_activations(dtype):
+    """The places of maxima that torch saves for its backward pass, parameters, gradients and the optimizer's numbers."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 4, 3), nn.MaxPool2d(3, 1),
+        nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Linear(16, 5),
+    ).to(getattr(torch, dtype))  # fmt: skip
+    saved = {}
+
+    def packed(x):
+        saved[x.data_ptr()] = x
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(packed, lambda x: x):
+        module(torch.rand(6, 3, 20, 16, dtype=getattr(torch, dtype))).sum().backward()
+    adam, momentum = torch.optim.Adam(module.parameters()), torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
+    adam.step()
+    momentum.step()
+    kept = training_memory(load(module, (3, 20, 16)).network, batch=6, dtype=dtype, optimizer="adam")
+    size = torch.empty((), dtype=getattr(torch, dtype)).element_size()
+    assert kept.indices == sum(x.numel() * x.element_size() for x in saved.values() if x.dtype == torch.int64)
+    assert kept.parameters == kept.gradients == sum(p.numel() for p in module.parameters()) * size
+    for optimizer, name in ((adam, "adam"), (momentum, "momentum")):
+        states = [x for state in optimizer.state.values() for x in state.values() if torch.is_tensor(x) and x.dim() > 0]
+        found = training_memory(load(module, (3, 20, 16)).network, dtype=dtype, optimizer=name)
+        assert found.states == sum(x.numel() for x in states) * size
+
+
+def test_a_module_is_read_as_it_trains():
+    """With the head that is there in training alone; the module stays as it was."""
+
+    class Aided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head, self.aid = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, 3)
+
+        def forward(self, x):
+            x = self.body(x)
+            return (self.head(x), self.aid(x)) if self.training else self.head(x)
+
+    module = Aided().eval()
+    found = load(module, training=True)
+    assert [node.name for node in found.network] == ["input", "body", "head", "aid"]
+    assert found.outputs == {"0": "head", "1": "aid"}
+    assert not module.training
+    assert [node.name for node in load(module).network] == ["input", "body", "head"]

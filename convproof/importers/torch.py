@@ -73,8 +73,11 @@ _IN_PLACE = {
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 
 
-def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None) -> Imported:
-    """The network that a `torch.nn.Module` is in evaluation; its output is the tensor `output`, by default the first.
+def load(
+    module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None, training: bool = False
+) -> Imported:
+    """The network that a `torch.nn.Module` is in evaluation, or in training; its output is the tensor `output`, by
+    default the first.
 
     `input_shape` is (C, H, W), or has one or three sizes, in numbers or letters, without the batch. Left out, the first
     convolution says how many channels and axes there are, and the sizes are letters. Layers are named as the modules
@@ -98,33 +101,33 @@ def load(module: Any, input_shape: Sequence[Any] | None = None, *, output: str |
         raise InputError("torch modules need the package torch; pip install 'convproof[torch]'") from None
     try:
         with seen_through(torch) as some:
-            return _cases(torch, module, input_shape, output)
+            return _cases(torch, module, input_shape, output, training)
     except ConvproofError as error:
         told = InputError(f"{type(module).__name__}: {error}")
     if some:  # one of them may do what cannot be followed
         with suppress(ConvproofError):
-            return _cases(torch, module, input_shape, output)
+            return _cases(torch, module, input_shape, output, training)
     raise told from None
 
 
-def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None) -> Imported:
+def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None, training: bool) -> Imported:
     """The network, with what it is in other cases."""
 
     def read(reading: _Import) -> Imported:
-        with _left_alone(module):
+        with _left_alone(module, training):
             return reading.network(output)
 
     return all_cases(lambda path: _Import(torch, module, input_shape, path), read)
 
 
 @contextmanager
-def _left_alone(module: Any) -> Iterator[None]:
-    """The module in evaluation; afterwards all is as it was before, also what a forward keeps for itself."""
+def _left_alone(module: Any, mode: bool) -> Iterator[None]:
+    """The module in evaluation, or in training; afterwards all is as it was, also what a forward keeps for itself."""
     before = [(each, each.training, dict(each.__dict__)) for each in module.modules()]
     caches = [(kept, dict(kept)) for _, _, own in before for kept in own.values() if type(kept) is dict]
     try:
         for each, _, _ in before:
-            each.training = False
+            each.training = mode
         yield
     finally:
         for kept, held in caches:

@@ -12,15 +12,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from typing import Any
 
 import sympy
 
-from convproof.architecture import Network, Node
-from convproof.errors import Undecided
+from convproof.architecture import Layer, Network, Node, layers, letters
+from convproof.errors import SpecError, Undecided
 from convproof.symbolic import costs
 from convproof.symbolic.accepted import accepted_sizes
 from convproof.symbolic.constraints import product
-from convproof.symbolic.floordiv import FloorDiv, Size, collect, total
+from convproof.symbolic.floordiv import FloorDiv, Size, collect, normal, symbol, total
 from convproof.symbolic.shapes import Shape, output_shapes
 
 MOST_STEPS, MOST_CASES, MOST_POINTS = 300_000, 500, 64
@@ -65,6 +66,95 @@ def retained(network: Network) -> Size:
     """
     shapes = output_shapes(network)
     return total(_values(node, shapes) for node in network)
+
+
+DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+"""Bytes of a number."""
+
+OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
+"""How many numbers an optimizer keeps for each parameter: SGD alone and with momentum, Adam or AdamW."""
+
+BYTES_PER_INDEX = 8
+"""Where the maxima were, PyTorch keeps as int64."""
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes that a step of training keeps between its forward and its backward pass, for a whole batch.
+
+    Everything has one dtype, but for the indices of max pools. What an operation needs while it runs is not counted.
+    """
+
+    batch: Size
+    dtype: str
+    optimizer: str
+    activations: Size
+    indices: Size
+    parameters: Size
+    gradients: Size
+    states: Size
+    """What the optimizer keeps."""
+
+    @property
+    def parts(self) -> dict[str, Size]:
+        """What it is made of, in words."""
+        return {
+            "activations": self.activations,
+            "places of maxima": self.indices,
+            "parameters": self.parameters,
+            "gradients": self.gradients,
+            f"what {self.optimizer} keeps": self.states,
+        }
+
+    @property
+    def total(self) -> Size:
+        """All of it."""
+        return total(self.parts.values())
+
+
+def training_memory(
+    network: Network, learned: Size | None = None, batch: Any = 1, dtype: str = "float32", optimizer: str = "sgd"
+) -> TrainingMemory:
+    """The bytes that a step of training keeps: activations as in `retained`, the places of maxima, parameters with
+    their gradients, and what the optimizer keeps.
+
+    `learned` is the number of parameters where it is not that of the layers, since several share some; `batch` may be a
+    letter. Raises `SpecError` for a dtype or an optimizer that is not in `DTYPES` or `OPTIMIZERS`, and `Undecided` for
+    operations of which nothing is known.
+
+    >>> from convproof.architecture.notation import network
+    >>> kept = training_memory(network("INPUT[8x8x3] -> CONV3-4 -> POOL2"), batch=32, optimizer="adam")
+    >>> kept.activations, kept.indices, kept.parameters, kept.states
+    (65536, 16384, 448, 896)
+    """
+    for value, known in ((dtype, DTYPES), (optimizer, OPTIMIZERS)):
+        if value not in known:
+            raise SpecError(f"{value!r} is none of {', '.join(known)}")
+    images = symbol(batch) if isinstance(batch, str) else batch
+    if isinstance(batch, str) and batch in {name for n in network for _, value in letters(n.layer) for name in [value]}:
+        raise SpecError(f"batch={batch!r} is a letter of the network; take another")
+    if isinstance(images, int) and images < 1:
+        raise SpecError(f"batch={images} is less than 1")
+    shapes, size = output_shapes(network), DTYPES[dtype]
+    if learned is None:
+        own = (costs.cost(n.layer, shapes[n.name], *(shapes[name] for name in n.operands)) for n in network)
+        learned = total(n for each in own for n in (each.weights, each.biases))
+    maxima = total(product(shapes[node.name]) for node in network if _keeps_places(node.layer))
+    parameters = normal(size * learned)
+    return TrainingMemory(
+        images,
+        dtype,
+        optimizer,
+        normal(images * size * retained(network)),
+        normal(images * BYTES_PER_INDEX * maxima),
+        parameters,
+        parameters,
+        normal(OPTIMIZERS[optimizer] * parameters),
+    )
+
+
+def _keeps_places(layer: Layer) -> bool:
+    return isinstance(layer, layers.MaxPool) or (isinstance(layer, layers.AdaptivePool) and layer.kind == "max")
 
 
 def _values(node: Node, shapes: Mapping[str, Shape]) -> Size:
