@@ -1,7 +1,9 @@
 """Well-known networks as torch modules, against torch itself on tensors without data, and against published figures."""
 
+import warnings
 from dataclasses import replace
 from functools import cache
+from math import prod
 
 import pytest
 from exactly import size_sets
@@ -10,8 +12,11 @@ from convproof.architecture import notation, zoo
 from convproof.importers.torch import load
 from convproof.symbolic import accepted_sizes, analyze, output_shapes
 from convproof.symbolic.memory import training_memory
+from convproof.symbolic.shapes import infer
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
+from exported import MODULES  # noqa: E402
+
 from torchmodules import VGG, Basic, Bottleneck, DenseNet, Does, MobileNetV2, ResNet, UNet, on, shufflenet  # noqa: E402
 
 nn = torch.nn
@@ -244,3 +249,34 @@ def test_a_module_is_read_as_it_trains():
     assert found.outputs == {"0": "head", "1": "aid"}
     assert not module.training
     assert [node.name for node in load(module).network] == ["input", "body", "head"]
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+@pytest.mark.parametrize("kind", MODULES)
+def test_exported_programs(kind, decomposed):
+    """For any size that torch.export allows, they are what the module is; their guards are not part of them."""
+    module = kind().eval()
+    auto = torch.export.Dim.AUTO
+    program = torch.export.export(
+        module, (torch.zeros(2, 3, 16, 24),), dynamic_shapes=({0: auto, 2: auto, 3: auto},), strict=False
+    )
+    if decomposed:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's, of its own trees
+            program = program.run_decompositions()
+    found = load(program)
+    if not decomposed:
+        assert not any("not understood" in each for each in found.notes.values())
+    assert sum(prod(shape) for shape in found.stored.values()) == sum(p.numel() for p in module.parameters())
+    for sizes in [(16, 24), (16, 16), (32, 12)]:
+        made = infer(on(found.network, *sizes))
+        one = next(each for each in [made, *(infer(on(case, *sizes)) for case in found.cases)] if not each.refused)
+        shape = one.shapes.get(found.network.output.name)
+        assert shape in (tuple(module(torch.empty(1, 3, *sizes)).shape[1:]), *([None] if decomposed else []))
+
+
+def test_an_exported_program_for_one_size():
+    program = torch.export.export(MODULES[0]().eval(), (torch.zeros(2, 3, 16, 24),))
+    found = load(program)
+    assert not found.notes
+    assert output_shapes(on(found.network, 16, 24))[found.network.output.name] == (8, 8, 12)

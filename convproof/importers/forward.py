@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -12,7 +13,7 @@ from convproof.architecture import Network, layers
 from convproof.architecture.amounts import Amount
 from convproof.errors import InputError, Undecided
 from convproof.importers.graph import Graph, Imported, image_letters
-from convproof.importers.sizes import is_formula, letters_of, minus, times, worked_out
+from convproof.importers.sizes import is_formula, letters_of, minus, over, times, worked_out
 from convproof.importers.values import Comparison, Computed, Constant, Flow, Inexpressible, SizeNeeded
 from convproof.importers.views import View, own_axes
 from convproof.symbolic import normal, symbol
@@ -283,6 +284,25 @@ class Forward(Graph):
         ends = (right, left) if swapped else (left, right)
         self.place("condition", layers.Condition(ends[0], sign, ends[1]), read)
         return outcome
+
+    def with_batch(self, target: list[Any], sizes: Sequence[Any]) -> list[Any]:
+        """A shape that may write the batch of the model as a number, with it where it stands in what is read."""
+        number, batch = self.batch_number, self.batch
+        if number is None or -1 in target[:1] or any(map(self.has_batch, target)):
+            return target
+        place = next((axis for axis, n in enumerate(sizes) if self.has_batch(n)), None)
+        if place is None:
+            return target
+        before = [times(sizes[:place]), times([*sizes[:place], over(sizes[place], batch)])]
+        apart = (axis for axis, n in enumerate(target) if n == number and times(target[:axis]) in before)
+        if (own := next(apart, None)) is not None:
+            target[own] = batch
+            return target
+        if len(target) == 2 or place >= len(target) or target[place] == -1:  # two axes are rows and their features
+            place = 0
+        with suppress(Inexpressible):
+            target[place] = times([batch, over(target[place], number)])
+        return target
 
     def is_of_image(self, n: Any) -> bool:
         """Whether a size depends on those of the image and the batch alone."""

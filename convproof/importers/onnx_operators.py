@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,6 @@ from convproof.errors import InputError
 from convproof.importers.onnx_folding import shape_of, size_of
 from convproof.importers.onnx_values import OnnxNode, Rule
 from convproof.importers.onnx_windows import WINDOWS
-from convproof.importers.sizes import over, times
 from convproof.importers.values import Constant, Flow, Inexpressible, Value, axis_of
 
 # --- fully connected, and matrices ------------------------------------------------------------------------------------
@@ -366,30 +364,10 @@ def _reshape(node: OnnxNode) -> Any:
     sizes = node.graph.extents(x)
     if 0 in target[len(sizes) :]:
         raise InputError(f"its shape copies an axis that an input with {len(sizes)} axes has not")
-    wanted = _with_batch(node, [sizes[axis] if n == 0 else n for axis, n in enumerate(target)], sizes)
+    wanted = node.graph.with_batch([sizes[axis] if n == 0 else n for axis, n in enumerate(target)], sizes)
     if wanted == list(sizes):
         return x
     return node.made("reshape", x, *wanted)
-
-
-def _with_batch(node: OnnxNode, target: list[Any], sizes: Sequence[Any]) -> list[Any]:
-    """A shape that may write the batch of the file as a number, with it where it stands in what is read."""
-    number, batch = node.graph.batch_number, node.graph.batch
-    if number is None or -1 in target[:1] or any(map(node.graph.has_batch, target)):
-        return target
-    place = next((axis for axis, n in enumerate(sizes) if node.graph.has_batch(n)), None)
-    if place is None:
-        return target
-    before = [times(sizes[:place]), times([*sizes[:place], over(sizes[place], batch)])]
-    apart = (axis for axis, n in enumerate(target) if n == number and times(target[:axis]) in before)
-    if (own := next(apart, None)) is not None:
-        target[own] = batch
-        return target
-    if len(target) == 2 or place >= len(target) or target[place] == -1:  # two axes are rows and their features
-        place = 0
-    with suppress(Inexpressible):
-        target[place] = times([batch, over(target[place], number)])
-    return target
 
 
 def _expand(node: OnnxNode) -> Any:

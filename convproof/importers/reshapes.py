@@ -73,7 +73,8 @@ def _is_image(sizes: Sequence[Size]) -> bool:
 
 
 def _reshape(call: Call) -> Flow:
-    view, target = call.graph.viewed(call.x), _listed(call)
+    view = call.graph.viewed(call.x)
+    target = call.graph.with_batch(_listed(call), view.sizes())
     if target and call.graph.is_batch(target[0]) and view.own[:1] == ((Atom(0, call.graph.batch),),):
         target[0] = call.graph.batch
     rows, *sizes = view.sizes()

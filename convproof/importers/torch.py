@@ -28,6 +28,7 @@ from convproof.importers.graph import Imported
 from convproof.importers.reshapes import SIZES
 from convproof.importers.sizes import OPERATORS, combine, is_formula, minus, rounded
 from convproof.importers.tensors import MADE
+from convproof.importers.torch_aten import batch_of, module_of
 from convproof.importers.torch_tracing import extremes, is_raised, seen_through, tracer
 from convproof.importers.values import Comparison, Computed, Constant, Flow, Inexpressible, SizeNeeded, leaves, shown
 from convproof.symbolic.shapes import infer
@@ -70,14 +71,17 @@ _IN_PLACE = {
 }
 """What `x += y` and its like do, where x is changed if it is a tensor."""
 
+_EXTREMES = {"sym_max": max, "sym_min": min}
+"""What exported programs call for the larger of two sizes."""
+
 _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
 
 
 def load(
     module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None, training: bool = False
 ) -> Imported:
-    """The network that a `torch.nn.Module` is in evaluation, or in training; its output is the tensor `output`, by
-    default the first.
+    """The network that a `torch.nn.Module` is in evaluation, or in training, or a `torch.export.ExportedProgram`; its
+    output is the tensor `output`, by default the first.
 
     `input_shape` is (C, H, W), or has one or three sizes, in numbers or letters, without the batch. Left out, the first
     convolution says how many channels and axes there are, and the sizes are letters. Layers are named as the modules
@@ -93,7 +97,11 @@ def load(
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     kinds = {(kind.__module__, kind.__name__) for kind in type(module).__mro__}
-    if ("torch.nn.modules.module", "Module") not in kinds:
+    if ("torch.export.exported_program", "ExportedProgram") in kinds:
+        import torch
+
+        module = module_of(torch, module)
+    elif ("torch.nn.modules.module", "Module") not in kinds:
         raise InputError(f"a {type(module).__name__} is no torch.nn.Module")
     try:
         import torch.fx
@@ -154,6 +162,7 @@ class _Import:
         self._check()
         stored = {self.names[id(each)]: tuple(each.shape) for each in module.parameters()}
         self.graph = Forward(self._measured, stored, path)
+        self.graph.batch_number = batch_of(module)
         self.values: dict[Any, Any] = {}
         """What each node makes: a `Flow`, a `Constant`, `Computed`, or Python's values with `Size`s among them."""
         self.strided: set[Any] = set()
@@ -393,7 +402,7 @@ class _Import:
 
     def _folded(self, call: Call, node: Any) -> Any:
         """What a node makes that reads no activation."""
-        function, args = _IN_PLACE.get(node.target, node.target), call.args
+        function, args = _EXTREMES.get(call.op, _IN_PLACE.get(node.target, node.target)), call.args
         if call.op == "_assert":
             return self._asserted(*args, *call.kwargs.values())
         if call.reads(Constant) or (call.op in MADE and call.known):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from convproof.importers.sizes import OTHERWISE, Size, over, times
 from convproof.importers.values import Flow, Inexpressible
-from convproof.symbolic.amounts import content
+from convproof.symbolic.amounts import Formula, content
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class View:
     def reshaped(self, target: Sequence[Size]) -> View:
         """The elements laid out in a shape, in which one size may be -1. Raises `Inexpressible` for what cuts through
         axes whose sizes are not known."""
+        if not all(isinstance(n, int | Formula) for n in target):
+            raise Inexpressible(OTHERWISE)
         atoms = [atom for axis in self.axes for atom in axis]
         if -1 in target:
             rest = _left([atom.size for atom in atoms], [n for n in target if n != -1])

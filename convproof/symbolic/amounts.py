@@ -36,12 +36,20 @@ def _extreme(sign: int) -> Callable[[Size, Size], Size]:
     return chosen
 
 
+def _quotient(a: Size, b: Size) -> Size:
+    """Division, rounded down. Raises `Undecided` for what may be no division by a positive size."""
+    try:
+        return floordiv(a, b)
+    except SpecError as error:
+        raise Undecided(str(error)) from None
+
+
 FORMULAS: Mapping[str, Callable[[Size, Size], Size]] = {
     "+": lambda a, b: normal(a + b),
     "-": lambda a, b: normal(a - b),
     "*": lambda a, b: normal(a * b),
-    "//": floordiv,
-    "%": lambda a, b: normal(a - b * floordiv(a, b)),
+    "//": _quotient,
+    "%": lambda a, b: normal(a - b * _quotient(a, b)),
     "min": _extreme(1),
     "max": _extreme(-1),
 }

@@ -109,6 +109,7 @@ FUNCTIONS: dict[str, tuple[Rule, str]] = {
     "norm": (reduced, "input p dim keepdim"),
     "normalize": (along, "input p dim"),
     **dict.fromkeys(("matmul", "bmm"), (matmul, "input other")),
+    **dict.fromkeys(("addmm", "baddbmm"), (matmul, "added input other")),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), (joined, "tensors dim")),
     **dict.fromkeys(("softmax", "log_softmax", "cumsum"), (along, "input dim")),
     **dict.fromkeys(("view", "reshape"), (reshape, "input")),

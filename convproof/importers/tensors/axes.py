@@ -85,6 +85,7 @@ def reshape(call: Call) -> Any:
     elif call.op in ("unflatten", "Unflatten"):
         axis = axis_asked(call, len(sizes))
         target = [*sizes[:axis], *call.raw("unflattened_size", call.raw("sizes")), *sizes[axis + 1 :]]
+    target = graph.with_batch(target, sizes) if call.flows else target
     leading = call.flows and target[:1] == [1] and (-1 not in target or sizes[:1] == [graph.batch])
     if leading and not any(map(graph.has_batch, target)):
         target[0] = graph.batch
