@@ -1200,3 +1200,15 @@ def test_axes_that_were_turned_are_not_taken_for_those_of_the_image():
     found = analyze(load(module, (3, 9, 12)).network)
     assert (found.rows[-1].output, found.rows[-1].receptive_field) == ((4, 8, 7), None)
     assert any("reordered" in why for why in found.undecided)
+
+
+def test_a_size_that_must_be_a_number_in_one_case_is_no_error_of_the_forward():
+    """What cannot be followed there is undecided, and not refused."""
+
+    def root(s, x):
+        if x.shape[2] != 8:
+            x = x[..., : int(x.shape[3] ** 0.5)]
+        return x
+
+    found = load(nn.Sequential(nn.Conv2d(3, 4, 3), Does(root)))
+    assert any("must be known" in why for why in found.undecided)

@@ -6,12 +6,12 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
-from convproof.architecture import Network, layers
+from convproof.architecture import Network, Node, layers
 from convproof.architecture.amounts import Amount
-from convproof.errors import InputError, Undecided
+from convproof.errors import ConvproofError, InputError, Undecided
 from convproof.importers.graph import Graph, Imported, image_letters
 from convproof.importers.sizes import is_formula, letters_of, minus, over, times, worked_out
 from convproof.importers.values import Comparison, Computed, Constant, Flow, Inexpressible, SizeNeeded
@@ -20,8 +20,9 @@ from convproof.symbolic import normal, symbol
 from convproof.symbolic.accepted import letters_of as letters_of_demand
 from convproof.symbolic.accepted import where
 from convproof.symbolic.amounts import Formula, as_amount, operands
+from convproof.symbolic.constraints import each_constraint
 from convproof.symbolic.floordiv import least_value
-from convproof.symbolic.shapes import infer, of_any_size
+from convproof.symbolic.shapes import infer
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
 _SIGNS: Mapping[tuple[Any, bool], tuple[str, bool]] = {
@@ -221,8 +222,10 @@ class Forward(Graph):
         if len(letters) != 1 or not letters <= set(map(symbol, image_letters(self.image_layer))):
             return None
         (letter,) = letters
+        if (signs := _signs(difference, letter)) is None:
+            return None
+        above, zero = signs
         try:
-            above, zero = where_at_least(difference, 1, letter), where_zero(difference, letter)
             for sizes in self._narrower(letter):
                 parts = {1: sizes & above, 0: sizes & zero, -1: sizes.without(above | zero)}
                 holds = {function(sign, 0) for sign, found in parts.items() if found}
@@ -242,15 +245,21 @@ class Forward(Graph):
         """All numbers for a letter of the image; then those alone that the layers so far take."""
         yield EVERY
         count, sizes = self._taken.get(letter, (0, EVERY))
-        if count == len(self.nodes):
-            yield sizes
-            return
-        nodes = self._needed([name for name in self.nodes if name not in self.parts])
-        network = of_any_size(Network(nodes, nodes[-1].name), letters=True)
-        own = [each for each in infer(network).distinct(lambda step: step.open) if letters_of_demand(each) == {letter}]
-        sizes = reduce(lambda a, b: a & b, (where(each, letter) for each in own), EVERY)
+        for node in list(self.nodes.values())[count:]:
+            if node.name not in self.parts:
+                sizes = self._taken_by(node, letter, sizes)
         self._taken[letter] = len(self.nodes), sizes
         yield sizes
+
+    def _taken_by(self, node: Node, letter: Any, sizes: SizeSet) -> SizeSet:
+        """Those of some numbers for a letter that a layer takes, as far as that is known."""
+        try:
+            for each in each_constraint(node.layer, [self._formula(self.flows[name]) for name in node.operands]):
+                if letters_of_demand(each) == {letter}:
+                    sizes &= where(each, letter)
+        except (ConvproofError, Inexpressible, ValueError):  # of what it reads, or of what it asks, nothing is known
+            pass
+        return sizes
 
     def decide(self, function: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
         """How two sizes, or tuples of them, compare. Where that depends on the size of the image, this is one of
@@ -404,6 +413,15 @@ class Forward(Graph):
             raise Inexpressible("its first axis is not the batch")
         own = own_axes(self.extents(x))
         return View(x, own, own)
+
+
+@lru_cache(maxsize=2**14)  # the same comparisons are made in all cases of a forward, and by its layers
+def _signs(difference: Any, letter: Any) -> tuple[SizeSet, SizeSet] | None:
+    """Where a size is above 0, and where it is 0; None where that is not decided."""
+    try:
+        return where_at_least(difference, 1, letter), where_zero(difference, letter)
+    except Undecided:
+        return None
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------

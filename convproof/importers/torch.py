@@ -184,11 +184,13 @@ class _Import:
                 self.tracer.trace(self.module)
             chosen = self._chosen(output)
         except Exception as error:  # a forward may raise anything
-            if self.graph.taken and (self.denied or (self.stopped is None and is_raised(error, self.modules.values()))):
+            ours = isinstance(error, ConvproofError | _Undecided)
+            theirs = self.stopped is None and not ours and is_raised(error, self.modules.values())
+            if self.graph.taken and (self.denied or theirs):
                 line = next(iter(str(error).splitlines()), "")
                 told = InputError(f"{self._where()} raises {type(error).__name__}: {line}")
                 raise Refused(told) from None
-            if not isinstance(error, ConvproofError | _Undecided):
+            if not ours:
                 line = next(iter(str(error).splitlines()), "")
                 error = InputError(f"{self._where()} cannot be traced: {type(error).__name__}: {line}")
             self.stopped = self.stopped or error

@@ -121,6 +121,10 @@ def extremes(of: Reading) -> Iterator[None]:
                 return reduce(called, args[0])
             if len(args) == 2 and not kwargs and any(isinstance(each, of.torch.fx.Proxy) for each in args):
                 values = [of.value(each.node) if hasattr(each, "node") else each for each in args]
+                weak = operator.ge if function.__name__ == "max" else operator.le
+                for one, other in ((0, 1), (1, 0)):  # the larger of two that may be equal is no decision
+                    if of.graph.compared(weak, values[one], values[other]):
+                        return args[one]
                 if len(letters_of(values)) > 1:
                     return of.tracer.create_proxy("call_function", function, args, {})
             return function(*args, **kwargs)

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -308,9 +309,12 @@ def _last_root(f: QuasiPolynomial, n: int, bound: int) -> int:
         differences.pop()
     if len(differences) <= 1:
         return 1
-    k = sympy.Dummy()
-    polynomial = sympy.Poly(sum(d * sympy.ff(k, i) / math.factorial(i) for i, d in enumerate(differences)), k)
-    lead, *others = polynomial.all_coeffs()
+    coefficients, binomial = [Fraction(0)] * len(differences), [Fraction(1)]  # of 1, k, k**2, ...
+    for i, d in enumerate(differences):  # d times k over i
+        coefficients = [c + d * b for c, b in itertools.zip_longest(coefficients, binomial, fillvalue=Fraction(0))]
+        shifted, scaled = [Fraction(0), *binomial], [*(-i * b for b in binomial), Fraction(0)]
+        binomial = [(s + t) / (i + 1) for s, t in zip(shifted, scaled, strict=True)]
+    *others, lead = coefficients
     return 2 + int(max(abs(each) / abs(lead) for each in others))
 
 
