@@ -60,8 +60,10 @@ _EXTREMES: Mapping[tuple[str, Any], Callable[[Iterable[bool]], bool]] = {
 """Whether the least or the largest compares so where any, or all, of the numbers do."""
 
 
-MOST_CASES = 64
-"""How many cases of a forward that decides by sizes are followed, and decisions in one of them."""
+MOST_CASES, MOST_LAYERS = 64, 20_000
+"""How many cases of a forward that decides by sizes are followed, and decisions in one of them; and how many layers of
+all of them.
+"""
 
 IMAGE = "input"
 """The name of the Input layer."""
@@ -439,6 +441,7 @@ def all_cases(start: Callable[[Sequence[bool] | None], Any], read: Callable[[Any
     waiting: list[list[bool]] = [[]]
     found: list[Imported] = []
     refused: list[InputError] = []
+    layers_read = 0
     while waiting:
         path = waiting.pop()
         reading = start(path)
@@ -449,9 +452,10 @@ def all_cases(start: Callable[[Sequence[bool] | None], Any], read: Callable[[Any
         except InputError:
             if len(reading.graph.taken) < MOST_CASES:
                 raise
-        taken = reading.graph.taken
+        taken, layers_read = reading.graph.taken, layers_read + len(reading.graph.nodes)
         waiting += [[*taken[:place], False] for place in range(len(path), len(taken))]
-        if len(found) + len(refused) + len(waiting) > MOST_CASES or len(taken) >= MOST_CASES:
+        too_long = waiting and layers_read > MOST_LAYERS
+        if len(found) + len(refused) + len(waiting) > MOST_CASES or len(taken) >= MOST_CASES or too_long:
             return read(start(None))
     if not found:
         raise refused[0]

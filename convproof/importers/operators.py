@@ -203,8 +203,7 @@ def _group_norm(call: Call) -> Flow:
     if call.raw("track_running_stats") or call.raw("running_mean") is not None or call.get("use_input_stats") is False:
         return _batch_norm(call)
     x, eps, affine = call.x, call.get("eps", 1e-5), bool(call.learned)
-    if affine and not call.has_bias:
-        raise Inexpressible("it has no shift")
+    scaled = affine and not call.has_bias
     channels = None
     if affine:  # else torch takes any
         module = call.module
@@ -215,9 +214,11 @@ def _group_norm(call: Call) -> Flow:
         if x.shape[0] != call.graph.batch or (groups is None and len(x.shape) < 3):
             raise Inexpressible("what it normalizes is not that of an image")
         call.graph.need(x, _norm_rank(call, x), channels)
-    if groups is None:
-        return call.add(layers.InstanceNorm(eps, affine, channels), [x])
-    return call.add(layers.GroupNorm(groups, eps, affine, channels), [x])
+    own = (affine, channels) if not scaled else (False, None)
+    layer = layers.InstanceNorm(eps, *own) if groups is None else layers.GroupNorm(groups, eps, *own)
+    if not scaled:
+        return call.add(layer, [x])
+    return call.add(layers.Affine(True, False, channels), [call.add(layer, [x], ".norm")])
 
 
 def _lrn(call: Call) -> Layer:

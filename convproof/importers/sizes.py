@@ -11,6 +11,7 @@ import builtins
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from convproof.architecture.amounts import NUMBERS, Amount
@@ -111,7 +112,12 @@ def letters_of(value: Any) -> set[Any]:
         value = value.operands
     if isinstance(value, tuple | list):
         return {letter for each in value for letter in letters_of(each)}
-    return set(getattr(value, "free_symbols", ()))
+    return set(_letters(value)) if isinstance(value, Formula) else set()
+
+
+@lru_cache(maxsize=2**16)
+def _letters(value: Formula) -> frozenset[Any]:
+    return frozenset(value.free_symbols)
 
 
 def worked_out(value: Any, number: Callable[[Any], Any]) -> Any:

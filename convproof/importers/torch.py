@@ -199,7 +199,8 @@ class _Import:
         if self.stopped is not None:
             raise self.stopped
         for node, made in self.values.items():
-            if isinstance(made, Computed) and not node.users and self._op(node) not in SIZES:
+            unread = isinstance(made, Computed) and not node.users and node.target is not operator.getitem
+            if unread and self._op(node) not in SIZES:
                 self.graph.undecide(self._op(node), f"what it does was not looked at: {made.why}")
         return self._imported(chosen)
 
@@ -394,6 +395,10 @@ class _Import:
         function = node.target
         if isinstance(function, type) and issubclass(function, tuple):
             return function(*call.args, **call.kwargs)
+        if function is getattr and call.args[1] in ("dtype", "device") and call.reads(Flow | Constant):
+            return getattr(next(self.module.parameters(), self.torch.empty(())), call.args[1])  # as it is given images
+        if function is getattr and isinstance(call.args[0], self.torch.dtype | self.torch.device):
+            return getattr(*call.args)
         if function is operator.getitem and isinstance(call.args[0], tuple | list):
             return call.args[0][self.graph.resolved(call.args[1])]
         return table.made(call) if call.flows or call.op in SIZES else self._folded(call, node)

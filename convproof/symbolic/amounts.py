@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -69,6 +70,7 @@ def content(size: Size) -> int:
     return size if isinstance(size, int) else int(size.primitive()[0])
 
 
+@lru_cache(maxsize=2**14)
 def exact_quotient(whole: Size, part: Size) -> Size | None:
     """What makes `whole`, multiplied by `part`, as a polynomial of whole coefficients; None where nothing does.
 
@@ -82,6 +84,10 @@ def exact_quotient(whole: Size, part: Size) -> Size | None:
         return None if rest else found
     if part == 1:
         return whole
+    if isinstance(part, sympy.Symbol):  # the batch, mostly
+        terms = () if isinstance(whole, int) else sympy.Add.make_args(whole)
+        if terms and all(each.as_powers_dict().get(part, 0) >= 1 for each in terms):
+            return normal(sympy.Add(*(each / part for each in terms)))
     quotient = normal(sympy.cancel(sympy.Mul(whole, sympy.Pow(part, -1))))
     try:
         terms = {} if isinstance(quotient, int) else collect(quotient)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from convproof.importers.calls import Call, Tensor
@@ -101,31 +101,30 @@ def reshape(call: Call) -> Any:
 
 def contiguous(call: Call) -> None:
     """A view fails where the elements do not lie in memory in order, unless it does no more than divide axes."""
-    if call.is_strided and not _divides(sizes_of(call), list(call.rest)):
+    if call.is_strided and not _divides(call, sizes_of(call), list(call.rest)):
         why = "a view of what is not contiguous fails in torch, at some sizes or all; use reshape"
         call.graph.undecide(call.place, why)
 
 
-def _divides(sizes: Sizes, target: Sizes) -> bool:
-    """Whether each axis becomes one or several that stand in its place."""
-    for n in sizes:
+def _divides(call: Call, sizes: Sizes, target: Sizes) -> bool:
+    """Whether each axis becomes one or several that stand in its place; that there are as many values, is demanded."""
+    for place, n in enumerate(sizes):
+        if place == len(sizes) - 1 and target:
+            return True
         part: Any = 1
-        while part != n and target:
+        while not (equal := call.graph.compared(operator.eq, part, n)) and target:
             part = n if target[0] == -1 else times([part, target[0]])
             target.pop(0)
-        if part != n:
+        if not equal:
             return False
     return all(n == 1 for n in target)
 
 
 def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
     """What -1 stands for: what the other sizes leave."""
-    left, rest = list(whole), list(others)
-    for each in list(rest):
-        same = next((n for n in left if call.graph.compared(operator.eq, n, each)), None)
-        if same is not None:
-            left.remove(same)
-            rest.remove(each)
+    left, rest = _apart(whole, others, operator.eq)
+    if rest and any(not isinstance(n, int) for n in (*left, *rest)):  # equal only where the layers before run
+        left, rest = _apart(left, rest, lambda n, m: call.graph.compared(operator.eq, n, m) is True)
     batch = [call.graph.batch for n in left if call.graph.has_batch(n)]
     if batch and any(map(call.graph.has_batch, rest)):
         return over(times(left), times(rest))
@@ -139,6 +138,17 @@ def _rest(call: Call, whole: Sizes, others: Sizes) -> Any:
         at_most_one = batch and _aligned(call, others, call.graph.of_image(whole))
         quotients = [] if at_most_one else [combine("//", times(left), times(rest))]
     return call.graph.times([*batch, *quotients])
+
+
+def _apart(whole: Sizes, others: Sizes, equal: Callable[[Any, Any], bool]) -> tuple[Sizes, Sizes]:
+    """What two lists of sizes have, each, that the other has not."""
+    left, rest = list(whole), list(others)
+    for each in others:
+        same = next((n for n in left if equal(n, each)), None)
+        if same is not None:
+            left.remove(same)
+            rest.remove(each)
+    return left, rest
 
 
 def _same_number(call: Call, whole: Sequence[Any], wanted: Sequence[Any]) -> None:
