@@ -208,6 +208,11 @@ class Call:
         self.note(made, f"not understood: {why}")
         return made
 
+    def may_be_empty(self, read: Sequence[Any], becomes: str) -> None:
+        """Leaves the accepted sizes undecided where what is read may be nothing, of which frameworks make something."""
+        if any(self.graph.may_be_empty(x) for x in read if isinstance(x, Flow)):
+            self.graph.undecide(self.place, f"what is cropped before may be nothing, which {becomes}, too")
+
     def note(self, made: Flow, text: str) -> None:
         """Something to know about a layer."""
         self.graph.note(made, text)

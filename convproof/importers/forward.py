@@ -98,6 +98,8 @@ class Forward(Graph):
         """Unknown layers that repeat a flow along the axes of another."""
         self.made_of: dict[Any, tuple[Any, ...]] = {}
         """The factors of products, which a formula does not tell."""
+        self.cuts: dict[str, tuple[Flow, int, Any, Any]] = {}
+        """Layers that are a slice of something along one axis, with where that begins and ends; None for the ends."""
         self.layouts: dict[str, tuple[int, ...]] = {}
         """Layers whose axes are those of the image in another order, by the numbers of these: (0, 2, 3, 1) has the
         channels last.

@@ -300,6 +300,9 @@ class Graph:
             node = self.nodes[waiting.pop()]
             if isinstance(node.layer, layers.Pad) and node.name not in self.grown and _crops(node.layer):
                 return True
+            asked = [each for each in node.operands if isinstance(self.nodes[each].layer, layers.Condition)]
+            if isinstance(node.layer, layers.Shaped) and any(each in self.parts for each in asked):
+                return True  # it asks that something is left, where something reads it
             if not isinstance(node.layer, _NEVER_EMPTY):
                 more = {*node.operands} - seen
                 seen |= more

@@ -235,6 +235,8 @@ def _crop(call: Call, index: list[Any]) -> Flow:
     amounts = [tuple(call.graph.amount(each, read) for each in pair) for pair in pairs]
     made = call.add(layers.Pad(short_pads(amounts)), read)
     call.graph.absorb([made.layer])  # what nothing reads may be empty
+    if made.shape is not None and all(map(call.graph.is_there, call.graph.of_image(made.shape))):
+        call.graph.grown.add(made.layer)
     return made
 
 

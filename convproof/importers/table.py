@@ -14,6 +14,7 @@ from convproof.importers.reshapes import SIZES, VIEWED
 from convproof.importers.sizes import OTHERWISE
 from convproof.importers.tensors import MADE
 from convproof.importers.tensors.axes import elementwise, unchanged
+from convproof.importers.tensors.parts import remember_cut
 from convproof.importers.tensors.windows import filtered
 from convproof.importers.values import Constant, Flow, Inexpressible
 
@@ -30,7 +31,12 @@ def made(call: Call) -> Any:
     except Inexpressible as reason:
         if call.op in SIZES:
             raise
-        return _of_shapes(call, reason)
+        found = _of_shapes(call, reason)
+        if call.op == "getitem":
+            remember_cut(call, found)
+        return found
+    if call.op == "getitem":
+        remember_cut(call, found)
     if isinstance(found, Flow) and call.others:
         call.note(found, f"its weights are computed from {', '.join(call.others)}, too")
     return found

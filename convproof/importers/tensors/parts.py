@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 from convproof.errors import InputError
@@ -26,6 +27,29 @@ def with_part(call: Call) -> Any:
         if m != 1:
             demand_equal(call, n, m)
     return call.shaped(sizes_of(call), in_place=True)
+
+
+def remember_cut(call: Call, made: Any) -> None:
+    """Keeps in mind of what a slice along one axis is a part."""
+    index, x = call.raw("index"), call.raw("input")
+    if not (isinstance(made, Flow) and isinstance(x, Flow) and isinstance(index, tuple)) or ... in index:
+        return
+    cut = [(axis, each) for axis, each in enumerate(index) if each != slice(None)]
+    if len(cut) == 1 and isinstance(cut[0][1], slice) and cut[0][1].step in (None, 1) and made.layer != x.layer:
+        axis, part = cut[0]
+        call.graph.cuts[made.layer] = x, axis, part.start or None, part.stop
+
+
+def rolled(call: Call, tensors: Sequence[Any], axis: int) -> Flow | None:
+    """What two slices are the parts of along an axis, one before and one behind the same place, whatever its size."""
+    cuts = [call.graph.cuts.get(each.layer) for each in tensors if isinstance(each, Flow)]
+    if len(tensors) != 2 or len(cuts) != 2 or None in cuts:
+        return None
+    (x, one, start, stop), (y, other, begin, end) = sorted(
+        (each for each in cuts if each), key=lambda cut: cut[2] is None
+    )
+    whole = (x.layer, one, stop, begin) == (y.layer, other, None, None) and one == axis
+    return x if whole and start is not None and start == end else None
 
 
 def _indexed(call: Call) -> Sizes:
@@ -180,6 +204,10 @@ def joined(call: Call) -> Any:
                 shapes[0][place] = batched(call, n, m)
     if stacks:
         return call.shaped([*shapes[0][:axis], len(tensors), *shapes[0][axis:]])
+    if (whole := rolled(call, tensors, axis)) is not None:
+        call.args, call.kwargs = [whole], {}  # of which no part need be there
+        return call.shaped(sizes_of(call, whole))
+    call.may_be_empty(tensors, "is joined")
     total: Any = shapes[0][axis]
     for other in shapes[1:]:
         total = plus(total, other[axis])

@@ -70,6 +70,8 @@ def fold(call: Call) -> Any:
 def padded(call: Call) -> Any:
     """Any of the axes, in pairs from the last one on; what remains must be something."""
     sizes, pads = sizes_of(call), list(call.raw("pad"))
+    if any(not isinstance(n, int) or n > 0 for n in pads):
+        call.may_be_empty(call.flows, "is padded")
     for place in range(len(pads) // 2):
         axis = len(sizes) - 1 - place
         if pads[2 * place] != 0 or pads[2 * place + 1] != 0:
