@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -208,9 +208,11 @@ class Call:
         self.note(made, f"not understood: {why}")
         return made
 
-    def may_be_empty(self, read: Sequence[Any], becomes: str) -> None:
-        """Leaves the accepted sizes undecided where what is read may be nothing, of which frameworks make something."""
-        if any(self.graph.may_be_empty(x) for x in read if isinstance(x, Flow)):
+    def may_be_empty(self, read: Sequence[Any], sizes: Iterable[Any], becomes: str) -> None:
+        """Leaves the accepted sizes undecided where what is read may be nothing along axes of these sizes, of which
+        frameworks make something.
+        """
+        if not all(map(self.graph.is_never_empty, sizes)) and any(self.graph.may_be_empty(x) for x in read if isinstance(x, Flow)):
             self.graph.undecide(self.place, f"what is cropped before may be nothing, which {becomes}, too")
 
     def note(self, made: Flow, text: str) -> None:

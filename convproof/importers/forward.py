@@ -259,7 +259,7 @@ class Forward(Graph):
         """Those of some numbers for a letter that a layer takes, as far as that is known."""
         try:
             for each in each_constraint(node.layer, [self._formula(self.flows[name]) for name in node.operands]):
-                if letters_of_demand(each) == {letter}:
+                if each.sign != "exact" and letters_of_demand(each) == {letter}:  # a remainder may be left
                     sizes &= where(each, letter)
         except (ConvproofError, Inexpressible, ValueError):  # of what it reads, or of what it asks, nothing is known
             pass
@@ -333,6 +333,13 @@ class Forward(Graph):
             return True
         of = self.made_of.get(n) or operands(n)
         return bool(of) and all(map(self.is_there, of))
+
+    def is_never_empty(self, n: Any) -> bool:
+        """Whether a size is at least 1 by what the layers demand, also of what nothing need read."""
+        if self.compared(operator.ge, n, 1):
+            return True
+        of = self.made_of.get(n) or operands(n)
+        return bool(of) and all(map(self.is_never_empty, of))
 
     def ask(self, sign: str, a: Any, b: Any, part: bool = False) -> Flow:
         """Demands that two sizes compare so, since an error is raised where they do not; of a `part` only where what

@@ -254,8 +254,6 @@ def _concat(call: Call) -> Flow:
     if (axis_of(axis, len(shapes[0])) if shapes else axis) != 1:
         raise Inexpressible("it joins along another axis than the channels")
     call.graph.together(flows)
-    if len(flows) > 1 and len({each.layer for each in flows}) > 1:
-        call.may_be_empty(flows, "is joined")
     return flows[0] if len(flows) == 1 else call.add(layers.Concat(), flows)
 
 

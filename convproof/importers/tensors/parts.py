@@ -207,7 +207,7 @@ def joined(call: Call) -> Any:
     if (whole := rolled(call, tensors, axis)) is not None:
         call.args, call.kwargs = [whole], {}  # of which no part need be there
         return call.shaped(sizes_of(call, whole))
-    call.may_be_empty(tensors, "is joined")
+    call.may_be_empty(tensors, [each[axis] for each in shapes], "is joined")
     total: Any = shapes[0][axis]
     for other in shapes[1:]:
         total = plus(total, other[axis])

@@ -30,7 +30,7 @@ def reduced(call: Call) -> Any:
     axes = axes_of(call, len(sizes))
     kept_batch(call, sizes, axes)
     keeps = call.get("keepdim", call.get("keepdims", False))
-    call.may_be_empty(call.flows, "is reduced")
+    call.may_be_empty(call.flows, [sizes[axis] for axis in axes], "is reduced")
     made = [1 if axis in axes else n for axis, n in enumerate(sizes) if keeps or axis not in axes]
     y = call.shaped(made, layout=layout_of(call, axes) if keeps else None)
     if call.op in ("std_mean", "var_mean"):
@@ -98,7 +98,7 @@ def matmul(call: Call) -> Any:
     if min(len(a), len(b)) < 2:
         raise Inexpressible("it multiplies by a vector")
     demand_equal(call, a[-1], b[-2])
-    call.may_be_empty(call.flows, "is multiplied")
+    call.may_be_empty(call.flows, [a[-1]], "is multiplied")
     rank = max(len(a), len(b))
     ahead = zip([1] * (rank - len(a)) + a[:-2], [1] * (rank - len(b)) + b[:-2], strict=True)
     made = [broadcast(call, *pair) for pair in ahead]

@@ -70,12 +70,11 @@ def fold(call: Call) -> Any:
 def padded(call: Call) -> Any:
     """Any of the axes, in pairs from the last one on; what remains must be something."""
     sizes, pads = sizes_of(call), list(call.raw("pad"))
-    if any(not isinstance(n, int) or n > 0 for n in pads):
-        call.may_be_empty(call.flows, "is padded")
     for place in range(len(pads) // 2):
         axis = len(sizes) - 1 - place
         if pads[2 * place] != 0 or pads[2 * place + 1] != 0:
             kept_batch(call, sizes, [axis])
+            call.may_be_empty(call.flows, [sizes[axis]], "is padded")
             sizes[axis] = plus(sizes[axis], plus(pads[2 * place], pads[2 * place + 1]))
     return call.shaped(sizes)
 
