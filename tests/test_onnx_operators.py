@@ -350,6 +350,23 @@ SHAPED = {
         {"g": integers(4)},
     ),
     "expanded": ([node("ReduceMean", "x", "m", axes=[2]), node("Expand", "m s", "y")], {"s": ints(1, 1, 6, 1)}),
+    "expanded where it is one": (
+        [node("Slice", "x b e a t", "p"), node("Expand", "p s", "y")],
+        {"s": ints(1, 1, 2, 1), "b": ints(0), "e": ints(99), "a": ints(2), "t": ints(4)},
+    ),
+    "squeezed rows": (
+        [node("Slice", "x b e c t", "p"), node("Squeeze", "p a", "y")],
+        {"a": ints(2), "b": ints(0), "e": ints(99), "c": ints(2), "t": ints(3)},
+    ),
+    "the most of three": (
+        [
+            node("Max", "two five four", "m"),
+            node("Concat", "one m m", "s", axis=0),
+            node("Expand", "c s", "e"),
+            node("Add", "x e", "y"),
+        ],
+        {"two": ints(2), "four": ints(4), "five": ints(5), "one": ints(1, 1), "c": integers(1)},
+    ),
     "tiled": ([node("Tile", "x s", "y")], {"s": ints(1, 2, 1, 3)}),
     "gathered rows": ([node("Gather", "x i", "y", axis=2)], {"i": ints(2, 0)}),
     "one row": ([node("Gather", "x i", "y", axis=2)], {"i": np.array(-3)}),
@@ -382,7 +399,7 @@ def test_operators_that_no_layer_kind_describes_have_their_shapes(name, imported
     found = imported(model(nodes, weights, ("N", 4, "H", "W")))
     assert (found.notes, found.undecided) == ({}, ())
     ran = set()
-    for sizes in [(9, 8), (5, 7), (2, 8), (1, 1), (6, 2), (3, 8), (10, 11)]:
+    for sizes in [(9, 8), (5, 7), (2, 8), (1, 1), (6, 2), (3, 8), (10, 11), (5, 1)]:
         made = run(model(nodes, weights, (1, 4, *sizes)), integers(1, 4, *sizes))
         networks = (found.network, *found.cases)
         accepted = accepted_sizes(networks[0], networks[1:])

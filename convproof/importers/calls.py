@@ -212,7 +212,9 @@ class Call:
         """Leaves the accepted sizes undecided where what is read may be nothing along axes of these sizes, of which
         frameworks make something.
         """
-        if not all(map(self.graph.is_never_empty, sizes)) and any(self.graph.may_be_empty(x) for x in read if isinstance(x, Flow)):
+        if not all(map(self.graph.is_never_empty, sizes)) and any(
+            self.graph.may_be_empty(x) for x in read if isinstance(x, Flow)
+        ):
             self.graph.undecide(self.place, f"what is cropped before may be nothing, which {becomes}, too")
 
     def note(self, made: Flow, text: str) -> None:

@@ -351,6 +351,10 @@ def _layer(call: OnnxNode, flows: list[Flow]) -> Any:
         return rule(call)
     except Inexpressible as reason:
         return call.unknown(flows, str(reason))
+    except ConvproofError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return call.unknown(flows, f"its inputs are none that the operator has ({error})")
 
 
 def _of_constants(call: OnnxNode) -> Any:
@@ -358,7 +362,7 @@ def _of_constants(call: OnnxNode) -> Any:
     rule = RULES.get(call.op) if call.node.domain in _DOMAINS else None
     try:
         return Constant() if rule is None else rule(call)
-    except Inexpressible:
+    except (Inexpressible, ArithmeticError, LookupError, TypeError, ValueError):
         return Constant()
 
 

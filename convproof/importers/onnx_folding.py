@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from convproof.architecture.amounts import Amount
-from convproof.errors import InputError
+from convproof.errors import ConvproofError, InputError
 from convproof.importers.onnx_values import MAX_VALUES, OnnxNode, array, checked_shape, constant, decoded
 from convproof.importers.sizes import combine, is_formula, minus, plus, rounded, times
 from convproof.importers.values import Comparison, Constant, Inexpressible, Values, axis_of
@@ -31,7 +31,9 @@ def folded(call: OnnxNode) -> Constant:
         return Constant()
     try:
         return rule(call)
-    except Inexpressible:
+    except ConvproofError:
+        raise
+    except (Inexpressible, ArithmeticError, LookupError, TypeError, ValueError):
         return Constant()
 
 
@@ -251,10 +253,9 @@ def _bounded(value: Any) -> Any:
 
 
 def _elementwise(function: Callable[[OnnxNode, Any, Any], Any]) -> Callable[[OnnxNode], Constant]:
-    """Two constants element by element, broadcast; where one is not known, nor is the result."""
+    """Constants element by element, broadcast, one after the other; where one is not known, nor is the result."""
 
-    def rule(call: OnnxNode) -> Constant:
-        a, b = call.constant(0), call.constant(1)
+    def of_two(call: OnnxNode, a: Constant, b: Constant) -> Constant:
         try:
             shape = np.broadcast_shapes(_shape(a), _shape(b))
         except (TypeError, ValueError):
@@ -265,7 +266,7 @@ def _elementwise(function: Callable[[OnnxNode, Any, Any], Any]) -> Callable[[Onn
         values = [_bounded(function(call, *each)) if all(map(_is_value, each)) else None for each in pairs]
         return Constant(shape, array(values, shape), _sources(call))
 
-    return rule
+    return lambda call: reduce(partial(of_two, call), map(call.constant, range(len(call.inputs))))
 
 
 def _of_each(function: Callable[[OnnxNode, Any], Any]) -> Callable[[OnnxNode], Constant]:
@@ -385,6 +386,8 @@ def _rounded(function: Callable[[Any], int]) -> Callable[[OnnxNode], Constant]:
 def _clipped(call: OnnxNode) -> Constant:
     """Each number, not below one limit and not above another."""
     values = _values(call, 0)
+    if call.has("min") or call.has("max"):  # as older versions have it
+        raise Inexpressible("its limits are attributes")
     for number, name, of_numbers in ((1, "max", max), (2, "min", min)):
         limit = call.given(number)
         if limit is not None:

@@ -326,6 +326,9 @@ def _squeeze(node: OnnxNode) -> Any:
         return x
     if axes == list(range(2, len(sizes))) and isinstance(node.graph.exactly(sizes[1]), int):
         return _only_channels(node, x)
+    for axis in axes:  # PyTorch keeps what is not 1, and ONNX refuses it
+        if not node.graph.alike(sizes[axis], 1):
+            node.graph.ask("equal", sizes[axis], 1)
     return node.made("squeeze", x, *axes)
 
 

@@ -43,8 +43,8 @@ class Constant:
 
     @property
     def size(self) -> int | None:
-        """The number of elements, where the shape is known."""
-        return None if self.shape is None else prod(self.shape)
+        """The number of elements, where that is known and no formula."""
+        return prod(self.shape) if self.shape is not None and all(isinstance(n, int) for n in self.shape) else None
 
     def shaped(self, shape: tuple[int, ...]) -> Constant:
         """The same elements in another shape of the same size. Raises `InputError` for another size."""

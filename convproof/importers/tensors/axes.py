@@ -209,7 +209,7 @@ def expand(call: Call) -> Any:
     ahead = [1] * (len(wanted) - len(sizes))
     made = [n if m == -1 else m for m, n in zip(wanted, [*ahead, *sizes], strict=True)]
     for n, m in zip(sizes, made[len(ahead) :], strict=True):
-        if not call.graph.compared(operator.eq, n, 1):
+        if n != 1 and not call.graph.alike(n, m) and not call.graph.decide(operator.eq, n, 1):
             demand_equal(call, n, m)
     return call.shaped(made, in_place=True)
 
