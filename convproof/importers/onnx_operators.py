@@ -270,8 +270,8 @@ def _slice(node: OnnxNode) -> Any:
         raise InputError("its starts, ends, axes and steps are not as many")
     index = [slice(None)] * rank
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if step == -1 and start == -1 and isinstance(end, int) and end < -_FAR:
-            return node.made("flip", x, (axis,)) if len(axes) == 1 else _never("it takes a part of what it reads")
+        if (step, start) == (-1, -1) and isinstance(end, int) and end < -_FAR and len(axes) == 1:
+            return node.made("flip", x, (axis,))
         if not isinstance(step, int) or step < 1:
             raise Inexpressible("it takes a part of what it reads")
         first = None if start == 0 else start
@@ -285,10 +285,6 @@ def _slice(node: OnnxNode) -> Any:
 
 _FAR = 2**31 - 1
 """Places from here on are behind the end of every axis."""
-
-
-def _never(why: str) -> Any:
-    raise Inexpressible(why)
 
 
 def _gather(node: OnnxNode) -> Any:

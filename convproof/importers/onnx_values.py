@@ -97,26 +97,21 @@ _TYPES |= {"floats": (6, "list of numbers"), "ints": (7, "list of whole numbers"
 
 
 class OnnxNode:
-    """A node, the values that it reads (None for one left out), and the version of the operators that it is from."""
+    """A node, the values that it reads (None for one left out), the version of the operators that it is from, the
+    network that grows, and how many nodes read each tensor.
+    """
 
     def __init__(
         self,
         node: NodeProto,
         inputs: Sequence[Value | None],
         opset: int,
-        graph: Forward | None = None,
-        uses: Mapping[str, int] | None = None,
+        graph: Forward,
+        uses: Mapping[str, int],
     ) -> None:
-        self.node, self.inputs, self.opset = node, list(inputs), opset
-        self._graph, self.uses = graph, uses or {}
+        self.node, self.inputs, self.opset, self.graph, self.uses = node, list(inputs), opset, graph, uses
         self.op = node.op_type
         self._attributes: dict[str, AttributeProto] = {each.name: each for each in node.attribute}
-
-    @property
-    def graph(self) -> Forward:
-        """The network that grows."""
-        assert self._graph is not None  # but for what is folded; for the type checker
-        return self._graph
 
     @property
     def makes(self) -> str:
