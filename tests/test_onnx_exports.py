@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[peers]'` brings it")
-pytest.importorskip("onnx", reason="onnx is not installed; `pip install '.[onnx]'` brings it")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed; `pip install '.[onnx]'` brings it")
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; `pip install '.[peers]'` brings it")
 
 from exported import MODULES, SIZES  # noqa: E402
@@ -92,3 +92,51 @@ def test_drawn_modules(tmp_path):
                 made = next(each for each in cases if not each.refused)
                 assert is_of_one(shape, made.shapes[made.network.output.name]), (seed, h, w, shape)
     assert known > COUNT // 5
+
+
+class Quantized(torch.nn.Module):
+    """What is quantized mostly."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.Conv2d(8, 8, 3, 1, 1, groups=2)
+        self.out = torch.nn.Linear(16, 5)
+
+    def forward(self, x):
+        y = self.a(x).relu()
+        y = torch.cat([y, y + self.b(y).sigmoid()], 1)
+        return self.out(torch.nn.functional.max_pool2d(y, 2).mean((2, 3)))
+
+
+class Images:
+    """Two images to calibrate by."""
+
+    def __init__(self):
+        self.left = 2
+
+    def get_next(self):
+        self.left -= 1
+        return {"x": np.random.default_rng(self.left).random((1, 3, 16, 16), np.float32)} if self.left >= 0 else None
+
+
+@pytest.mark.parametrize("how", ["dynamic", "QDQ", "QOperator", "half"])
+def test_quantized_files(how, tmp_path, caplog):
+    """As onnxruntime writes them, they have the layers, the parameters and the sizes of what they are made from."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    plain, _ = exported(Quantized(), tmp_path, open_sizes=True)
+    path, made = tmp_path / "model.onnx", tmp_path / "made.onnx"
+    if how == "half":
+        float16 = pytest.importorskip("onnxruntime.transformers.float16")
+        onnx.save(float16.convert_float_to_float16(onnx.load(path)), made)
+    elif how == "dynamic":
+        quantization.quantize_dynamic(path, made, weight_type=quantization.QuantType.QUInt8)
+    else:
+        quantization.quantize_static(path, made, Images(), quant_format=quantization.QuantFormat[how])
+    found = load(made)
+    assert (found.notes, found.undecided, found.learned) == ({}, (), plain.learned)
+    for each in (found, plain):
+        assert str(accepted_sizes(each.network).boxes) == str(accepted_sizes(plain.network).boxes)
+        assert infer(with_sizes(each.network, 17, 9)).shapes[each.network.output.name] == (5,)
+    kinds = [[type(n.layer).__name__ for n in each.network if type(n.layer).__name__ in ("Conv", "MaxPool", "Linear")]
+             for each in (found, plain)]  # fmt: skip
+    assert kinds[0] == kinds[1]

@@ -17,11 +17,12 @@ from convproof.importers.values import Constant, Flow, Inexpressible, Value, axi
 
 
 def _gemm(node: OnnxNode) -> Any:
-    x, w = node.flow(), node.constant(1)
+    weights, bias = (3, 6) if node.op == "QGemm" else (1, 2)
+    x, w = node.flow(), node.constant(weights)
     if node.integer("transA", 0):
         raise Inexpressible("it reads its input transposed")
     features, units = _matrix(w)[:: -1 if node.integer("transB", 0) else 1]
-    b = node.constant(2) if node.given(2) is not None and node.real("beta", 1.0) != 0 else None
+    b = node.constant(bias) if node.given(bias) is not None and node.real("beta", 1.0) != 0 else None
     if b is not None and b.shape not in ((units,), (1, units), (), (1,), (1, 1)):
         raise InputError(f"a bias of shape {b.shape} is not one number for each of {units} units")
     learned = [w, b] if b is not None and b.size == units else [w]
@@ -234,7 +235,8 @@ def _topk(node: OnnxNode) -> Any:
 
 
 def _concat(node: OnnxNode) -> Any:
-    read = [node.value(number) for number in range(len(node.inputs))]
+    first, step = (2, 3) if node.op == "QLinearConcat" else (0, 1)  # with a scale and a zero point for each
+    read = [node.value(number) for number in range(first, len(node.inputs), step)]
     return node.made("cat", read, node.integer("axis", 1) if node.opset < 4 else node.integer("axis"))
 
 
@@ -446,7 +448,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matmul),
     **dict.fromkeys(("ScatterElements", "ScatterND"), _named("scatter")),
     "BatchNormalization": _batch_norm,
-    "Concat": _concat,
+    **dict.fromkeys(("Concat", "QLinearConcat"), _concat),
     "CumSum": lambda node: node.made("cumsum", node.value(0), node.numbers(1)[0]),
     "Dropout": _dropout,
     "DynamicQuantizeLinear": lambda node: (node.value(0), Constant(()), Constant(())),
@@ -454,7 +456,7 @@ RULES: dict[str, Rule] = {
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
-    "Gemm": _gemm,
+    **dict.fromkeys(("Gemm", "QGemm"), _gemm),
     "GroupNormalization": _group_norm,
     "InstanceNormalization": _group_norm,
     "LRN": _lrn,

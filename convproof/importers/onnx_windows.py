@@ -158,7 +158,7 @@ def _pool(node: OnnxNode) -> Flow:
         made = node.add(layers.MaxPool(size, stride, padding, dilation, ceil_mode, dilation != 1), [x])
     elif dilation != 1:
         raise Inexpressible("its windows are dilated")
-    elif node.op == "AveragePool":
+    elif node.op in ("AveragePool", "QLinearAveragePool"):
         counted = bool(node.integer("count_include_pad", 0))
         made = node.add(layers.AvgPool(size, stride, padding, ceil_mode, counted), [x])
     else:
@@ -364,7 +364,9 @@ WINDOWS: dict[str, Rule] = {
     "LpPool": _pool,
     "MaxPool": _pool,
     "Pad": _pad,
+    "QLinearAveragePool": _pool,
     "QLinearConv": _conv,
+    "QLinearGlobalAveragePool": _global_pool,
     "Resize": _resize,
     "SpaceToDepth": _blocks,
     "Upsample": _resize,
