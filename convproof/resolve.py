@@ -116,12 +116,12 @@ def _imported(found: Imported, image: Input | None) -> Source:
 
 
 def _object(found: object, text: str, image: Input | None, tensor: str | None, training: bool) -> Source | str:
-    """A Network, notation text, or a PyTorch module."""
+    """A Network, notation text, or a PyTorch module or exported program."""
     if isinstance(found, str):
         return _of_text(found, image)
     if isinstance(found, Network):
         return Source(_on(found, image))
-    if any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
+    if any(each.__module__.startswith(("torch.nn", "torch.export")) for each in type(found).__mro__):
         from convproof.importers import torch
 
         shape = None if image is None else (image.channels, *image.sizes)
