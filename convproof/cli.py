@@ -180,7 +180,11 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
 @cli.command(cls=_NetworkCommand)
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
-    "--input", "image", metavar="HxWxC", help="Another input, height first; numbers or letters (224x224x3, HxWx3)."
+    "--input",
+    "images",
+    metavar="[NAME=]HxWxC",
+    multiple=True,
+    help="Another input, height first; numbers or letters (224x224x3, HxWx3). By name, where a module reads several.",
 )
 @click.option("--tensor", metavar="NAME", help="Which output, of a file or a module that has several.")
 @click.option(
@@ -205,7 +209,7 @@ def verify(theories: tuple[str, ...], with_recheck: bool, form: str, output: Pat
 @_written_as("text", "json", "markdown")
 def net(
     specs: tuple[str, ...],
-    image: str | None,
+    images: tuple[str, ...],
     tensor: str | None,
     prove: bool,
     proof_file: Path | None,
@@ -218,10 +222,10 @@ def net(
     output: Path | None,
 ) -> None:
     """Networks: sizes, parameters, multiply-adds, activations, receptive field, and which inputs are accepted."""
-    from convproof.resolve import read_batch, read_image, source
+    from convproof.resolve import read_batch, read_images, source
     from convproof.summary import Counted, Described, Pattern, described, patterns
 
-    wanted, found = None if image is None else read_image(image), list[Described | Pattern]()
+    wanted, found = read_images(images), list[Described | Pattern]()
     training = training or optimizer is not None
     asked = Counted(read_batch(batch), dtype or "float32", optimizer or "sgd", training)
     counted = asked if training or batch or dtype else None

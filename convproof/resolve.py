@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ class Source:
     remarks: tuple[str, ...] = ()
 
 
-def source(spec: str, image: Input | None = None, tensor: str | None = None, training: bool = False) -> Source | str:
+def source(
+    spec: str, image: Input | Mapping[str, Input] | None = None, tensor: str | None = None, training: bool = False
+) -> Source | str:
     """The network that a SPEC names, on `image` if that is given; of a family of networks, its notation.
 
     `tensor` is the one of a model's outputs that is wanted; a module is read as it is in `training`, if that is asked
@@ -37,6 +40,10 @@ def source(spec: str, image: Input | None = None, tensor: str | None = None, tra
     'INPUT[WxHx1] -> [CONV3-8]*N'
     """
     text = spec.strip()
+    if isinstance(image, Mapping):
+        if not TARGET.fullmatch(text):
+            raise InputError(f"--input NAME=... names the inputs of a module's forward; {text[:40]!r} has one image")
+        return _of_images(target(text), text, image, tensor, training)
     if text.lower() in zoo.ENTRIES:
         classic = zoo.ENTRIES[text.lower()]
         return Source(_on(notation.network(classic.notation), image), None, classic.notes)
@@ -66,6 +73,20 @@ def read_image(text: str) -> Input:
     if 0 in (channels, *sizes):
         raise InputError(f"--input {text!r} has a 0; sizes and channels are 1 or more")
     return Input(channels, tuple(sizes))
+
+
+def read_images(texts: Sequence[str]) -> Input | dict[str, Input] | None:
+    """What `--input` gives: one image, or several by the names of a forward's inputs.
+
+    >>> read_images(["left=HxWx3", "right=HxWx1"])
+    {'left': Input(channels=3, sizes=('H', 'W')), 'right': Input(channels=1, sizes=('H', 'W'))}
+    """
+    named = dict(text.split("=", 1) for text in texts if "=" in text)
+    if len(texts) == 1 and not named:
+        return read_image(texts[0])
+    if len(named) < len(texts):
+        raise InputError("several --input must have different names: --input left=224x224x3 --input right=224x224x3")
+    return {name: read_image(text) for name, text in named.items()} or None
 
 
 def read_batch(text: str | None) -> int | str:
@@ -113,6 +134,16 @@ def _imported(found: Imported, image: Input | None) -> Source:
         read, asked = ("x".join(map(str, sizes)) for sizes in (found.network.image.sizes, image.sizes))
         remarks.append(f"the network is as it was read at {read}; at {asked} the model may be another one")
     return Source(_on(found.network, image), found, tuple(remarks))
+
+
+def _of_images(found: object, text: str, images: Mapping[str, Input], tensor: str | None, training: bool) -> Source:
+    """A module that reads several images."""
+    if not any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
+        raise InputError(f"--input NAME=... names the inputs of a module's forward; {text} is no torch.nn.Module")
+    from convproof.importers import torch
+
+    shapes = {name: (image.channels, *image.sizes) for name, image in images.items()}
+    return _imported(torch.load(found, shapes, output=tensor, training=training), None)
 
 
 def _object(found: object, text: str, image: Input | None, tensor: str | None, training: bool) -> Source | str:

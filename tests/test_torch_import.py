@@ -12,7 +12,7 @@ from convproof.symbolic import accepted_sizes, analyze, output_shapes
 from convproof.symbolic.shapes import infer
 
 torch = pytest.importorskip("torch", reason="torch is not installed; `pip install '.[torch]'` brings it")
-from torchmodules import Does, kinds  # noqa: E402
+from torchmodules import Does, kinds, on  # noqa: E402
 
 nn, F = torch.nn, torch.nn.functional
 
@@ -318,7 +318,10 @@ WRONG = {
         (nn.ModuleList([CONV]),),
         'ModuleList: its forward cannot be traced: NotImplementedError: Module [ModuleList] is missing the required "forward" function',
     ),
-    "two images": ((TwoImages(),), "TwoImages: its forward needs 2 inputs (x, y); it must be one, an image"),
+    "two images": (
+        (TwoImages(),),
+        "TwoImages: its forward needs 2 inputs (x, y); give input_shape={'x': (3, 'H', 'W'), 'y': (3, 'H', 'W')}, or --input x=HxWx3 --input y=HxWx3",
+    ),
     "no output": (
         (Does(lambda s, x: x.shape), (3, 8, 8)),
         "Does: what its forward returns does not depend on the image",
@@ -496,3 +499,57 @@ def test_behind_what_is_not_known_parameters_are_counted_and_shapes_are_those_of
     assert rows["2"] == ((4, 3, 3), False, 36)
     assert found.totals.params == sum(each.numel() for each in module.parameters())
     assert load(module).taken == {}
+
+
+class Depth(nn.Module):
+    """Two images, whose features are joined."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 8, 3, 2), nn.Conv2d(1, 8, 3, 2), nn.Conv2d(16, 4, 1)
+
+    def forward(self, rgb, depth):
+        return self.c(torch.cat([self.a(rgb), self.b(depth)], 1))
+
+
+def test_several_images():
+    """Of one size, they are accepted where torch runs; of sizes of their own, what ties them is said."""
+    module = Depth()
+    found = load(module, {"rgb": (3, "H", "W"), "depth": (1, "H", "W")})
+    accepted = accepted_sizes(found.network)
+    for h, w in ((2, 9), (3, 3), (3, 8), (9, 2), (12, 31)):
+        runs = h > 2 and w > 2
+        assert ({"H": h, "W": w} in accepted) == runs
+        if runs:
+            made = module(torch.zeros(1, 3, h, w), torch.zeros(1, 1, h, w))
+            assert output_shapes(on(found.network, h, w))["c"] == made.shape[1:]
+    apart = accepted_sizes(load(module, {"rgb": (3, "H", "W"), "depth": (1, "A", "B")}).network)
+    assert any("(H + 1)//2 - 1 = (A + 1)//2 - 1" in why for why in apart.undecided)
+
+
+def test_several_images_in_numbers(capfd):
+    """What does not go together is refused by name, and torch's log does not reach the user."""
+    fits = analyze(load(Depth(), {"rgb": (3, 32, 32), "depth": (1, 31, 32)}).network)
+    assert fits.refused is None
+    shapes = {"rgb": (3, 32, 32), "depth": (1, 36, 32)}
+    assert (
+        "branches have shapes (8, 15, 15) and (8, 17, 15)"
+        in analyze(load(Depth(), shapes).network, strict=False).refused.reason
+    )
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        (None, "needs 2 inputs \\(rgb, depth\\); give input_shape="),
+        ({"rgb": (3, 8, 8)}, "its forward reads rgb, depth"),
+        ({"left": (3, 8, 8), "right": (3, 8, 8)}, "its forward reads rgb, depth"),
+        ({"rgb": (3, 8, 8), "depth": 7}, "must be like"),
+        ({"rgb": (3, 8, 8), "depth": (1, 0, 8)}, "1 or more|positive|at least"),
+        ({}, "its forward reads"),
+    ],
+)
+def test_images_that_are_not_told(shapes, told):
+    with pytest.raises(InputError, match=told):
+        load(Depth(), shapes)

@@ -22,6 +22,7 @@ from convproof.symbolic.accepted import where
 from convproof.symbolic.amounts import Formula, as_amount, operands
 from convproof.symbolic.constraints import each_constraint
 from convproof.symbolic.floordiv import least_value
+from convproof.symbolic.floordiv import size as as_size
 from convproof.symbolic.shapes import infer
 from convproof.symbolic.sizesets import EVERY, SizeSet, where_at_least, where_zero
 
@@ -119,6 +120,14 @@ class Forward(Graph):
     def image_flow(self) -> Flow:
         """What the Input layer makes."""
         return next(iter(self.flows.values()))
+
+    def other_image(self, name: str, channels: Any, sizes: Sequence[Any]) -> Flow:
+        """Another image beside the first, which is as large along axes that have one of its letters."""
+        places = {n: axis for axis, n in enumerate(self.image_layer.sizes, 1) if isinstance(n, str)}
+        own = [symbol(each) for each in image_letters(self.image_layer)]
+        field = tuple(Amount("size", (0, places[n])) if n in places else n for n in (channels, *sizes))
+        shape = [own[places[n] - 1] if n in places else as_size(n) for n in (channels, *sizes)]
+        return self.place(name, layers.Shaped("Input", field), [self.image_flow], shape=(self.batch, *shape))
 
     @property
     def in_numbers(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import logging
 import math
 import operator
 import re
@@ -78,18 +79,23 @@ _COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt,
 
 
 def load(
-    module: Any, input_shape: Sequence[Any] | None = None, *, output: str | None = None, training: bool = False
+    module: Any,
+    input_shape: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
+    *,
+    output: str | None = None,
+    training: bool = False,
 ) -> Imported:
     """The network that a `torch.nn.Module` is in evaluation, or in training, or a `torch.export.ExportedProgram`; its
     output is the tensor `output`, by default the first.
 
     `input_shape` is (C, H, W), or has one or three sizes, in numbers or letters, without the batch. Left out, the first
-    convolution says how many channels and axes there are, and the sizes are letters. Layers are named as the modules
-    are; those whose results are not returned are there too, since what they demand is demanded. What no layer kind
-    describes becomes `Unknown`. Where a forward decides by a size, `cases` has what it is at others; where it does so
-    too often, it is read at the given size alone, or up to there. Raises `InputError`, naming the place, for a forward
-    that takes several tensors or cannot be traced, for numbers of axes that contradict each other, and where torch is
-    not installed.
+    convolution says how many channels and axes there are, and the sizes are letters. A forward that reads several
+    images is given a shape for each by its name there, in which the letters of the first image are its sizes. Layers
+    are named as the modules are; those whose results are not returned are there too, since what they demand is
+    demanded. What no layer kind describes becomes `Unknown`. Where a forward decides by a size, `cases` has what it is
+    at others; where it does so too often, it is read at the given size alone, or up to there. Raises `InputError`,
+    naming the place, for a forward that cannot be traced or needs an input that is not told, for numbers of axes that
+    contradict each other, and where torch is not installed.
 
     >>> load("resnet18")
     Traceback (most recent call last):
@@ -118,7 +124,7 @@ def load(
     raise told from None
 
 
-def _cases(torch: Any, module: Any, input_shape: Sequence[Any] | None, output: str | None, training: bool) -> Imported:
+def _cases(torch: Any, module: Any, input_shape: Any, output: str | None, training: bool) -> Imported:
     """The network, with what it is in other cases."""
 
     def read(reading: _Import) -> Imported:
@@ -155,11 +161,15 @@ class _Undecided(Exception):
 class _Import:
     """One module on its way to a network: what torch.fx records, and what each recorded node makes."""
 
-    def __init__(self, torch: Any, module: Any, input_shape: Sequence[Any] | None, path: Sequence[bool] | None) -> None:
-        self.torch, self.module, self.input_shape = torch, module, input_shape
+    def __init__(self, torch: Any, module: Any, input_shape: Any, path: Sequence[bool] | None) -> None:
+        self.torch, self.module = torch, module
+        self.shapes = dict(input_shape) if isinstance(input_shape, Mapping) else {IMAGE: input_shape}
+        """The shapes of images, without the batch; None where the first is not given."""
+        self.images: Sequence[str] = list(self.shapes)
+        self.input_shape = None if isinstance(input_shape, Mapping) else input_shape
         self.modules: dict[str, Any] = dict(module.named_modules(remove_duplicate=False))
         self.names = {id(each): name for name, each in module.named_parameters()}
-        self._check()
+        self._check(isinstance(input_shape, Mapping))
         stored = {self.names[id(each)]: tuple(each.shape) for each in module.parameters()}
         self.graph = Forward(self._measured, stored, path)
         self.graph.batch_number = batch_of(module)
@@ -215,16 +225,25 @@ class _Import:
         self.graph.undecide(made.layer, why)
         return self._imported(made)
 
-    def _check(self) -> None:
+    def _check(self, is_named: bool) -> None:
         if isinstance(self.module, self.torch.jit.ScriptModule):
             raise InputError("a ScriptModule cannot be traced; give the module that it was made from")
         for name, each in self.module.named_parameters():
             if self.torch.nn.parameter.is_lazy(each):
                 raise InputError(f"the shape of {name} is not known yet; run the module once before")
-        given = inspect.signature(self.module.forward).parameters.values()
+        given = list(inspect.signature(self.module.forward).parameters.values())
         needed = [p.name for p in given if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        if len(needed) > 1:
-            raise InputError(f"its forward needs {len(needed)} inputs ({', '.join(needed)}); it must be one, an image")
+        if is_named:
+            self.images = [p.name for p in given][: len(self.shapes)]
+            if not self.shapes or set(self.shapes) != set(self.images) or not set(needed) <= set(self.images):
+                inputs = ", ".join(p.name for p in given)
+                raise InputError(f"its forward reads {inputs}; input_shape must have the first of them by these names")
+            self.input_shape = self.shapes[self.images[0]]
+        elif len(needed) > 1:
+            example = ", ".join(f"{name!r}: (3, 'H', 'W')" for name in needed)
+            typed = " ".join(f"--input {name}=HxWx3" for name in needed)
+            told = f"its forward needs {len(needed)} inputs ({', '.join(needed)}); give input_shape={{{example}}}, or {typed}"
+            raise InputError(told)
 
     # --- while the module is traced -----------------------------------------------------------------------------------
 
@@ -296,7 +315,7 @@ class _Import:
     def _translated(self, node: Any) -> Any:
         """What a node makes of the values that are there already."""
         if node.op == "placeholder":
-            return self._image()
+            return self._image() if node.target == self.images[0] else self._other_image(node)
         if node.op == "get_attr":
             return self._stored(node.target)
         args, kwargs = self.torch.fx.node.map_arg((node.args, node.kwargs), self.values.__getitem__)
@@ -459,11 +478,16 @@ class _Import:
     def _image(self) -> Flow:
         """The Input layer."""
         given = ("C", *("D", "H", "W")[3 - self._rank() :]) if self.input_shape is None else self.input_shape
-        try:
-            channels, *sizes = given
-        except (TypeError, ValueError):
-            raise InputError(f"input_shape={given!r} must be like (C, H, W)") from None
-        return self.graph.image(layers.Input(channels, tuple(sizes)), IMAGE)
+        channels, sizes = _parts_of(given)
+        return self.graph.image(layers.Input(channels, sizes), self.images[0])
+
+    def _other_image(self, node: Any) -> Flow:
+        """Another image that the forward reads."""
+        channels, sizes = _parts_of(self.shapes[node.target])
+        layers.Input(channels, sizes)  # which says what is wrong with it
+        found = self.graph.other_image(node.target, channels, sizes)
+        self.graph.makers[found.layer] = node
+        return found
 
     def _rank(self) -> int:
         """How many spatial axes the first convolution or pool has, as far as it is traced; else the first of all."""
@@ -525,7 +549,8 @@ class _Import:
         from torch.fx._symbolic_trace import _maybe_revert_all_patches
 
         self.fake = self.fake or FakeTensorMode(allow_non_fake_inputs=True)
-        with _maybe_revert_all_patches(), self.torch.no_grad(), self.fake:
+        log = logging.getLogger("torch._subclasses.fake_tensor")  # what does not run there is said by layers
+        with _maybe_revert_all_patches(), self.torch.no_grad(), self.fake, _silent(log):
             for each in self.tracer.graph.nodes:
                 if each not in self.shadows:
                     self.shadows[each] = self._shadow(each)
@@ -541,7 +566,8 @@ class _Import:
         try:
             if node.op == "placeholder":
                 like = next(self.module.parameters(), self.torch.empty(()))
-                return self.torch.empty(1, *(self.input_shape or ("C",)), dtype=like.dtype, device=like.device)
+                given = self.shapes[node.target] or ("C",)
+                return self.torch.empty(1, *given, dtype=like.dtype, device=like.device)
             if node.op == "get_attr":
                 return self.fake.from_tensor(self._kept(node.target))
             if node.op == "call_method":
@@ -561,6 +587,24 @@ def _kind(module: Any) -> str:
         if same and kind.__name__ in table.MODULES and kind.__module__.startswith("torch.nn."):
             return str(kind.__name__)
     return f"another {own.__name__}" if own.__name__ in table.MODULES else own.__name__
+
+
+@contextmanager
+def _silent(log: logging.Logger) -> Iterator[None]:
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def _parts_of(shape: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The channels and the sizes of an image."""
+    try:
+        channels, *sizes = shape
+    except (TypeError, ValueError):
+        raise InputError(f"input_shape={shape!r} must be like (C, H, W)") from None
+    return channels, tuple(sizes)
 
 
 def _named(value: Any, name: str = "") -> Iterator[tuple[str, Flow]]:

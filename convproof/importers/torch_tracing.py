@@ -7,13 +7,13 @@ import dis
 import math
 import operator
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from types import FunctionType
 from typing import Any, Protocol
 
-from convproof.importers.forward import IMAGE, Forward
+from convproof.importers.forward import Forward
 from convproof.importers.sizes import letters_of
 
 
@@ -24,6 +24,7 @@ class Reading(Protocol):
     module: Any
     graph: Forward
     tracer: Any
+    images: Sequence[str]
 
     def count(self, proxy: Any) -> int:
         """How many parts a proxy has."""
@@ -93,7 +94,8 @@ def tracer(torch: Any, of: Reading) -> Any:
         proxy_buffer_attributes = True
 
         def create_args_for_root(self, forward: Any, is_module: bool, concrete_args: Any = None) -> Any:
-            return forward, [of.module, self.create_proxy("placeholder", IMAGE, (), {})]
+            images = [self.create_proxy("placeholder", name, (), {}) for name in of.images]
+            return forward, [of.module, *images]
 
         def is_leaf_module(self, module: Any, path: str) -> bool:
             return of.is_leaf(module) or bool(super().is_leaf_module(module, path))
