@@ -140,3 +140,36 @@ def test_quantized_files(how, tmp_path, caplog):
     kinds = [[type(n.layer).__name__ for n in each.network if type(n.layer).__name__ in ("Conv", "MaxPool", "Linear")]
              for each in (found, plain)]  # fmt: skip
     assert kinds[0] == kinds[1]
+
+
+class Depth(torch.nn.Module):
+    """Two images, whose features are joined."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = torch.nn.Conv2d(3, 8, 3, 2), torch.nn.Conv2d(1, 8, 3, 2)
+
+    def forward(self, rgb, depth):
+        return torch.cat([self.a(rgb), self.b(depth)], 1)
+
+
+@pytest.mark.parametrize("axes", ["HW", "AB"])
+def test_files_that_read_two_images(axes, tmp_path):
+    """Of one size, or of sizes of their own, which are tied."""
+    path, images = tmp_path / "two.onnx", (torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16))
+    named = {"rgb": {0: "N", 2: "H", 3: "W"}, "depth": {0: "N", 2: axes[0], 3: axes[1]}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the exporter is the older one
+        torch.onnx.export(Depth().eval(), images, path, dynamo=False, input_names=[*named], dynamic_axes=named)
+    found = load(path)
+    accepted = accepted_sizes(found.network)
+    session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    if axes == "AB":
+        assert any("(H + 1)//2 - 1 = (A + 1)//2 - 1" in why for why in accepted.undecided)
+        return
+    for h, w in ((3, 3), (4, 9), (16, 5)):
+        given = {"rgb": np.zeros((1, 3, h, w), np.float32), "depth": np.zeros((1, 1, h, w), np.float32)}
+        made = session.run(None, given)[0]
+        assert {"H": h, "W": w} in accepted
+        assert infer(with_sizes(found.network, h, w)).shapes[found.network.output.name] == made.shape[1:]
+    assert {"H": 2, "W": 9} not in accepted

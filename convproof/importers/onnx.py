@@ -246,12 +246,14 @@ class _Import:
         return [name for name in found if name in self.makers or name in self.stored or name in self.inputs]
 
     def _place_image(self, roots: list[str], order: list[NodeProto]) -> None:
-        """The Input layer, from the one input that is an image."""
+        """The Input layer, from the first input that is an image, and others beside it."""
         images = [name for name in roots if len(_dims(self.inputs[name])) in (3, 4, 5)]
-        if len(images) != 1:
+        if not images:
             listed = ", ".join(f"{shown(name)} with {len(_dims(self.inputs[name]))} axes" for name in roots[:10])
-            raise InputError(f"it needs one input, an image with 3 to 5 axes (N, C, H, W); it has {listed or 'none'}")
-        (name,) = images
+            raise InputError(
+                f"it needs an input that is an image with 3 to 5 axes (N, C, H, W); it has {listed or 'none'}"
+            )
+        name, *more = [each.name for each in self.file.input if each.name in images]
         dims = _dims(self.inputs[name])
         readers = [node for node in order if name in self._reads(node)]
         last = len(dims) - 1
@@ -270,7 +272,10 @@ class _Import:
         if is_last:
             lying = Call(self.graph, "permute", f"{name}.channels_last", [image, 0, *range(2, last + 1), 1])
             self.values[name] = table.made(lying)
-        for other in set(roots) - {name}:  # they depend on no image; their values are not looked at
+        for number, other in enumerate(more, 2):
+            own = _own_letters(_dims(self.inputs[other])[1:], number, dims, [channels, *sizes])
+            self.values[other] = self.graph.other_image(other, own[0], own[1:])
+        for other in set(roots) - {name, *more}:  # they depend on no image; their values are not looked at
             rows, *rest = [n if isinstance(n, int) and n > 0 else None for n in _dims(self.inputs[other])] or [None]
             first = BATCH if _dims(self.inputs[other])[:1] == [_dims(self.inputs[name])[0]] else rows
             self.values[other] = Constant(None if None in (first, *rest) else (first, *rest))
@@ -430,6 +435,17 @@ def _letters(dims: list[Any]) -> list[Any]:
         while name is None and other in own:
             other += "_"
         found.append(dim if isinstance(dim, int) else name or other)
+    return found
+
+
+def _own_letters(dims: list[Any], number: int, of_first: list[Any], taken: list[Any]) -> list[Any]:
+    """[channels, *sizes] of another image: letters of the file, which it may share with the first, or of its own."""
+    found = []
+    for dim, own in zip(dims, ["C", *("D", "H", "W")[4 - len(dims) :]], strict=True):
+        letter = dim if isinstance(dim, str) and is_letter(dim) and len(dim) <= 20 else f"{own}{number}"
+        while letter in taken and letter not in of_first:  # the first has it for what the file does not name
+            letter += "_"
+        found.append(dim if isinstance(dim, int) else letter)
     return found
 
 

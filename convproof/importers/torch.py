@@ -242,8 +242,8 @@ class _Import:
         elif len(needed) > 1:
             example = ", ".join(f"{name!r}: (3, 'H', 'W')" for name in needed)
             typed = " ".join(f"--input {name}=HxWx3" for name in needed)
-            told = f"its forward needs {len(needed)} inputs ({', '.join(needed)}); give input_shape={{{example}}}, or {typed}"
-            raise InputError(told)
+            told = f"its forward needs {len(needed)} inputs ({', '.join(needed)})"
+            raise InputError(f"{told}; give input_shape={{{example}}}, or {typed}")
 
     # --- while the module is traced -----------------------------------------------------------------------------------
 
