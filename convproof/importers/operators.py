@@ -266,14 +266,14 @@ _ACTIVATIONS = {"LeakyReLU": "leaky_relu"} | {kind: kind.lower() for kind in (
 )}  # fmt: skip
 _ELEMENTWISE = (
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clip", "cos", "cosh", "erf", "exp",
-    "expm1", "floor", "isinf", "isnan", "log", "log1p", "neg", "pow", "reciprocal", "round", "rsqrt", "shrink", "sign",
-    "sin", "sinh", "sqrt", "square", "tan", "trunc",
+    "expm1", "floor", "invert", "isinf", "isnan", "log", "log1p", "neg", "pow", "reciprocal", "round", "rsqrt",
+    "shrink", "sign", "sin", "sinh", "sqrt", "square", "tan", "trunc",
 )  # fmt: skip
 _ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "multiply": "mul", "div": "div", "truediv": "div"}
 SAME = (
     "Identity",
-    "bfloat16", "clone", "contiguous", "cpu", "cuda", "detach", "double", "float", "half", "requires_grad", "to",
-    "type_as",
+    "bfloat16", "clone", "contiguous", "cpu", "cuda", "detach", "double", "float", "half", "int", "long",
+    "requires_grad", "to", "type_as",
 )  # fmt: skip
 """What changes nothing but how, and where, numbers are stored."""
 _DROPOUTS = (

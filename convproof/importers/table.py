@@ -46,7 +46,7 @@ def of_constants(call: Call) -> Constant | None:
     """What an operator makes that reads constants alone, as far as shapes say it; else None."""
     _kind_rule(call)  # names its arguments
     convolves = re.fullmatch("(?i)conv[123]d", call.op)
-    rule = filtered if convolves and call.known else _tensor_rule(call)
+    rule = filtered if convolves and (call.known or call.module is not None) else _tensor_rule(call)
     try:
         found = None if rule is None else rule(call)
     except (Inexpressible, ConvproofError, ArithmeticError, LookupError, TypeError, ValueError):

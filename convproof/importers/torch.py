@@ -406,8 +406,8 @@ class _Import:
         target = _IN_PLACE.get(node.target, node.target)
         spaces = [torch.nn.functional, torch._C._nn, operator, builtins]
         if op not in ("adaptive_max_pool1d", "batch_norm"):  # torch's own take others
-            spaces.append(torch)
-        return node.op == "call_method" or any(getattr(space, op, None) is target for space in spaces)
+            spaces += [torch, torch._C._VariableFunctions]
+        return node.op == "call_method" or any(getattr(space, op, None) == target for space in spaces)
 
     def _made(self, call: Call, node: Any) -> Any:
         """What a call makes. Raises `Inexpressible` where it makes no tensor of the image, and is not understood."""

@@ -216,6 +216,8 @@ def expand(call: Call) -> Any:
 
 def repeat(call: Call) -> Any:
     sizes, counts = sizes_of(call), list(call.rest)
+    if call.op == "tile":
+        counts = [1] * (len(sizes) - len(counts)) + counts
     return call.shaped([times(pair) for pair in zip([1] * (len(counts) - len(sizes)) + sizes, counts, strict=True)])
 
 
