@@ -675,7 +675,7 @@ def test_behind_an_unknown_operation_sizes_are_those_of_torch():
 def test_where_the_module_does_not_run_the_size_is_not_known():
     module = nn.Sequential(nn.Conv2d(3, 8, 5), Does(lambda s, x: F.avg_pool2d(x, x.size(2))))
     (why,) = load(module, (3, 4, 9)).notes.values()
-    assert why == "not understood: the size of 0 is not known, as torch does not tell it"
+    assert why == "not understood: the size of 0 is not known, as nothing tells it"
 
 
 @pytest.mark.parametrize(

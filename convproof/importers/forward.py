@@ -89,6 +89,8 @@ class Forward(Graph):
         """How the first decisions that depend on the size are taken; further ones are taken as if they were true. None:
         all as they are at the given image.
         """
+        self.remedy = "give input_shape in numbers"
+        """What to do where a size must be known."""
         self.taken: list[bool] = []
         """The decisions so far."""
         self.makers: dict[str, Any] = {}
@@ -137,8 +139,8 @@ class Forward(Graph):
     def missing(self, what: str) -> Inexpressible:
         """The reason where something must be known that depends on the size of the image."""
         if self.in_numbers:
-            return Inexpressible(f"{what} is not known, as torch does not tell it")
-        return SizeNeeded(f"{what} must be known; give input_shape in numbers")
+            return Inexpressible(f"{what} is not known, as nothing tells it")
+        return SizeNeeded(f"{what} must be known; {self.remedy}")
 
     def shape_made(self, layer: str) -> tuple[int, ...]:
         """The shape that a layer makes of the image, batch first. Raises `Inexpressible` where it is not known."""

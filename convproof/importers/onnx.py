@@ -113,6 +113,7 @@ class _Import:
         self.uses: dict[str, int] = {}
         """How many nodes read a tensor."""
         self.graph = Forward(self._measured, {}, path)
+        self.graph.remedy = "export the model for one size"
 
     def _measured(self, tensor: str | None) -> tuple[int, ...] | None:
         """The shape that the file tells of a tensor, batch first."""
