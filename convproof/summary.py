@@ -204,13 +204,14 @@ def described(
         limits = (f"what it accepts is made up of {1 + len(cases)} cases",)
     proof, unproved = _proved(network, found, limits) if prove else (None, "")
     network = found.given.network  # with numbers for what depends on sizes
+    kept = _training(network, found.totals.params, counted)
     return Described(
         name,
         found,
         _last_feature(network, found),
         tuple(_border(found)),
-        _memory(network, found.totals.params, counted),
-        _training(network, found.totals.params, counted),
+        _memory(network, kept, counted),
+        kept,
         (*_mismatches(found), *_single_values(network, counted)),
         _shifted(network, found),
         proof,
@@ -441,14 +442,13 @@ class Counted:
     training: bool = False
 
 
-def _memory(network: Network, learned: Any, counted: Counted | None) -> tuple[str, ...]:
+def _memory(network: Network, kept: TrainingMemory | None, counted: Counted | None) -> tuple[str, ...]:
     """The most values held at one time when no gradient is wanted; and the bytes that training keeps."""
     try:
         held = peak(network)
         best = "" if held.exact else ", in the order of the layers"
         lines = [f"at test time at most {_shown(held.values)} values at a time (at {held.at}){best}"]
-        if counted is not None:
-            kept = training_memory(network, learned, counted.batch, counted.dtype, counted.optimizer)
+        if counted is not None and kept is not None:
             of = f"{_shown(kept.batch)} image{'s' * (kept.batch != 1)} in {counted.dtype}"
             lines.append(f"that is {_bytes(normal(held.values * kept.batch * DTYPES[counted.dtype]))} for {of}")
             lines += [_kept(kept, of)] if counted.training else []

@@ -332,3 +332,10 @@ def test_net_counts_memory():
         done = convproof(*given, *args)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert told in done.stderr
+
+
+def test_what_memory_is_counted_for_is_what_the_rule_knows():
+    from convproof import cli
+    from convproof.symbolic import memory
+
+    assert (set(cli._DTYPES), set(cli._OPTIMIZERS)) == (set(memory.DTYPES), set(memory.OPTIMIZERS))

@@ -1212,3 +1212,19 @@ def test_a_size_that_must_be_a_number_in_one_case_is_no_error_of_the_forward():
 
     found = load(nn.Sequential(nn.Conv2d(3, 4, 3), Does(root)))
     assert any("must be known" in why for why in found.undecided)
+
+
+def test_a_remainder_that_may_be_left_decides_nothing():
+    """A size that goes down and up again is the same where nothing was left over, and that is a case."""
+
+    def same(s, x):
+        y = s.up(s.down(x))
+        assert y.shape[2:] == x.shape[2:]
+        return y
+
+    parts = {"down": nn.Conv2d(4, 4, 4, 2, 1), "up": nn.ConvTranspose2d(4, 4, 4, 2, 1)}
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), Does(same, **parts))
+    found = load(module)
+    accepted = accepted_sizes(found.network, found.cases)
+    for sizes in ((4, 4), (5, 4), (4, 5), (7, 7), (8, 2), (1, 1)):
+        assert (dict(zip("HW", sizes, strict=True)) in accepted) == all(n % 2 == 0 for n in sizes)

@@ -317,14 +317,14 @@ class Forward(Graph):
         place = next((axis for axis, n in enumerate(sizes) if self.has_batch(n)), None)
         if place is None:
             return target
-        before = [times(sizes[:place]), times([*sizes[:place], over(sizes[place], batch)])]
-        apart = (axis for axis, n in enumerate(target) if n == number and times(target[:axis]) in before)
-        if (own := next(apart, None)) is not None:
-            target[own] = batch
-            return target
-        if len(target) == 2 or place >= len(target) or target[place] == -1:  # two axes are rows and their features
-            place = 0
-        with suppress(Inexpressible):
+        with suppress(Inexpressible):  # of rows whose number is not known
+            before = [times(sizes[:place]), times([*sizes[:place], over(sizes[place], batch)])]
+            apart = (axis for axis, n in enumerate(target) if n == number and times(target[:axis]) in before)
+            if (own := next(apart, None)) is not None:
+                target[own] = batch
+                return target
+            if len(target) == 2 or place >= len(target) or target[place] == -1:  # two axes are rows and their features
+                place = 0
             target[place] = times([batch, over(target[place], number)])
         return target
 

@@ -32,13 +32,11 @@ def made(call: Call) -> Any:
         if call.op in SIZES:
             raise
         found = _of_shapes(call, reason)
-        if call.op == "getitem":
-            remember_cut(call, found)
-        return found
+    else:
+        if isinstance(found, Flow) and call.others:
+            call.note(found, f"its weights are computed from {', '.join(call.others)}, too")
     if call.op == "getitem":
         remember_cut(call, found)
-    if isinstance(found, Flow) and call.others:
-        call.note(found, f"its weights are computed from {', '.join(call.others)}, too")
     return found
 
 

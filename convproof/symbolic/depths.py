@@ -49,15 +49,18 @@ def found(at: Callable[[int], Depth], name: str) -> SizeSet:
     """The depths that fit. Raises `Undecided` where more than `MOST` would have to be tried.
 
     From some depth on nothing changes: a layer of the repeated part refuses its input, which it does in all deeper
-    networks, or one repetition makes what the one before it made.
+    networks, or one repetition makes what the one before it made. What stands behind the repeated part moves on with
+    every repetition, so that the layer at one place is none of these after as many as it has layers.
     """
     seen: list[Depth] = []
+    alike = 0  # how many depths in a row are refused at the same place
     for depth in range(1, MOST + 1):
         seen.append(at(depth))
         if len(seen) < 2:
             continue
         before, last = seen[-2:]
-        if last.refused is not None and last.refused == before.refused:
+        alike = alike + 1 if last.refused is not None and last.refused == before.refused else 0
+        if alike > len(seen[0].shapes):
             return SizeSet.of(lambda n: n <= len(seen) and seen[n - 1].fits, len(seen), 1)
         if last.refused is None and before.refused is None and _is_repeated(before.shapes, last.shapes):
             return SizeSet.of(lambda n: seen[min(n, len(seen)) - 1].fits, len(seen), 1)

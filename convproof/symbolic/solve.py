@@ -126,7 +126,7 @@ def _at_depth(question: str, letter: str, depth: int, size: Any, want: Want, exa
         if holds is None and letters_of(demand) != {_DEPTH}:
             raise Undecided(f"whether it fits depends on {demand} too; give numbers for the other letters")
         fits = fits and holds is not False
-    shapes = tuple((type(node.layer).__name__, found.shapes.get(node.name)) for node in network)
+    shapes = tuple((node.layer, found.shapes.get(node.name)) for node in network)
     return depths.Depth(fits, refused, shapes)
 
 
@@ -211,6 +211,10 @@ def _always(network: Network, unknown: str, number: int, wanted: Any, exact: boo
     if found.refused:
         return False
     demands = list(_demanded(found, wanted, exact))
+    for letter in {each for demand in demands for each in letters_of(demand)}:
+        own = [where(each, letter) for each in demands if letters_of(each) == {letter} and each.sign != "="]
+        if not reduce(operator.and_, own, EVERY):
+            return False  # no size is taken
     asked = demands[-len(_each(wanted)) :] if isinstance(wanted, tuple) else demands[len(demands) - _axes(found) :]
     for each in asked:
         if (holds := each.holds()) is not None:
