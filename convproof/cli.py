@@ -234,7 +234,8 @@ def net(
         for spec in specs:
             progress(spec)
             try:
-                each = source(spec, wanted, tensor, training)
+                own = wanted.get(spec) if isinstance(wanted, dict) and {*wanted} <= {*specs} else wanted
+                each = source(spec, own, tensor, training)
                 if not isinstance(each, str):
                     found.append(described(spec, each.network, each.imported, each.remarks, prove, counted))
                 elif prove:

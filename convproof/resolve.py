@@ -41,9 +41,10 @@ def source(
     """
     text = spec.strip()
     if isinstance(image, Mapping):
-        if not TARGET.fullmatch(text):
+        found = target(text) if TARGET.fullmatch(text) else None
+        if not _is_torch(found):
             raise InputError(f"--input NAME=... names the inputs of a module's forward; {text[:40]!r} has one image")
-        return _of_images(target(text), text, image, tensor, training)
+        return _torch(found, image, tensor, training)
     if text.lower() in zoo.ENTRIES:
         classic = zoo.ENTRIES[text.lower()]
         return Source(_on(notation.network(classic.notation), image), None, classic.notes)
@@ -136,26 +137,29 @@ def _imported(found: Imported, image: Input | None) -> Source:
     return Source(_on(found.network, image), found, tuple(remarks))
 
 
-def _of_images(found: object, text: str, images: Mapping[str, Input], tensor: str | None, training: bool) -> Source:
-    """A module that reads several images."""
-    if not any(each.__module__.startswith("torch.nn") for each in type(found).__mro__):
-        raise InputError(f"--input NAME=... names the inputs of a module's forward; {text} is no torch.nn.Module")
-    from convproof.importers import torch
-
-    shapes = {name: (image.channels, *image.sizes) for name, image in images.items()}
-    return _imported(torch.load(found, shapes, output=tensor, training=training), None)
-
-
 def _object(found: object, text: str, image: Input | None, tensor: str | None, training: bool) -> Source | str:
     """A Network, notation text, or a PyTorch module or exported program."""
     if isinstance(found, str):
         return _of_text(found, image)
     if isinstance(found, Network):
         return Source(_on(found, image))
-    if any(each.__module__.startswith(("torch.nn", "torch.export")) for each in type(found).__mro__):
-        from convproof.importers import torch
-
-        shape = None if image is None else (image.channels, *image.sizes)
-        return _imported(torch.load(found, shape, output=tensor, training=training), image)
+    if _is_torch(found):
+        return _torch(found, image, tensor, training)
     what = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
     raise InputError(f"{text} is {what}; it must be a convproof.Network, notation text or a torch.nn.Module")
+
+
+def _is_torch(found: object) -> bool:
+    """Whether something is a module or an exported program."""
+    return any(each.__module__.startswith(("torch.nn", "torch.export")) for each in type(found).__mro__)
+
+
+def _torch(found: object, image: Input | Mapping[str, Input] | None, tensor: str | None, training: bool) -> Source:
+    """A module, on one image, or on several by the names of its inputs."""
+    from convproof.importers import torch
+
+    if isinstance(image, Mapping):
+        shapes = {name: (each.channels, *each.sizes) for name, each in image.items()}
+        return _imported(torch.load(found, shapes, output=tensor, training=training), None)
+    shape = None if image is None else (image.channels, *image.sizes)
+    return _imported(torch.load(found, shape, output=tensor, training=training), image)
