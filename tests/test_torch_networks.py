@@ -251,6 +251,10 @@ def test_a_module_is_read_as_it_trains():
     assert [node.name for node in load(module).network] == ["input", "body", "head"]
 
 
+UNREAD = ("Fused", "Windows", "Same")
+"""What decompositions make of these calls operators that have no rule (attention's kernel, rolls and pads by sizes)."""
+
+
 @pytest.mark.parametrize("decomposed", [False, True])
 @pytest.mark.parametrize("kind", MODULES)
 def test_exported_programs(kind, decomposed):
@@ -269,10 +273,11 @@ def test_exported_programs(kind, decomposed):
         assert not any("not understood" in each for each in found.notes.values())
     assert sum(prod(shape) for shape in found.stored.values()) == sum(p.numel() for p in module.parameters())
     for sizes in [(16, 24), (16, 16), (32, 12)]:
-        made = infer(on(found.network, *sizes))
-        one = next(each for each in [made, *(infer(on(case, *sizes)) for case in found.cases)] if not each.refused)
+        first = infer(on(found.network, *sizes))
+        one = next(each for each in [first, *(infer(on(case, *sizes)) for case in found.cases)] if not each.refused)
         shape = one.shapes.get(found.network.output.name)
-        assert shape in (tuple(module(torch.empty(1, 3, *sizes)).shape[1:]), *([None] if decomposed else []))
+        made = None if decomposed and kind.__name__ in UNREAD else tuple(module(torch.empty(1, 3, *sizes)).shape[1:])
+        assert shape == made
 
 
 def test_an_exported_program_for_one_size():
